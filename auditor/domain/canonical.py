@@ -1,0 +1,56 @@
+"""Canonical bytes: what digests and signatures are taken over.
+
+The subset of RFC 8785 (JSON Canonicalization Scheme) that two implementations can't disagree
+about: strings, integers below 2^53, lists and string-keyed maps. Decimals travel as strings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+Canonical: TypeAlias = "str | int | Sequence[Canonical] | Mapping[str, Canonical]"
+
+_LARGEST_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: beyond it, JSON numbers lose precision
+
+
+def canonical_bytes(value: Canonical) -> bytes:
+    """UTF-8 bytes of ``value``, keys sorted by UTF-16 code units (RFC 8785 section 3.2.3).
+
+    Raises:
+        TypeError: a float, boolean, null or other type outside the subset.
+        ValueError: an integer of 2^53 or more, or a lone surrogate.
+
+    >>> canonical_bytes({"b": 1, "a": ["x"]})
+    b'{"a":["x"],"b":1}'
+    """
+    text = json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8")
+
+
+def decimal_text(value: float, places: int = 4) -> str:
+    """Fixed-point text of a float, the form in which measurements enter signed bytes.
+
+    >>> decimal_text(-0.00001), decimal_text(0.12345)
+    ('0.0000', '0.1235')
+    """
+    text = f"{value:.{places}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _ordered(value: Canonical) -> object:
+    if isinstance(value, bool):
+        raise TypeError("booleans have no place in canonical bytes; use 'yes' and 'no'")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        if abs(value) > _LARGEST_INTEGER:
+            raise ValueError(f"integer beyond 2^53 - 1: {value}; write it as a string")
+        return value
+    if isinstance(value, Mapping):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return {key: _ordered(value[key]) for key in keys}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        return [_ordered(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no canonical form")

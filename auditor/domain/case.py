@@ -1,0 +1,123 @@
+"""The erasure case: a fold over its events, and the step that comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from auditor.domain import event as ev
+from auditor.domain.request import DecisionKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One rung tried: what it produced and what the laboratory said."""
+
+    started: ev.AttemptStarted
+    completed: ev.UnlearningCompleted | None = None
+    failed: bool = False
+    replayed: bool = False
+    verified: ev.CandidateVerified | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureCase:
+    """State of one request; every field is None or empty until its event has happened."""
+
+    requested: ev.ErasureRequested | None = None
+    decided: ev.RequestDecided | None = None
+    scope: ev.ScopeEstablished | None = None
+    bank: ev.BankTrained | None = None
+    calibrated: ev.MethodCalibrated | None = None
+    plan: ev.PlanPinned | None = None
+    skipped: tuple[ev.RungSkipped, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    controls: tuple[ev.CandidateVerified, ...] = ()
+    reached: ev.VerdictReached | None = None
+    accounted: tuple[ev.ArtefactAccounted, ...] = ()
+    prepared: ev.CertificatePrepared | None = None
+    issued: ev.CertificateIssued | None = None
+    withdrawn: ev.CertificateWithdrawn | None = None
+
+    @property
+    def granted(self) -> bool:
+        """The desk said yes and nothing has stopped it since."""
+        return self.decided is not None and self.decided.decision is DecisionKind.GRANTED
+
+    @property
+    def open_attempt(self) -> Attempt | None:
+        """The attempt under way, if the last one is neither failed nor verified."""
+        if not self.attempts:
+            return None
+        last = self.attempts[-1]
+        return None if last.failed or last.verified is not None else last
+
+    @property
+    def ladder_left(self) -> tuple[str, ...]:
+        """Methods of the pinned ladder not yet skipped or tried."""
+        if self.plan is None:
+            return ()
+        gone = {skip.method for skip in self.skipped}
+        gone |= {attempt.started.method for attempt in self.attempts}
+        return tuple(method for method in self.plan.ladder if method not in gone)
+
+
+def project(events: Iterable[ev.Event]) -> ErasureCase:
+    """Replay a case's stream."""
+    case = ErasureCase()
+    for event in events:
+        case = evolve(case, event)
+    return case
+
+
+def evolve(case: ErasureCase, event: ev.Event) -> ErasureCase:
+    """The case after one more event; events of no concern leave it as it is."""
+    match event:
+        case ev.ErasureRequested():
+            return replace(case, requested=event)
+        case ev.RequestDecided():
+            return replace(case, decided=event)
+        case ev.ScopeEstablished():
+            return replace(case, scope=event)
+        case ev.BankTrained():
+            return replace(case, bank=event)
+        case ev.MethodCalibrated():
+            return replace(case, calibrated=event)
+        case ev.PlanPinned():
+            return replace(case, plan=event)
+        case ev.RungSkipped():
+            return replace(case, skipped=(*case.skipped, event))
+        case ev.VerdictReached():
+            return replace(case, reached=event)
+        case ev.ArtefactAccounted():
+            return replace(case, accounted=(*case.accounted, event))
+        case ev.CertificatePrepared():
+            return replace(case, prepared=event)
+        case ev.CertificateIssued():
+            return replace(case, issued=event)
+        case ev.CertificateWithdrawn():
+            return replace(case, withdrawn=event)
+        case _:
+            return _evolve_attempt(case, event)
+
+
+def _evolve_attempt(case: ErasureCase, event: ev.Event) -> ErasureCase:
+    match event:
+        case ev.AttemptStarted():
+            return replace(case, attempts=(*case.attempts, Attempt(started=event)))
+        case ev.UnlearningCompleted():
+            return _with_last(case, replace(case.attempts[-1], completed=event))
+        case ev.AttemptFailed():
+            return _with_last(case, replace(case.attempts[-1], failed=True))
+        case ev.ReplayConfirmed():
+            return _with_last(case, replace(case.attempts[-1], replayed=True))
+        case ev.CandidateVerified() if event.attempt == 0:
+            return replace(case, controls=(*case.controls, event))
+        case ev.CandidateVerified():
+            return _with_last(case, replace(case.attempts[-1], verified=event))
+        case _:
+            return case
+
+
+def _with_last(case: ErasureCase, attempt: Attempt) -> ErasureCase:
+    return replace(case, attempts=(*case.attempts[:-1], attempt))

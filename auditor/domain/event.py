@@ -1,0 +1,401 @@
+"""Events: the only things the ledger holds.
+
+Each class is one stable kind and version; a stored kind is never renamed, a changed shape gets a
+new version. Fields are ids, enums, digests, integers and dates: no free text, no identifier of a
+person, so that leaves hold no personal data (DESIGN section 6). `docs/events.md` is their table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from enum import StrEnum
+from typing import ClassVar, TypeVar, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.canonical import Canonical, canonical_bytes
+from auditor.domain.evidence import CandidateRole
+from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
+from auditor.domain.verdict import Basis, Verdict
+
+_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all kinds. Strings must be short tokens: nothing that reads as prose."""
+
+    kind: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            items = value if isinstance(value, tuple) else (value,)
+            for item in items:
+                if isinstance(item, str) and not _TOKEN.fullmatch(item):
+                    raise ValueError(f"{self.kind}.{field.name} is not a short token")
+
+    def data(self) -> dict[str, Canonical]:
+        """Fields as canonical JSON values."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An event as the ledger holds it: its place, its stream, when it was written.
+
+    ``recorded_at`` is RFC 3339 UTC with whole seconds; it is the writer's clock, not trusted time.
+    """
+
+    sequence: int
+    stream: str
+    version: int
+    event_id: UUID
+    recorded_at: str
+    event: Event
+
+
+KINDS: dict[str, type[Event]] = {}
+E_ = TypeVar("E_", bound=type[Event])
+
+
+def _kind(name: str) -> Callable[[E_], E_]:
+    def register(cls: E_) -> E_:
+        cls.kind = name
+        KINDS[name] = cls
+        return cls
+
+    return register
+
+
+def entry_bytes(
+    event: Event, *, stream: str, version: int, event_id: UUID, recorded_at: str
+) -> bytes:
+    """The bytes a leaf is the hash of. Written once; never re-made to verify."""
+    return canonical_bytes(
+        {
+            "data": event.data(),
+            "event_id": str(event_id),
+            "kind": event.kind,
+            "recorded_at": recorded_at,
+            "stream": stream,
+            "version": version,
+        }
+    )
+
+
+def event_from(kind: str, data: Mapping[str, object]) -> Event:
+    """Rebuild an event from its kind and stored fields.
+
+    Raises:
+        ValueError: unknown kind, unknown or missing field, or a value of the wrong type.
+    """
+    cls = KINDS.get(kind)
+    if cls is None:
+        raise ValueError(f"unknown event kind {kind}")
+    hints = {field.name: hint for field, hint in _typed_fields(cls)}
+    if set(hints) != set(data):
+        raise ValueError(f"{kind}: fields {sorted(data)} where {sorted(hints)} are expected")
+    return cls(**{name: _typed(hint, data[name]) for name, hint in hints.items()})
+
+
+def _typed_fields(cls: type[Event]) -> list[tuple[object, object]]:
+    hints = get_type_hints(cls)
+    return [(field, hints[field.name]) for field in fields(cls)]
+
+
+def _plain(value: object) -> Canonical:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Digest):
+        return str(value)
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, (str, int)):
+        return value
+    raise TypeError(f"{type(value).__name__} can't stand in an event")
+
+
+def _typed(hint: object, value: object) -> object:
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ValueError("expected a list")
+        return tuple(_typed(get_args(hint)[0], item) for item in value)
+    if hint is int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError("expected an integer")
+        return value
+    if not isinstance(value, str):
+        raise ValueError("expected a string")
+    if hint is Digest:
+        return Digest.parse(value)
+    if hint is date:
+        return date.fromisoformat(value)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(value)
+    return value
+
+
+# Home, data and models -------------------------------------------------------------------------
+
+
+@_kind("home-created/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeCreated(Event):
+    """A home was made; `trust` is the digest of the first trust file."""
+
+    code_version: str
+    trust: Digest
+
+
+@_kind("data-registered/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRegistered(Event):
+    """A data set; `commitment` is SHA-256(nonce || manifest), the nonce stays in the vault."""
+
+    data: str
+    commitment: Digest
+    images: int
+    patients: int
+    synthetic: str
+
+
+@_kind("model-registered/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRegistered(Event):
+    """A trained model by digest, with the recipe and data it was trained by."""
+
+    model: str
+    version: int
+    architecture: str
+    weights: Digest
+    recipe: Digest
+    data: str
+    training_images: int
+
+
+@_kind("model-deployed/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDeployed(Event):
+    """These weights went into service."""
+
+    model: str
+    version: int
+    weights: Digest
+
+
+@_kind("model-retired/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRetired(Event):
+    """These weights went out of service."""
+
+    model: str
+    version: int
+    weights: Digest
+
+
+# The desk --------------------------------------------------------------------------------------
+
+
+@_kind("erasure-requested/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRequested(Event):
+    """A request arrived. `payload` commits to the subject list in the vault.
+
+    `policies` pins the rule packs as they stood on the day of receipt.
+    """
+
+    case: str
+    regime: Regime
+    ground: Ground
+    received: date
+    model: str
+    subjects: int
+    payload: Digest
+    policies: Digest
+
+
+@_kind("request-decided/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDecided(Event):
+    """The desk's decision; `actor` is a role name or key id, never a person's name."""
+
+    case: str
+    decision: DecisionKind
+    actor: str
+
+
+@_kind("scope-established/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeEstablished(Event):
+    """Inventory made: how many of the subject's images trained the model in service."""
+
+    case: str
+    weights: Digest
+    training_images: int
+    affected: tuple[Digest, ...]
+
+
+# One erasure -----------------------------------------------------------------------------------
+
+
+@_kind("bank-trained/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankTrained(Event):
+    """Reference models stand: `bank` is the digest over recipe, data, cohort and weights."""
+
+    case: str
+    bank: Digest
+    out_models: int
+    in_models: int
+
+
+@_kind("method-calibrated/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodCalibrated(Event):
+    """A method's parameters were chosen on surrogate patients, never on this request's own."""
+
+    case: str
+    method: str
+    parameters: Digest
+
+
+@_kind("plan-pinned/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPinned(Event):
+    """Pre-registration: everything the verdict depends on, fixed before the run."""
+
+    case: str
+    plan: Digest
+    bank: Digest
+    ladder: tuple[str, ...]
+
+
+@_kind("rung-skipped/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungSkipped(Event):
+    """A rung of the ladder was out of reach before it was tried."""
+
+    case: str
+    method: str
+    reason: str
+
+
+@_kind("attempt-started/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted(Event):
+    """A rung was stepped on. Written before the method runs, so no attempt can be hidden."""
+
+    case: str
+    attempt: int
+    method: str
+    plan: Digest
+
+
+@_kind("unlearning-completed/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlearningCompleted(Event):
+    """A method produced a candidate."""
+
+    case: str
+    attempt: int
+    method: str
+    before: Digest
+    after: Digest
+    parameters: Digest
+    milliseconds: int
+
+
+@_kind("attempt-failed/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed(Event):
+    """A method refused or produced no usable model."""
+
+    case: str
+    attempt: int
+    method: str
+
+
+@_kind("replay-confirmed/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayConfirmed(Event):
+    """An exact method ran a second time and gave the same weights bit for bit."""
+
+    case: str
+    attempt: int
+    weights: Digest
+
+
+@_kind("candidate-verified/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateVerified(Event):
+    """One audit under the pinned plan; controls (untouched, retrain) are recorded the same way."""
+
+    case: str
+    attempt: int
+    role: CandidateRole
+    weights: Digest
+    plan: Digest
+    evidence: Digest
+    verdict: Verdict
+
+
+@_kind("verdict-reached/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictReached(Event):
+    """The ladder ended: the verdict and the basis of assurance a certificate may name."""
+
+    case: str
+    verdict: Verdict
+    basis: Basis
+    weights: Digest
+
+
+@_kind("artefact-accounted/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtefactAccounted(Event):
+    """What became of one artefact in the case's inventory; a ground token where retained."""
+
+    case: str
+    artefact: Digest
+    artefact_kind: ArtefactKind
+    fate: ArtefactFate
+    ground: str
+
+
+# The paper -------------------------------------------------------------------------------------
+
+
+@_kind("certificate-prepared/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificatePrepared(Event):
+    """A signed statement stands; `envelope` is the digest of the DSSE bytes."""
+
+    case: str
+    outcome: Outcome
+    envelope: Digest
+
+
+@_kind("certificate-issued/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateIssued(Event):
+    """The sealed PDF stands; `pdf` is its digest. Last word on the case."""
+
+    case: str
+    outcome: Outcome
+    pdf: Digest
+
+
+@_kind("certificate-withdrawn/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateWithdrawn(Event):
+    """A certificate is no longer vouched for."""
+
+    case: str
+    pdf: Digest
+    reason: str

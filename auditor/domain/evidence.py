@@ -1,0 +1,121 @@
+"""What the laboratory measured. Floats here; they become decimal strings when signed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from auditor.domain.artefact import Digest
+
+
+class CandidateRole(StrEnum):
+    """What the model under audit is."""
+
+    REQUEST = "request"
+    UNTOUCHED = "untouched"
+    RETRAIN = "retrain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A point with its two-sided confidence interval at ``level`` (e.g. 0.90)."""
+
+    lower: float
+    point: float
+    upper: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Influence:
+    """Residual influence: 0 is the mean of OUT models, 1 the mean of IN models.
+
+    Attributes:
+        established: the gap's own lower bound is above 0; otherwise the numbers mean nothing.
+        equivalence: interval that must lie inside the margin to pass.
+        rejection: wider interval that must lie outside the margin to fail.
+        standard_error: of a new draw, in units of the gap.
+        degrees: of freedom of the t distribution behind the intervals.
+        gap_t: t statistic of the IN minus OUT gap.
+        out: each OUT model's value, itself left out.
+        untouched: each IN model's value, itself left out.
+        control_detected: how many of ``untouched`` the rejection rule flags.
+    """
+
+    established: bool
+    equivalence: Estimate
+    rejection: Estimate
+    standard_error: float
+    degrees: int
+    gap_t: float
+    out: tuple[float, ...]
+    untouched: tuple[float, ...]
+    control_detected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AucComparison:
+    """Candidate's AUC-ROC minus a comparator's, on never-seen patients, paired."""
+
+    against: str
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AucRegression:
+    """AUC-ROC non-inferiority; ``margin`` fixed in the plan, refused above 0.05."""
+
+    original: Estimate
+    candidate: Estimate
+    comparisons: tuple[AucComparison, ...]
+    margin: float
+    margin_refused: bool
+    positives: int
+    negatives: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondaryTest:
+    """A veto: it can turn a verdict to FAILED, never grant one.
+
+    ``statistic`` is in standard deviations of the OUT models; ``p_value`` two-sided;
+    ``adjusted`` after Holm over the family. Where ``decisive`` is False the line is description.
+    """
+
+    name: str
+    family: str
+    statistic: float
+    p_value: float
+    adjusted: float
+    decisive: bool
+    rejected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeFit:
+    """Does M look like the IN models? The smallest adjusted p-value and where it arose."""
+
+    matches: bool
+    p_value: float
+    worst: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """Declared before the run, from the bank alone."""
+
+    detect_untouched: float
+    pass_retrain: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything one audit of one candidate found."""
+
+    plan: Digest
+    weights: Digest
+    role: CandidateRole
+    influence: Influence
+    auc: AucRegression
+    secondary: tuple[SecondaryTest, ...]
+    recipe_fit: RecipeFit
