@@ -3,7 +3,7 @@
     AuditorError                     1  something in the way; the message says what to do
     |-- MisuseError                  2  the request itself makes no sense
     |-- HomeError                    1  no home folder, or one that can't be read or written
-    |-- DataError                    1  a data manifest or an image in it is bad (names file and row)
+    |-- DataError                    1  a data manifest or image is bad (names file and row)
     |-- ModelError                   1  a model, recipe or weights file is bad
     |   |-- UnsafeWeightsError       1  the file would need unpickling
     |   `-- EngineMissingError       1  torch is absent, or doesn't match torchvision

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
-from enum import StrEnum
-from typing import ClassVar, TypeVar, get_args, get_origin, get_type_hints
+from typing import ClassVar, TypeVar
 from uuid import UUID
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.canonical import Canonical, canonical_bytes
+from auditor.domain.codec import plain, typed
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.verdict import Basis, Verdict
@@ -40,7 +40,7 @@ class Event:
 
     def data(self) -> dict[str, Canonical]:
         """Fields as canonical JSON values."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,49 +96,7 @@ def event_from(kind: str, data: Mapping[str, object]) -> Event:
     cls = KINDS.get(kind)
     if cls is None:
         raise ValueError(f"unknown event kind {kind}")
-    hints = {field.name: hint for field, hint in _typed_fields(cls)}
-    if set(hints) != set(data):
-        raise ValueError(f"{kind}: fields {sorted(data)} where {sorted(hints)} are expected")
-    return cls(**{name: _typed(hint, data[name]) for name, hint in hints.items()})
-
-
-def _typed_fields(cls: type[Event]) -> list[tuple[object, object]]:
-    hints = get_type_hints(cls)
-    return [(field, hints[field.name]) for field in fields(cls)]
-
-
-def _plain(value: object) -> Canonical:
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Digest):
-        return str(value)
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, (str, int)):
-        return value
-    raise TypeError(f"{type(value).__name__} can't stand in an event")
-
-
-def _typed(hint: object, value: object) -> object:
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise ValueError("expected a list")
-        return tuple(_typed(get_args(hint)[0], item) for item in value)
-    if hint is int:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("expected an integer")
-        return value
-    if not isinstance(value, str):
-        raise ValueError("expected a string")
-    if hint is Digest:
-        return Digest.parse(value)
-    if hint is date:
-        return date.fromisoformat(value)
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
-    return value
+    return typed(cls, data)
 
 
 # Home, data and models -------------------------------------------------------------------------
@@ -158,7 +116,7 @@ class HomeCreated(Event):
 class DataRegistered(Event):
     """A data set; `commitment` is SHA-256(nonce || manifest), the nonce stays in the vault."""
 
-    data: str
+    data_set: str
     commitment: Digest
     images: int
     patients: int
@@ -175,7 +133,7 @@ class ModelRegistered(Event):
     architecture: str
     weights: Digest
     recipe: Digest
-    data: str
+    data_set: str
     training_images: int
 
 

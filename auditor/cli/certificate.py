@@ -1,0 +1,107 @@
+"""`auditor certificate`: the documents that were issued."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from auditor.cli.output import emit, home_option, json_option
+from auditor.errors import MisuseError, TamperedError
+
+if TYPE_CHECKING:
+    from auditor.domain.event import CertificateIssued
+    from auditor.workflow.home import Home
+
+
+@click.group()
+def certificate() -> None:
+    """List, show and export certificates and signed records."""
+
+
+@certificate.command("list")
+@home_option
+@json_option
+def list_(home: Path | None, as_json: bool) -> None:
+    """List every issued document, oldest case first."""
+    from auditor.workflow.desk import list_cases
+    from auditor.workflow.home import open_home
+    from auditor.workflow.record import load_case
+
+    opened = open_home(home)
+    states = (load_case(opened, line.case) for line in list_cases(opened))
+    emit([_row(opened, state.issued) for state in states if state.issued is not None], as_json)
+
+
+@certificate.command()
+@click.argument("case")
+@home_option
+@json_option
+def show(case: str, home: Path | None, as_json: bool) -> None:
+    """Show what a case's document says in short, and where it lies."""
+    from auditor.workflow.desk import require_case
+    from auditor.workflow.home import open_home
+
+    opened = open_home(home)
+    state = require_case(opened, case)
+    row = _row(opened, _issued(opened, case))
+    if state.reached is not None:
+        row |= {"verdict": state.reached.verdict.value, "basis": state.reached.basis.value}
+    if state.scope is not None:
+        row |= {"weights_before": str(state.scope.weights)}
+    if state.reached is not None:
+        row |= {"weights_after": str(state.reached.weights)}
+    emit(row, as_json)
+
+
+@certificate.command()
+@click.argument("case")
+@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder.")
+@home_option
+@json_option
+def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
+    """Copy a case's document, and the proof of its issue, to hand them over.
+
+    Raises:
+        TamperedError: the document in the home is not the one the ledger says was issued.
+    """
+    from auditor.domain.artefact import Digest
+    from auditor.workflow.files import write_file
+    from auditor.workflow.home import open_home
+    from auditor.workflow.notary import certificate_path, sidecar_path
+
+    opened = open_home(home)
+    issued = _issued(opened, case)
+    document = certificate_path(opened, case)
+    if not folder.is_dir():
+        raise MisuseError(f"{folder} is no folder")
+    content = document.read_bytes()
+    if Digest.of(content) != issued.pdf:
+        raise TamperedError(f"{document} is not the document that was issued; restore a backup")
+    write_file(folder / document.name, content)
+    sidecar = sidecar_path(document)
+    write_file(folder / sidecar.name, sidecar.read_bytes())
+    emit(
+        {"document": str(folder / document.name), "proof": str(folder / sidecar.name)}, as_json
+    )
+
+
+def _issued(home: Home, case: str) -> CertificateIssued:
+    from auditor.workflow.desk import require_case
+
+    issued = require_case(home, case).issued
+    if issued is None:
+        raise MisuseError(f"case {case} has no document yet; run: auditor run --case {case}")
+    return issued
+
+
+def _row(home: Home, issued: CertificateIssued) -> dict[str, str]:
+    from auditor.workflow.notary import certificate_path
+
+    return {
+        "case": issued.case,
+        "outcome": issued.outcome.value,
+        "pdf": str(issued.pdf),
+        "document": str(certificate_path(home, issued.case)),
+    }

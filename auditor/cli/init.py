@@ -1,0 +1,33 @@
+"""`auditor init`: create a home and say what the regulator needs to know of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditor.cli.output import emit, home_option, json_option
+
+
+@click.command()
+@click.option("--controller", required=True, help="Name of the hospital, as on certificates.")
+@click.option("--dpo", required=True, help="Name or office of the data protection officer.")
+@click.option("--country", default="", help='For public holidays, e.g. "DE".  [weekends only]')
+@home_option
+@json_option
+def init(controller: str, dpo: str, country: str, home: Path | None, as_json: bool) -> None:
+    """Create a home: settings, keys, ledger and the trust file.
+
+    Give the printed fingerprint to the regulator by another way than the certificates.
+    """
+    from auditor.workflow.home import create_home
+
+    made = create_home(home, controller=controller, dpo=dpo, country=country)
+    emit(
+        {
+            "home": str(made.root),
+            "trust": str(made.trust_path),
+            "fingerprint": made.trust_fingerprint,
+        },
+        as_json,
+    )

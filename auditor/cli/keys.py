@@ -1,0 +1,67 @@
+"""`auditor keys`: public halves only; private keys never leave the home's keys folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditor.cli.output import emit, home_option, json_option
+from auditor.errors import MisuseError
+
+
+@click.group()
+def keys() -> None:
+    """List the home's public keys and publish the trust file."""
+
+
+@keys.command("list")
+@home_option
+@json_option
+def list_(home: Path | None, as_json: bool) -> None:
+    """List what the trust file tells regulators to trust."""
+    from auditor.workflow.home import open_home
+
+    trust = open_home(home).trust
+    rows = [
+        {
+            "role": key.role,
+            "algorithm": key.algorithm,
+            "key_id": key.key_id,
+            "valid_from": key.valid_from,
+            "valid_until": key.valid_until,
+            "revoked_at": key.revoked_at,
+        }
+        for key in trust.statement_keys
+    ]
+    log = {
+        "role": "log",
+        "algorithm": "ed25519",
+        "key_id": trust.log_vkey,
+        "valid_from": "",
+        "valid_until": "",
+        "revoked_at": "",
+    }
+    emit([*rows, log], as_json)
+
+
+@keys.command()
+@click.option("--to", "target", type=click.Path(path_type=Path), help="A copy for the regulator.")
+@home_option
+@json_option
+def publish(target: Path | None, home: Path | None, as_json: bool) -> None:
+    """Write the trust file anew, with a fresh checkpoint, and print its fingerprint."""
+    from auditor.workflow.files import write_file
+    from auditor.workflow.home import open_home, record_checkpoint
+
+    opened = open_home(home)
+    if target is not None and not target.parent.is_dir():
+        raise MisuseError(f"{target.parent} is no folder")
+    record_checkpoint(opened)
+    content = opened.trust_path.read_bytes()
+    if target is not None:
+        write_file(target, content)
+    emit(
+        {"trust": str(target or opened.trust_path), "fingerprint": opened.trust_fingerprint},
+        as_json,
+    )

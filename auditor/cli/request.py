@@ -1,0 +1,156 @@
+"""`auditor request`: the desk. Subject ids go in and never come out again."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from auditor.cli.output import emit, home_option, json_option
+from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.errors import MisuseError
+
+if TYPE_CHECKING:
+    from auditor.workflow.desk import CaseLine
+
+_DECISIONS = {
+    "grant": DecisionKind.GRANTED,
+    "refuse": DecisionKind.REFUSED,
+    "extend": DecisionKind.EXTENDED,
+    "hold": DecisionKind.HELD,
+    "withdraw": DecisionKind.WITHDRAWN,
+}
+
+
+@click.group()
+def request() -> None:
+    """Take erasure requests and decide them."""
+
+
+@request.command("file")
+@click.option("--model", required=True, help="Model that is to forget.")
+@click.option("--subject", "subjects", multiple=True, help="A subject id; may be repeated.")
+@click.option(
+    "--subjects-from",
+    type=click.File(encoding="utf-8"),
+    help="File of subject ids, one a line; - for standard input. Keeps them out of the history.",
+)
+@click.option("--regime", type=click.Choice(Regime), default=Regime.GDPR, show_default=True)
+@click.option(
+    "--ground", type=click.Choice(Ground), default=Ground.CONSENT_WITHDRAWN, show_default=True
+)
+@click.option("--received", help="Day of receipt, YYYY-MM-DD.  [today, UTC]")
+@home_option
+@json_option
+def file_(
+    model: str,
+    subjects: tuple[str, ...],
+    subjects_from: click.utils.LazyFile | None,
+    regime: Regime,
+    ground: Ground,
+    received: str | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """File a request; prints its opaque case id."""
+    from auditor.workflow.desk import file_request
+    from auditor.workflow.home import open_home
+
+    listed = () if subjects_from is None else tuple(line.strip() for line in subjects_from)
+    case = file_request(
+        open_home(home),
+        model=model,
+        subjects=(*subjects, *(line for line in listed if line)),
+        regime=regime,
+        ground=ground,
+        received=_day(received),
+    )
+    emit({"case": case}, as_json)
+
+
+@request.command("list")
+@home_option
+@json_option
+def list_(home: Path | None, as_json: bool) -> None:
+    """List every case, oldest first."""
+    from auditor.workflow.desk import list_cases
+    from auditor.workflow.home import open_home
+
+    emit([_row(line) for line in list_cases(open_home(home))], as_json)
+
+
+@request.command()
+@click.argument("case")
+@home_option
+@json_option
+def show(case: str, home: Path | None, as_json: bool) -> None:
+    """Show one case and what happened to it, event by event."""
+    from auditor.workflow.desk import case_line, require_case
+    from auditor.workflow.home import open_home
+    from auditor.workflow.record import case_stream
+
+    opened = open_home(home)
+    row = _row(case_line(require_case(opened, case)))
+    history = [
+        {"sequence": item.sequence, "recorded_at": item.recorded_at, "kind": item.event.kind}
+        for item in opened.ledger.replay(case_stream(case))
+    ]
+    if as_json:
+        emit({**row, "events": history}, as_json)
+    else:
+        emit(row, as_json)
+        emit(history, as_json)
+
+
+@request.command()
+@click.argument("case")
+@click.option("--grant", "decision", flag_value="grant", help="Erase.")
+@click.option("--refuse", "decision", flag_value="refuse", help="Close with a signed record.")
+@click.option("--extend", "decision", flag_value="extend", help="Take the extension of time.")
+@click.option("--hold", "decision", flag_value="hold", help="Stop until something is resolved.")
+@click.option("--withdraw", "decision", flag_value="withdraw", help="The subject took it back.")
+@click.option("--by", "actor", default="dpo", show_default=True, help="Role, never a name.")
+@home_option
+@json_option
+def decide(
+    case: str, decision: str | None, actor: str, home: Path | None, as_json: bool
+) -> None:
+    """Record the desk's decision on a case."""
+    from auditor.workflow.desk import decide as record_decision
+    from auditor.workflow.home import open_home
+
+    if decision is None:
+        raise MisuseError("say what was decided: --grant, --refuse, --extend, --hold, --withdraw")
+    recorded = record_decision(open_home(home), case, _DECISIONS[decision], actor)
+    emit(
+        {"case": case, "decision": _DECISIONS[decision].value, "sequence": recorded.sequence},
+        as_json,
+    )
+
+
+def _day(text: str | None) -> date:
+    today = datetime.now(UTC).date()
+    if text is None:
+        return today
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise MisuseError(f"--received {text!r} is no day; write it as YYYY-MM-DD") from None
+    if day > today:
+        raise MisuseError(f"--received {day} lies in the future")
+    return day
+
+
+def _row(line: CaseLine) -> dict[str, str]:
+    return {
+        "case": line.case,
+        "received": str(line.received),
+        "regime": line.regime.value,
+        "ground": line.ground.value,
+        "model": line.model,
+        "state": line.state,
+        "verdict": "" if line.verdict is None else line.verdict.value,
+        "outcome": "" if line.outcome is None else line.outcome.value,
+    }

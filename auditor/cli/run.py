@@ -1,0 +1,66 @@
+"""`auditor run`: unlearn, verify, decide and certify; goes on from wherever a case stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditor.cli.output import emit, home_option, json_option, progress_reporter
+from auditor.domain.verdict import Verdict
+from auditor.errors import MisuseError
+
+_EXIT_CODES = {Verdict.FAILED: 3, Verdict.INDETERMINATE: 4, Verdict.PASSED: 0}
+
+
+@click.command()
+@click.option("--case", "cases", multiple=True, metavar="ID", help="A case; may be repeated.")
+@click.option("--pending", is_flag=True, help="Every granted case that isn't closed.")
+@click.option("--workers", type=click.IntRange(min=1), help="Training processes [cores].")
+@home_option
+@json_option
+@click.pass_context
+def run(
+    context: click.Context,
+    cases: tuple[str, ...],
+    pending: bool,
+    workers: int | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Run granted cases to their certificate or record.
+
+    Exit code 3 if any verdict is FAILED, else 4 if any is INDETERMINATE, else 0.
+    """
+    from auditor.learning.engine import require_engine
+
+    require_engine()
+    import os
+
+    from auditor.workflow.erasure import RunSettings
+    from auditor.workflow.home import open_home
+    from auditor.workflow.notary import certificate_path
+    from auditor.workflow.running import pending_cases, run_case
+
+    if bool(cases) == pending:
+        raise MisuseError("name cases with --case, or take all with --pending")
+    opened = open_home(home)
+    settings = RunSettings(workers=workers or os.cpu_count() or 1)
+    lines, codes = [], [0]
+    with progress_reporter() as (progress, notice):
+        for case in cases or pending_cases(opened):
+            state = run_case(opened, case, settings, progress=progress, notice=notice)
+            reached = state.reached
+            lines.append(
+                {
+                    "case": case,
+                    "verdict": reached.verdict.value if reached else "",
+                    "basis": reached.basis.value if reached else "",
+                    "outcome": state.issued.outcome.value if state.issued else "",
+                    "document": str(certificate_path(opened, case)),
+                }
+            )
+            if reached is not None:
+                codes.append(_EXIT_CODES[reached.verdict])
+    emit(lines, as_json)
+    context.exit(3 if 3 in codes else max(codes))

@@ -1,0 +1,105 @@
+"""Recipes: what a model is trained by, everything but the seed.
+
+A recipe is a small TOML file; two models trained by the same recipe on the same images differ by
+their seed alone, which is what makes reference models references.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditor.domain.artefact import Digest
+from auditor.domain.canonical import canonical_bytes
+from auditor.domain.codec import plain, typed
+from auditor.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a model is built, trained and its data divided.
+
+    Attributes:
+        architecture: ``small-resnet``, a torchvision classification model, or ``module:factory``
+            from the allow-list in `models`.
+        input_size: side of the square input in pixels.
+        width: channels of the small ResNet's first stage.
+        train_images: about how many images to train on; patients beyond it are never seen.
+        validation_share: share of the patients left over that calibrate methods; the rest test.
+    """
+
+    architecture: str = "small-resnet"
+    input_size: int = 32
+    classes: int = 2
+    width: int = 16
+    epochs: int = 12
+    batch_size: int = 8
+    learning_rate: float = 0.004
+    weight_decay: float = 0.0001
+    train_images: int = 150
+    validation_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        positive = (self.input_size, self.width, self.epochs, self.batch_size, self.train_images)
+        if min(positive) < 1 or self.classes < 2:
+            raise ModelError("a recipe's sizes are at least 1, its classes at least 2")
+        if not (0 < self.learning_rate < 1 and 0 <= self.weight_decay < 1):
+            raise ModelError("learning_rate lies in (0, 1), weight_decay in [0, 1)")
+        if not 0 < self.validation_share < 1:
+            raise ModelError("validation_share lies in (0, 1)")
+
+    def canonical_bytes(self) -> bytes:
+        """Bytes the digest is taken over; `parse_recipe` reads them back."""
+        return canonical_bytes(plain(self))
+
+    @property
+    def digest(self) -> Digest:
+        """Identity of the recipe."""
+        return Digest.of(self.canonical_bytes())
+
+
+QUICK = Recipe()
+FULL = Recipe(
+    architecture="resnet18",
+    input_size=128,
+    epochs=15,
+    batch_size=32,
+    learning_rate=0.001,
+    train_images=10_000,
+)
+
+
+def parse_recipe(data: bytes) -> Recipe:
+    """Read what `Recipe.canonical_bytes` wrote.
+
+    Raises:
+        ModelError: not a recipe.
+    """
+    try:
+        return typed(Recipe, json.loads(data))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"not a recipe: {error}") from None
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file (TOML); keys left out keep the quick recipe's values.
+
+    Raises:
+        ModelError: unreadable, not TOML, an unknown key or a value of the wrong type.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"can't read recipe {path}: {error}") from None
+    known = plain(QUICK)
+    if not isinstance(known, Mapping):
+        raise TypeError("a recipe is a table")
+    if unknown := sorted(set(table) - set(known)):
+        raise ModelError(f"{path}: unknown key {unknown[0]}; known are {', '.join(sorted(known))}")
+    try:
+        return typed(Recipe, {**known, **{key: plain(value) for key, value in table.items()}})
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path}: {error}") from None

@@ -1,0 +1,179 @@
+"""Checks on the erasure: what it touched, what it left, and whether it is established."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from auditor.domain import event as ev
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.verdict import Basis, Verdict
+from auditor.policies.facts import CaseFacts, Leaf
+from auditor.policies.observation import Observation, Papers, contradicts, missing, supports
+
+_BASES = {
+    Basis.EXACT: "retraining without the patient, run twice with the same result bit for bit",
+    Basis.STATISTICAL_INDIVIDUAL: "a statistical audit of this patient, which PASSED",
+    Basis.STATISTICAL_COHORT: "a statistical audit of a cohort, by a qualified method",
+}
+
+
+def affected_accounted(papers: Papers) -> Observation:
+    """Each artefact in the inventory was replaced, destroyed, or retained on a stated ground."""
+    facts = papers.facts
+    scope = facts.find_last(ev.ScopeEstablished)
+    if scope is None:
+        return missing("No inventory of what the request affects is on record yet.")
+    if facts.nothing_found is not None:
+        return supports(_nothing(scope), scope)
+    accounted = facts.accounted()
+    found = [accounted[digest] for digest in scope.event.affected if digest in accounted]
+    count = len(scope.event.affected)
+    if len(found) == count and count > 0:
+        text = f"The inventory ({scope}) lists {count} affected artefacts; each is accounted for:"
+        return supports(f"{text} {_fates(found)}.", scope, *found)
+    text = f"The inventory ({scope}) lists {count} affected artefacts; {count - len(found)} of them"
+    return _unless_over(facts, f"{text} are not accounted for.", scope, *found)
+
+
+def derived_accounted(papers: Papers) -> Observation:
+    """Reference models that saw the patient, and candidates not in service, are accounted for."""
+    facts = papers.facts
+    scope, bank = facts.find_last(ev.ScopeEstablished), facts.find_last(ev.BankTrained)
+    if scope is not None and facts.nothing_found is not None:
+        return supports(_nothing(scope), scope)
+    if scope is None or bank is None:
+        return missing("No reference models are on record yet.")
+    accounted = facts.accounted()
+    candidates = _candidates(facts) - _kept(facts) - {scope.event.weights}
+    gone = [accounted[digest] for digest in sorted(candidates, key=str) if digest in accounted]
+    seen = [
+        leaf
+        for leaf in accounted.values()
+        if leaf.event.artefact_kind is ArtefactKind.REFERENCE_IN
+    ]
+    left = len(candidates) - len(gone) + max(0, bank.event.in_models - len(seen))
+    if left:
+        text = f"{left} models derived from the subject's images are not accounted for."
+        return _unless_over(facts, text, bank, *seen, *gone)
+    text = f"Models derived from the subject's images along the way are accounted for ({bank}):"
+    return supports(f"{text} {_fates([*seen, *gone])}.", bank, *seen, *gone)
+
+
+def affected_out_of_service(papers: Papers) -> Observation:
+    """The weights trained on the subject's images are in service no longer."""
+    facts = papers.facts
+    scope = facts.find_last(ev.ScopeEstablished)
+    if scope is None:
+        return missing("No inventory of what the request affects is on record yet.")
+    if facts.nothing_found is not None:
+        return supports(_nothing(scope), scope)
+    in_service = _last_deployment(facts, scope.event.weights)
+    if isinstance(in_service, Leaf) and isinstance(in_service.event, ev.ModelDeployed):
+        text = f"The model trained on the subject's images is in service ({in_service})."
+        return _unless_over(facts, text, scope, in_service)
+    fate = facts.accounted().get(scope.event.weights)
+    if fate is not None and fate.event.fate is not ArtefactFate.RETAINED:
+        text = f"The model trained on the subject's images was {fate.event.fate.value} ({fate})"
+        if in_service is None:
+            return supports(f"{text}.", scope, fate)
+        return supports(f"{text} and taken out of service ({in_service}).", scope, fate, in_service)
+    if in_service is not None:
+        text = f"The model trained on the subject's images is out of service ({in_service})."
+        return supports(text, scope, in_service)
+    if fate is not None:
+        text = f"The model trained on the subject's images was retained ({fate})."
+        return contradicts(text, scope, fate)
+    text = "Nothing on record says that the model trained on the subject's images left service."
+    return missing(text, scope)
+
+
+def erasure_established(papers: Papers) -> Observation:
+    """A verdict stands on a named basis of assurance, and the basis on its own evidence."""
+    facts = papers.facts
+    reached = facts.find_last(ev.VerdictReached)
+    if reached is None:
+        return missing("No verdict has been reached yet.")
+    audits = [leaf for leaf in facts.verified if leaf.event.weights == reached.event.weights]
+    verdict, basis = reached.event.verdict, reached.event.basis
+    if basis is Basis.NONE:
+        text = f"The verdict ({reached}) is {verdict.value} and rests on no basis of assurance;"
+        return contradicts(f"{text} erasure is not established.", reached)
+    if not audits or audits[-1].event.verdict is not verdict:
+        text = f"The verdict ({reached}) matches no audit of the model put into service."
+        return contradicts(text, reached)
+    audit = audits[-1]
+    replay = _replay(facts, reached.event.weights)
+    if verdict is Verdict.FAILED or (
+        basis is Basis.STATISTICAL_INDIVIDUAL and verdict is not Verdict.PASSED
+    ):
+        text = f"The verdict ({reached}) is {verdict.value}, which can't carry the basis it names."
+        return contradicts(text, audit, reached)
+    if basis is Basis.EXACT and replay is None:
+        text = f"The verdict ({reached}) names exact retraining, but no second run confirms it."
+        return contradicts(text, audit, reached)
+    text = f"Erasure rests on {_BASES[basis]}; the audit's verdict is {verdict.value}"
+    found = (audit, reached, *([replay] if replay is not None else []))
+    return supports(f"{text} ({', '.join(str(leaf) for leaf in found)}).", *found)
+
+
+def source_records_kept(papers: Papers) -> Observation:
+    """The patient's source records were left in place: forgetting concerns the model alone."""
+    facts = papers.facts
+    sources = [
+        leaf
+        for leaf in facts.accounted().values()
+        if leaf.event.artefact_kind is ArtefactKind.TRAINING_DATA
+    ]
+    lost = [leaf for leaf in sources if leaf.event.fate is not ArtefactFate.RETAINED]
+    if lost:
+        text = f"Source images were {lost[0].event.fate.value} ({lost[0]})."
+        return contradicts(text, *lost)
+    if sources:
+        text = f"Source images are listed as retained ({sources[0]}), on the ground"
+        return supports(f"{text} {sources[0].event.ground}.", *sources)
+    if facts.nothing_found is not None:
+        return supports(_nothing(facts.nothing_found), facts.nothing_found)
+    return missing("Nothing on record says what became of the source images.")
+
+
+def _nothing(scope: Leaf[ev.ScopeEstablished]) -> str:
+    return (
+        f"The inventory ({scope}) found none of the subject's images among those the model"
+        " was trained on: there was nothing to unlearn."
+    )
+
+
+def _unless_over(facts: CaseFacts, text: str, *leaves: Leaf[Any]) -> Observation:
+    """Missing while the erasure is under way, contradicted once its verdict stands."""
+    over = facts.find_last(ev.VerdictReached) is not None
+    return contradicts(text, *leaves) if over else missing(text, *leaves)
+
+
+def _candidates(facts: CaseFacts) -> set[Digest]:
+    produced = {leaf.event.after for leaf in facts.all(ev.UnlearningCompleted)}
+    return produced | {leaf.event.weights for leaf in facts.all(ev.CandidateVerified)}
+
+
+def _kept(facts: CaseFacts) -> set[Digest]:
+    reached = facts.find_last(ev.VerdictReached)
+    return set() if reached is None else {reached.event.weights}
+
+
+def _replay(facts: CaseFacts, weights: Digest) -> Leaf[ev.ReplayConfirmed] | None:
+    found = [leaf for leaf in facts.all(ev.ReplayConfirmed) if leaf.event.weights == weights]
+    return found[-1] if found else None
+
+
+def _last_deployment(
+    facts: CaseFacts, weights: Digest
+) -> Leaf[ev.ModelDeployed] | Leaf[ev.ModelRetired] | None:
+    deployed = [leaf for leaf in facts.all(ev.ModelDeployed) if leaf.event.weights == weights]
+    retired = [leaf for leaf in facts.all(ev.ModelRetired) if leaf.event.weights == weights]
+    return max([*deployed, *retired], key=lambda leaf: leaf.number, default=None)
+
+
+def _fates(leaves: list[Leaf[ev.ArtefactAccounted]]) -> str:
+    counts = {fate: 0 for fate in ArtefactFate}
+    for leaf in leaves:
+        counts[leaf.event.fate] += 1
+    return ", ".join(f"{count} {fate.value}" for fate, count in counts.items() if count)

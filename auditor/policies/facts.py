@@ -1,0 +1,149 @@
+"""What the library is told about a case: its records, and the day of judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Generic, TypeVar
+
+from auditor.domain import event as ev
+from auditor.domain.artefact import Digest
+from auditor.domain.evidence import CandidateRole
+from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.errors import PolicyError
+
+E = TypeVar("E", bound=ev.Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf(Generic[E]):
+    """An event with its place in the ledger and the day it was written (the writer's clock)."""
+
+    number: int
+    day: date
+    event: E
+
+    def __str__(self) -> str:
+        return f"entry {self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFacts:
+    """The facts of one case.
+
+    Regime, ground, verdict and basis are read from the records and given nowhere else, so that no
+    finding can rest on something the ledger doesn't hold.
+
+    Attributes:
+        records: the case's stream, and what of the model's and home's streams bears on it. Records
+            of other cases are passed over.
+        as_of: the day of judgement.
+        country: ISO 3166-1 code whose public holidays move deadlines; "" for weekends only.
+    """
+
+    records: tuple[ev.Recorded, ...]
+    as_of: date
+    country: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse records that aren't one case's.
+
+        Raises:
+            PolicyError: two records share a place in the ledger, or not exactly one request.
+        """
+        places = [record.sequence for record in self.records]
+        if len(set(places)) != len(places):
+            raise PolicyError("two records share one place in the ledger; hand each in once")
+        requests = [item for item in self.records if isinstance(item.event, ev.ErasureRequested)]
+        if len(requests) != 1:
+            raise PolicyError(f"rules are laid beside exactly one request, not {len(requests)}")
+
+    @property
+    def request(self) -> Leaf[ev.ErasureRequested]:
+        """The request itself."""
+        (found,) = (
+            Leaf(number=item.sequence, day=_day(item), event=item.event)
+            for item in self.records
+            if isinstance(item.event, ev.ErasureRequested)
+        )
+        return found
+
+    @property
+    def case(self) -> str:
+        """The opaque id of the case."""
+        return self.request.event.case
+
+    @property
+    def regime(self) -> Regime:
+        """The body of law the request is handled under."""
+        return self.request.event.regime
+
+    @property
+    def ground(self) -> Ground:
+        """The ground the request relies on."""
+        return self.request.event.ground
+
+    @property
+    def received(self) -> date:
+        """Day the clock runs from: receipt as stated, but never later than it was written down."""
+        return min(self.request.event.received, self.request.day)
+
+    @property
+    def stream(self) -> tuple[ev.Recorded, ...]:
+        """The records of the request's own stream, in the ledger's order."""
+        home = next(i.stream for i in self.records if i.sequence == self.request.number)
+        return tuple(item for item in self._ordered() if item.stream == home)
+
+    def all(self, kind: type[E]) -> tuple[Leaf[E], ...]:
+        """Every event of that kind that is of this case or of no case, in the ledger's order."""
+        return tuple(
+            Leaf(number=item.sequence, day=_day(item), event=item.event)
+            for item in self._ordered()
+            if isinstance(item.event, kind) and getattr(item.event, "case", self.case) == self.case
+        )
+
+    def find_last(self, kind: type[E]) -> Leaf[E] | None:
+        """The last event of that kind, if any."""
+        found = self.all(kind)
+        return found[-1] if found else None
+
+    @property
+    def decided(self) -> Leaf[ev.RequestDecided] | None:
+        """The desk's last word."""
+        return self.find_last(ev.RequestDecided)
+
+    def has_decided(self, *decisions: DecisionKind) -> bool:
+        """The desk's last word is one of these."""
+        return self.decided is not None and self.decided.event.decision in decisions
+
+    def find_decision(self, decision: DecisionKind) -> Leaf[ev.RequestDecided] | None:
+        """The first time the desk so decided, if it did."""
+        made = self.all(ev.RequestDecided)
+        return next((leaf for leaf in made if leaf.event.decision is decision), None)
+
+    @property
+    def nothing_found(self) -> Leaf[ev.ScopeEstablished] | None:
+        """The inventory, if it found none of the subject's images in training."""
+        scope = self.find_last(ev.ScopeEstablished)
+        return scope if scope is not None and scope.event.training_images == 0 else None
+
+    @property
+    def verified(self) -> tuple[Leaf[ev.CandidateVerified], ...]:
+        """Audits of candidates made for the request; controls left out."""
+        audits = self.all(ev.CandidateVerified)
+        return tuple(leaf for leaf in audits if leaf.event.role is CandidateRole.REQUEST)
+
+    def accounted(self) -> dict[Digest, Leaf[ev.ArtefactAccounted]]:
+        """The last word on each artefact."""
+        return {leaf.event.artefact: leaf for leaf in self.all(ev.ArtefactAccounted)}
+
+    def _ordered(self) -> Iterator[ev.Recorded]:
+        return iter(sorted(self.records, key=lambda item: item.sequence))
+
+
+def _day(record: ev.Recorded) -> date:
+    try:
+        return date.fromisoformat(record.recorded_at[:10])
+    except ValueError:
+        raise PolicyError(f"entry {record.sequence} carries no date") from None

@@ -1,0 +1,123 @@
+"""Rule packs from their folders: the shipped ones, or a hospital's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from auditor.domain.artefact import Digest, digest_of
+from auditor.errors import PolicyError
+from auditor.policies.rule import PackHead, Rule, RuleFile, RulePack
+from auditor.policies.text import Path_, Text, read_text
+from auditor.shipped import shipped
+
+_HEAD = "pack.yaml"
+_SUFFIX = ".yaml"
+
+T = TypeVar("T")
+
+
+def load_packs() -> tuple[RulePack, ...]:
+    """The shipped packs, by name.
+
+    Raises:
+        PolicyError: a shipped file is damaged.
+    """
+    folders = sorted(
+        (item for item in shipped("policies").iterdir() if (item / _HEAD).is_file()),
+        key=lambda item: item.name,
+    )
+    if not folders:
+        raise PolicyError("the shipped rule packs are missing; install auditor again")
+    return tuple(load_pack(folder) for folder in folders)
+
+
+def load_pack(folder: Traversable | Path) -> RulePack:
+    """Read one pack: `pack.yaml` and rule files beside it, in order of their names.
+
+    Raises:
+        PolicyError: no pack there, or a file that breaks the schema; names file, line and rule.
+    """
+    files = _read_files(folder)
+    if _HEAD not in files:
+        raise PolicyError(f"{folder}: no {_HEAD}; name the folder of a rule pack")
+    head = _parse(PackHead, f"{folder.name}/{_HEAD}", files[_HEAD])
+    rules: list[Rule] = []
+    for name in sorted(set(files) - {_HEAD}):
+        parsed = _parse(RuleFile, f"{folder.name}/{name}", files[name])
+        for rule in parsed.rules:
+            if any(rule.id.casefold() == known.id.casefold() for known in rules):
+                raise PolicyError(f"{folder.name}/{name}: rule {rule.id} appears twice in the pack")
+            rules.append(rule)
+    if not rules:
+        raise PolicyError(f"{folder}: the pack holds no rules")
+    return RulePack(
+        name=head.name,
+        title=head.title,
+        version=head.version,
+        digest=digest_of({name: str(Digest.of(data)) for name, data in files.items()}),
+        rules=tuple(rules),
+    )
+
+
+def packs_digest(packs: Sequence[RulePack]) -> Digest:
+    """One digest over several packs, the one that a request pins on receipt.
+
+    Raises:
+        PolicyError: two packs of one name.
+    """
+    digests = {pack.name: str(pack.digest) for pack in packs}
+    if len(digests) != len(packs):
+        raise PolicyError("two rule packs carry the same name; rename one in its pack.yaml")
+    return digest_of(digests)
+
+
+def _read_files(folder: Traversable | Path) -> dict[str, bytes]:
+    try:
+        if not folder.is_dir():
+            raise PolicyError(f"{folder}: no such folder; name the folder of a rule pack")
+        return {
+            item.name: item.read_bytes()
+            for item in folder.iterdir()
+            if item.name.endswith(_SUFFIX) and item.is_file()
+        }
+    except OSError as error:
+        raise PolicyError(f"{folder}: can't be read: {error.strerror}") from None
+
+
+def _parse(kind: type[T], name: str, data: bytes) -> T:
+    text = read_text(name, data)
+    try:
+        return TypeAdapter(kind).validate_python(text.content)
+    except ValidationError as error:
+        raise PolicyError(_first_problem(name, text, error)) from None
+
+
+def _first_problem(name: str, text: Text, error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False)[0]
+    path = tuple(problem["loc"])
+    at = f"{name}:{text.line_of(path)}"
+    rule = _rule_at(text.content, path)
+    key = str(path[-1]) if path else "the file"
+    said = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "unexpected_keyword_argument":
+        said = "unknown key"
+    elif problem["type"] == "missing" or problem["type"] == "missing_argument":
+        said = "is missing"
+    return f"{at}: {rule}{key}: {said}"
+
+
+def _rule_at(content: object, path: Path_) -> str:
+    """The id of the rule that ``path`` lies in, for the message."""
+    if len(path) < 2 or path[0] != "rules" or not isinstance(content, dict):
+        return ""
+    rules, number = content["rules"], path[1]
+    if isinstance(rules, list) and isinstance(number, int) and isinstance(rules[number], dict):
+        identifier = rules[number].get("id")
+        if isinstance(identifier, str):
+            return f"rule {identifier[:40]}: "
+    return f"rule number {number}: "

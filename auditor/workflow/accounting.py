@@ -1,0 +1,112 @@
+"""Every copy that carries the patient's influence: replaced, destroyed or retained with a ground.
+
+Nothing here needs the engine's data: what there is to account for stands in the ledger and in the
+bank's listing, so the step can be taken again after a stop, when half of it is gone already.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from auditor.domain import event as ev
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.case import ErasureCase
+from auditor.domain.verdict import Basis
+from auditor.errors import MisuseError
+from auditor.learning.store import destroy_file
+from auditor.workflow.home import Home
+from auditor.workflow.record import case_stream, record
+from auditor.workflow.registry import deploy, register_version, require_model
+
+REPLACED = "replaced-in-service"
+NO_LONGER_NEEDED = "no-longer-needed"
+MEDICAL_RECORD = "medical-record-retention"
+ACCOUNTABILITY = "gdpr-5-2-accountability"
+NOT_ERASED = "erasure-not-established"
+
+_LISTED = {
+    "in": ArtefactKind.REFERENCE_IN,
+    "scouts": ArtefactKind.SCOUT,
+    "out": ArtefactKind.REFERENCE_OUT,
+}
+
+
+def account(home: Home, case: str, state: ErasureCase) -> None:
+    """Deploy what was earned, then account for every artefact; the model before comes last.
+
+    Raises:
+        MisuseError: the case has no verdict yet.
+    """
+    if state.requested is None or state.scope is None or state.reached is None:
+        raise MisuseError(f"case {case} has reached no verdict yet")
+    before, reached = state.scope.weights, state.reached
+    erased = reached.basis is not Basis.NONE
+    if erased:
+        _put_into_service(home, state.requested.model, before, reached.weights, state.scope)
+    _destroy_references(home, case, state)
+    for weights in sorted(_candidates(state) - {reached.weights, before}, key=str):
+        home.store.destroy(weights)
+        _write(home, case, weights, ArtefactKind.CANDIDATE, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
+    payload = state.requested.payload
+    _write(home, case, payload, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
+    if erased:
+        home.store.destroy(before)
+        _write(home, case, before, ArtefactKind.MODEL, ArtefactFate.DESTROYED, REPLACED)
+    else:
+        _write(home, case, before, ArtefactKind.MODEL, ArtefactFate.RETAINED, NOT_ERASED)
+
+
+def references_folder(home: Home, weights: Digest) -> Path:
+    """Where reference models of a model version lie while they are needed."""
+    return home.root / "references" / weights.value[:16]
+
+
+def _put_into_service(
+    home: Home, model: str, before: Digest, after: Digest, scope: ev.ScopeEstablished
+) -> None:
+    versions = require_model(home, model).versions
+    known = {version.weights: version for version in versions}
+    if after not in known:
+        old = known[before]
+        known[after] = register_version(
+            home,
+            model=model,
+            architecture=old.architecture,
+            weights=after,
+            recipe=old.recipe,
+            data_set=old.data_set,
+            training_images=old.training_images - scope.training_images,
+        )
+    deploy(home, known[after])
+
+
+def _destroy_references(home: Home, case: str, state: ErasureCase) -> None:
+    if state.bank is None:
+        return
+    for path in sorted(references_folder(home, _before(state)).glob("*")):
+        destroy_file(path)
+    listing = json.loads(home.store.get(state.bank.bank))
+    for name, kind in _LISTED.items():
+        for text in listing[name]:
+            _write(home, case, Digest.parse(text), kind, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
+
+
+def _before(state: ErasureCase) -> Digest:
+    if state.scope is None:
+        raise MisuseError("a case without scope has no model to account for")
+    return state.scope.weights
+
+
+def _candidates(state: ErasureCase) -> set[Digest]:
+    produced = {item.completed.after for item in state.attempts if item.completed is not None}
+    return produced | {item.weights for item in state.controls}
+
+
+def _write(
+    home: Home, case: str, artefact: Digest, kind: ArtefactKind, fate: ArtefactFate, ground: str
+) -> None:
+    event = ev.ArtefactAccounted(
+        case=case, artefact=artefact, artefact_kind=kind, fate=fate, ground=ground
+    )
+    record(home, case_stream(case), event, f"accounted-{artefact.value}")

@@ -1,0 +1,151 @@
+"""`auditor.toml`: what a home knows about its hospital, and how strictly it audits.
+
+Unknown keys, missing keys and values out of range are errors, so that a misspelt setting can't
+quietly mean the default.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from auditor.errors import HomeError
+from auditor.workflow.files import write_file
+
+LARGEST_MARGIN = 0.5  # DESIGN section 4 point 4: beyond it, half an influence would pass
+
+_TEMPLATE = """\
+# Settings of this auditor home. Unknown keys are errors.
+
+[controller]
+name = {controller}
+dpo = {dpo}
+# ISO 3166-1 code of the country whose public holidays move legal deadlines; "" for weekends only.
+country = {country}
+
+[audit]
+# Share of a patient's influence that can't be excluded after PASSED; at most 0.5.
+margin = {margin}
+# Below this power an approximate method isn't tried; the next basis is taken at once.
+required_power = {required_power}
+# Reference models trained without and with the patient.
+out_models = {out_models}
+in_models = {in_models}
+"""
+
+T = TypeVar("T", str, float, int)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of a home.
+
+    Attributes:
+        controller: who decides on the processing (Art. 4(7) GDPR), as certificates name them.
+        dpo: the data protection officer (Art. 37 GDPR), as certificates name them.
+        country: ISO 3166-1 alpha-2 code for public holidays, or "".
+        margin: of residual influence, in (0, 0.5].
+        required_power: in (0, 1).
+    """
+
+    controller: str
+    dpo: str
+    country: str = ""
+    margin: float = 0.35
+    required_power: float = 0.8
+    out_models: int = 16
+    in_models: int = 16
+
+    def __post_init__(self) -> None:
+        for name, text in (("name", self.controller), ("dpo", self.dpo)):
+            if not text.strip() or not text.isprintable():
+                raise HomeError(f"[controller] {name} must be one line of text")
+        if self.country and not (len(self.country) == 2 and self.country.isupper()):
+            raise HomeError('[controller] country must be a code like "DE", or ""')
+        if not 0 < self.margin <= LARGEST_MARGIN:
+            raise HomeError(f"[audit] margin must lie above 0 and at most at {LARGEST_MARGIN}")
+        if not 0 < self.required_power < 1:
+            raise HomeError("[audit] required_power must lie between 0 and 1")
+        if min(self.out_models, self.in_models) < 2:
+            raise HomeError("[audit] out_models and in_models must be at least 2")
+
+
+def write_config(path: Path, config: Config) -> None:
+    """Write the settings, with a comment on each that needs one."""
+    text = _TEMPLATE.format(
+        controller=_quoted(config.controller),
+        dpo=_quoted(config.dpo),
+        country=_quoted(config.country),
+        margin=config.margin,
+        required_power=config.required_power,
+        out_models=config.out_models,
+        in_models=config.in_models,
+    )
+    write_file(path, text.encode("utf-8"))
+
+
+def read_config(path: Path) -> Config:
+    """Read the settings.
+
+    Raises:
+        HomeError: unreadable, not TOML, or a key that is unknown, missing or out of range.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HomeError(f"can't read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HomeError(f"{path} is not TOML: {error}") from None
+    try:
+        return _config(tables)
+    except HomeError as error:
+        raise HomeError(f"{path}: {error}") from None
+
+
+def _config(tables: Mapping[str, object]) -> Config:
+    _only(tables, "the file", {"controller", "audit"})
+    controller = _table(tables, "controller", {"name", "dpo", "country"})
+    audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
+    return Config(
+        controller=_value(controller, "name", str),
+        dpo=_value(controller, "dpo", str),
+        country=_value(controller, "country", str),
+        margin=_value(audit, "margin", float),
+        required_power=_value(audit, "required_power", float),
+        out_models=_value(audit, "out_models", int),
+        in_models=_value(audit, "in_models", int),
+    )
+
+
+def _table(tables: Mapping[str, object], name: str, keys: set[str]) -> Mapping[str, object]:
+    table = tables[name]
+    if not isinstance(table, dict):
+        raise HomeError(f"{name} must be a table, [{name}]")
+    _only(table, f"[{name}]", keys)
+    return table
+
+
+def _only(table: Mapping[str, object], where: str, keys: set[str]) -> None:
+    if unknown := sorted(set(table) - keys):
+        raise HomeError(f"unknown key {unknown[0]} in {where}; known are {', '.join(sorted(keys))}")
+    if missing := sorted(keys - set(table)):
+        raise HomeError(f"{missing[0]} is missing in {where}")
+
+
+def _value(table: Mapping[str, object], key: str, kind: type[T]) -> T:
+    value = table[key]
+    if type(value) is not kind:
+        raise HomeError(f"{key} must be {_NAMES[kind]}")
+    return value
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; for printable text JSON's escapes are TOML's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+_NAMES: Mapping[type, str] = {str: "text", float: "a number with a decimal point", int: "a count"}

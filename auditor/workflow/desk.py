@@ -1,0 +1,149 @@
+"""The request desk: requests come in, are decided, and can be looked up. No engine needed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import date
+
+from auditor.domain.artefact import digest_of
+from auditor.domain.canonical import canonical_bytes
+from auditor.domain.case import ErasureCase
+from auditor.domain.event import ErasureRequested, Recorded, RequestDecided
+from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
+from auditor.domain.verdict import Verdict
+from auditor.errors import MisuseError
+from auditor.policies.load import load_packs
+from auditor.workflow.home import Home
+from auditor.workflow.record import case_stream, load_case, record
+from auditor.workflow.registry import find_model
+
+_CASE_BYTES = 8  # 64 random bits: unguessable enough to be opaque, short enough to read out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseLine:
+    """One line of the desk's list."""
+
+    case: str
+    received: date
+    regime: Regime
+    ground: Ground
+    model: str
+    state: str
+    verdict: Verdict | None
+    outcome: Outcome | None
+
+
+def file_request(
+    home: Home,
+    *,
+    model: str,
+    subjects: tuple[str, ...],
+    regime: Regime,
+    ground: Ground,
+    received: date,
+) -> str:
+    """Take a request in; the subject ids go to the vault, a commitment to the ledger.
+
+    Returns:
+        The opaque case id.
+
+    Raises:
+        MisuseError: no subject, a subject named twice, an unknown model, or a ground that
+            doesn't belong to the regime.
+    """
+    if not subjects or len(set(subjects)) != len(subjects):
+        raise MisuseError("a request names at least one subject, and each only once")
+    if not ground.value.startswith(regime.value):
+        raise MisuseError(f"ground {ground.value} doesn't belong to {regime.value}")
+    if find_model(home, model) is None:
+        raise MisuseError(f"no model named {model}; see `auditor model list`")
+    case = secrets.token_hex(_CASE_BYTES)
+    payload = home.vault.seal(case_stream(case), canonical_bytes({"subjects": subjects}))
+    event = ErasureRequested(
+        case=case,
+        regime=regime,
+        ground=ground,
+        received=received,
+        model=model,
+        subjects=len(subjects),
+        payload=payload,
+        policies=digest_of({pack.name: str(pack.digest) for pack in load_packs()}),
+    )
+    record(home, case_stream(case), event, "requested")
+    return case
+
+
+def decide(home: Home, case: str, decision: DecisionKind, actor: str) -> Recorded:
+    """Record the desk's decision.
+
+    Raises:
+        MisuseError: unknown case, or one that is already decided for good or finished.
+    """
+    state = require_case(home, case)
+    if state.reached is not None or state.prepared is not None:
+        raise MisuseError(f"case {case} has reached its verdict; it can't be decided again")
+    if state.decided is not None and state.decided.decision is decision:
+        raise MisuseError(f"case {case} is already {decision.value}")
+    made = sum(
+        isinstance(item.event, RequestDecided) for item in home.ledger.replay(case_stream(case))
+    )
+    event = RequestDecided(case=case, decision=decision, actor=actor)
+    return record(home, case_stream(case), event, f"decided-{made + 1}")
+
+
+def require_case(home: Home, case: str) -> ErasureCase:
+    """A case that exists.
+
+    Raises:
+        MisuseError: no such case.
+    """
+    state = load_case(home, case)
+    if state.requested is None:
+        raise MisuseError(f"no case {case}; see `auditor request list`")
+    return state
+
+
+def subjects_of(home: Home, requested: ErasureRequested) -> tuple[str, ...]:
+    """The subject ids of a request, out of the vault."""
+    payload = json.loads(home.vault.open(requested.payload))
+    return tuple(payload["subjects"])
+
+
+def list_cases(home: Home) -> tuple[CaseLine, ...]:
+    """Every case, oldest first."""
+    return tuple(
+        case_line(load_case(home, stream.removeprefix("case:")))
+        for stream in home.ledger.streams("case:")
+    )
+
+
+def case_line(state: ErasureCase) -> CaseLine:
+    """The list line of one case."""
+    requested = state.requested
+    if requested is None:
+        raise MisuseError("an empty stream is no case")
+    return CaseLine(
+        case=requested.case,
+        received=requested.received,
+        regime=requested.regime,
+        ground=requested.ground,
+        model=requested.model,
+        state=_state(state),
+        verdict=None if state.reached is None else state.reached.verdict,
+        outcome=None if state.issued is None else state.issued.outcome,
+    )
+
+
+def _state(state: ErasureCase) -> str:
+    if state.withdrawn is not None:
+        return "withdrawn"
+    if state.issued is not None:
+        return "closed"
+    if state.reached is not None:
+        return "verdict reached"
+    if state.plan is not None:
+        return "running"
+    return "received" if state.decided is None else state.decided.decision.value

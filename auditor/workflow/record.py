@@ -1,0 +1,40 @@
+"""Dictating to the ledger: one event, one step name, never twice."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from auditor.domain.case import ErasureCase, project
+from auditor.domain.event import Event, Recorded
+from auditor.workflow.home import Home
+
+_NAMESPACE = UUID("6f0a1d3c-6d0e-5c3e-9f51-3f3a52a7c0de")
+
+
+def case_stream(case: str) -> str:
+    """Name of a case's stream."""
+    return f"case:{case}"
+
+
+def model_stream(model: str) -> str:
+    """Name of a model's stream."""
+    return f"model:{model}"
+
+
+def record(home: Home, stream: str, event: Event, step: str) -> Recorded:
+    """Append ``event`` as the step of that name.
+
+    The event id is derived from stream and step, so a step repeated after a crash can't be
+    recorded a second time.
+    """
+    version = len(home.ledger.replay(stream))
+    event_id = uuid5(_NAMESPACE, f"{stream}/{step}")
+    (recorded,) = home.ledger.append(
+        stream, [event], expected_version=version, event_ids=[event_id]
+    )
+    return recorded
+
+
+def load_case(home: Home, case: str) -> ErasureCase:
+    """Fold a case's stream."""
+    return project(item.event for item in home.ledger.replay(case_stream(case)))

@@ -1,0 +1,177 @@
+"""Reference models: scouts that find memorised patients, surrogates, and the two-block bank.
+
+Block A is trained without the cohort F but with the surrogates S, block B without S but with F:
+A is OUT for F and IN for S, B the reverse (DESIGN section 4 point 11).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from auditor.domain.artefact import Digest
+from auditor.domain.canonical import canonical_bytes
+from auditor.errors import EvidenceError
+from auditor.learning.parallel import TrainingJob, train_many
+from auditor.learning.weights import load_weights
+from auditor.verification.contrast import contrast
+from auditor.verification.layout import Layout
+from auditor.verification.measure import Measurements, measure
+from auditor.workflow.scene import Scene, derive_seed
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Reference models trained alike but for their seed, and what was measured on them."""
+
+    weights: tuple[Digest, ...]
+    measured: tuple[Measurements, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bank:
+    """Both blocks, the images they differ in, and the canonical list of all their digests."""
+
+    forgotten: tuple[int, ...]
+    surrogates: tuple[tuple[int, ...], ...]
+    out: Block
+    untouched: Block
+    listing: bytes
+
+    @property
+    def digest(self) -> Digest:
+        """Digest of the listing; under it the listing lies in the store."""
+        return Digest.of(self.listing)
+
+
+def measure_all(scene: Scene, module: object) -> Measurements:
+    """Measure a model on every image of the scene."""
+    return measure(module, scene.images.images, scene.images.labels)
+
+
+def layout_for(scene: Scene, about: Sequence[int], *, apart: Sequence[int], unseen: Sequence[int]) -> Layout:
+    """Who is who when the images ``about`` are in question.
+
+    Args:
+        about: image indices whose influence is asked for.
+        apart: training images that belong to neither side and are left out of the comparison.
+        unseen: never-seen images.
+    """
+    codes = {subject: code for code, subject in enumerate(sorted(set(scene.images.subjects)))}
+    return Layout(
+        labels=np.asarray(scene.images.labels),
+        patients=np.asarray([codes[subject] for subject in scene.images.subjects]),
+        forgotten=np.asarray(about),
+        retained=np.asarray(scene.without(about, apart)),
+        unseen=np.asarray(unseen),
+    )
+
+
+def train_block(
+    scene: Scene, name: str, indices: Sequence[Sequence[int]], seed: str, *, workers: int, progress: Progress
+) -> Block:
+    """Train one model per index list and measure each; finished files are kept and reused."""
+    jobs = [
+        TrainingJob(
+            name=f"{name}-{number:03d}",
+            recipe=scene.recipe,
+            indices=tuple(chosen),
+            seed=derive_seed(seed, name, number),
+        )
+        for number, chosen in enumerate(indices)
+    ]
+    paths = train_many(
+        jobs,
+        scene.images,
+        folder=scene.folder,
+        workers=workers,
+        progress=lambda done, total: progress(f"training {name} models", done, total),
+    )
+    contents = [path.read_bytes() for path in paths]
+    return Block(
+        weights=tuple(Digest.of(content) for content in contents),
+        measured=tuple(
+            measure_all(scene, load_weights(scene.recipe, content)) for content in contents
+        ),
+    )
+
+
+def scout_memorisation(
+    scene: Scene, count: int, *, workers: int, progress: Progress
+) -> tuple[Block, Mapping[str, float]]:
+    """How visibly each training patient is memorised, from models that take no part in an audit.
+
+    Each scout is trained on a random half of the patients. A patient's memorisation is the mean
+    rise of the contrast of their images from OUT to IN scouts, in standard deviations of OUT.
+    """
+    subjects = sorted({scene.images.subjects[i] for i in scene.training})
+    draw = random.Random(derive_seed("scouts", scene.version.weights))
+    halves = []
+    for _ in range(count // 2):
+        half = set(draw.sample(subjects, len(subjects) // 2))
+        halves += [half, set(subjects) - half]
+    indices = [
+        [i for i in scene.training if scene.images.subjects[i] in half] for half in halves
+    ]
+    block = train_block(scene, "scout", indices, f"scouts/{scene.version.weights}", workers=workers, progress=progress)
+    layout = layout_for(scene, scene.training, apart=(), unseen=scene.split.validation)
+    scores = np.stack([contrast(item, layout) for item in block.measured])
+    return block, {subject: _rise(scene, scores, halves, subject) for subject in subjects}
+
+
+def _rise(scene: Scene, scores: np.ndarray, halves: list[set[str]], subject: str) -> float:
+    columns = [k for k, i in enumerate(scene.training) if scene.images.subjects[i] == subject]
+    inside = np.array([subject in half for half in halves])
+    pooled = scores[:, columns].mean(axis=1)
+    spread = max(float(pooled[~inside].std(ddof=1)), 1e-6)
+    return float((pooled[inside].mean() - pooled[~inside].mean()) / spread)
+
+
+def train_bank(
+    scene: Scene,
+    forgotten: Sequence[int],
+    surrogates: Sequence[Sequence[int]],
+    *,
+    scouts: Block,
+    seed: str,
+    out_models: int,
+    in_models: int,
+    workers: int,
+    progress: Progress,
+) -> Bank:
+    """Train both blocks of a case's bank.
+
+    Raises:
+        EvidenceError: no surrogates could be matched.
+    """
+    if not surrogates:
+        raise EvidenceError("no surrogate patients could be matched; the training set is too small")
+    apart = tuple(index for group in surrogates for index in group)
+    out = train_block(
+        scene, "out", [scene.without(forgotten)] * out_models, seed, workers=workers, progress=progress
+    )
+    untouched = train_block(
+        scene, "in", [scene.without(apart)] * in_models, seed, workers=workers, progress=progress
+    )
+    listing = canonical_bytes(
+        {
+            "recipe": str(scene.recipe.digest),
+            "weights": str(scene.version.weights),
+            "out": [str(item) for item in out.weights],
+            "in": [str(item) for item in untouched.weights],
+            "scouts": [str(item) for item in scouts.weights],
+        }
+    )
+    return Bank(
+        forgotten=tuple(forgotten),
+        surrogates=tuple(tuple(group) for group in surrogates),
+        out=out,
+        untouched=untouched,
+        listing=listing,
+    )

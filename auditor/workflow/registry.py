@@ -1,0 +1,182 @@
+"""Models and data sets on the books, by digest. Importing this needs no engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditor.domain.artefact import Digest
+from auditor.domain.canonical import canonical_bytes
+from auditor.domain.case import project
+from auditor.domain.event import (
+    DataRegistered,
+    ModelDeployed,
+    ModelRegistered,
+    ModelRetired,
+)
+from auditor.domain.verdict import Basis
+from auditor.errors import MisuseError
+from auditor.workflow.home import Home
+from auditor.workflow.record import model_stream, record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelView:
+    """A model as the ledger tells it: its versions in order, and the one in service."""
+
+    name: str
+    versions: tuple[ModelRegistered, ...]
+    in_service: Digest | None
+
+    @property
+    def current(self) -> ModelRegistered:
+        """The registered version that is in service, else the newest."""
+        for version in reversed(self.versions):
+            if version.weights == self.in_service:
+                return version
+        return self.versions[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRecord:
+    """Where a registered data set lies and what it was when it was registered."""
+
+    manifest: Path
+    digest: Digest
+    size: int
+    split_seed: int
+
+
+def find_model(home: Home, name: str) -> ModelView | None:
+    """The model of that name, if any."""
+    versions: list[ModelRegistered] = []
+    in_service: Digest | None = None
+    for item in home.ledger.replay(model_stream(name)):
+        match item.event:
+            case ModelRegistered() as registered:
+                versions.append(registered)
+            case ModelDeployed(weights=weights):
+                in_service = weights
+            case ModelRetired(weights=weights) if weights == in_service:
+                in_service = None
+    if not versions:
+        return None
+    return ModelView(name=name, versions=tuple(versions), in_service=in_service)
+
+
+def require_model(home: Home, name: str) -> ModelView:
+    """The model of that name.
+
+    Raises:
+        MisuseError: there is none.
+    """
+    model = find_model(home, name)
+    if model is None:
+        raise MisuseError(f"no model named {name}; see `auditor model list`")
+    return model
+
+
+def list_models(home: Home) -> tuple[ModelView, ...]:
+    """Every registered model."""
+    names = (stream.removeprefix("model:") for stream in home.ledger.streams("model:"))
+    return tuple(require_model(home, name) for name in names)
+
+
+def register_data(home: Home, name: str, data: DataRecord, *, counts: tuple[int, int], synthetic: bool) -> None:
+    """Put a data set on the books: its digest goes to the vault, a salted commitment to the ledger.
+
+    Args:
+        counts: images and patients.
+    """
+    payload = canonical_bytes(
+        {
+            "digest": str(data.digest),
+            "manifest": str(data.manifest),
+            "size": data.size,
+            "split_seed": data.split_seed,
+        }
+    )
+    images, patients = counts
+    event = DataRegistered(
+        data_set=name,
+        commitment=home.vault.seal(f"data:{name}", payload),
+        images=images,
+        patients=patients,
+        synthetic="yes" if synthetic else "no",
+    )
+    record(home, f"data:{name}", event, "registered")
+
+
+def data_record(home: Home, name: str) -> tuple[DataRegistered, DataRecord]:
+    """What is on the books about a data set, and where it lies.
+
+    Raises:
+        MisuseError: no such data set.
+    """
+    for item in home.ledger.replay(f"data:{name}"):
+        if isinstance(item.event, DataRegistered):
+            entry = json.loads(home.vault.open(item.event.commitment))
+            return item.event, DataRecord(
+                manifest=Path(entry["manifest"]),
+                digest=Digest.parse(entry["digest"]),
+                size=entry["size"],
+                split_seed=entry["split_seed"],
+            )
+    raise MisuseError(f"no data set named {name}")
+
+
+def register_version(
+    home: Home,
+    *,
+    model: str,
+    architecture: str,
+    weights: Digest,
+    recipe: Digest,
+    data_set: str,
+    training_images: int,
+) -> ModelRegistered:
+    """Add a version of a model; its weights must already be in the store."""
+    view = find_model(home, model)
+    event = ModelRegistered(
+        model=model,
+        version=1 if view is None else len(view.versions) + 1,
+        architecture=architecture,
+        weights=weights,
+        recipe=recipe,
+        data_set=data_set,
+        training_images=training_images,
+    )
+    record(home, model_stream(model), event, f"registered-{weights.value}")
+    return event
+
+
+def deploy(home: Home, version: ModelRegistered) -> None:
+    """Put a version into service, taking the one before it out."""
+    stream = model_stream(version.model)
+    view = require_model(home, version.model)
+    if view.in_service == version.weights:
+        return
+    if view.in_service is not None:
+        old = view.current
+        retired = ModelRetired(model=old.model, version=old.version, weights=old.weights)
+        record(home, stream, retired, f"retired-{old.version}-for-{version.version}")
+    deployed = ModelDeployed(
+        model=version.model, version=version.version, weights=version.weights
+    )
+    record(home, stream, deployed, f"deployed-{version.version}")
+
+
+def erased_payloads(home: Home, model: str) -> tuple[Digest, ...]:
+    """Vault commitments of the subject lists this model was already made to forget."""
+    found: list[Digest] = []
+    for stream in home.ledger.streams("case:"):
+        case = project(item.event for item in home.ledger.replay(stream))
+        if (
+            case.requested is not None
+            and case.requested.model == model
+            and case.reached is not None
+            and case.reached.basis is not Basis.NONE
+        ):
+            found.append(case.requested.payload)
+    return tuple(found)

@@ -1,0 +1,109 @@
+"""What comes next for a case: a pure function of its events, so that any stop can be resumed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from auditor.domain.case import Attempt, ErasureCase
+from auditor.domain.evidence import CandidateRole
+from auditor.domain.request import DecisionKind, Outcome
+from auditor.domain.verdict import Basis, Verdict
+from auditor.errors import MisuseError
+
+
+class Step(StrEnum):
+    """The stations of the road."""
+
+    SCOPE = "establish the scope"
+    BANK = "train reference models"
+    PLAN = "pin the plan"
+    CONTROLS = "audit the controls"
+    CLIMB = "try the next rung"
+    REACH = "reach the verdict"
+    ACCOUNT = "account for every copy"
+    PREPARE = "sign the statement"
+    ISSUE = "issue the document"
+
+
+EXACT_METHODS = frozenset({"retrain"})
+_CLOSED_BY_DESK = {
+    DecisionKind.REFUSED: Outcome.REFUSED,
+    DecisionKind.WITHDRAWN: Outcome.WITHDRAWN,
+}
+
+
+def next_step(case: ErasureCase) -> Step | None:
+    """The next station, or None when the case is closed.
+
+    Raises:
+        MisuseError: the desk has not granted, refused or withdrawn the request yet.
+    """
+    if case.issued is not None:
+        return None
+    if case.prepared is not None:
+        return Step.ISSUE
+    if case.decided is None or case.decided.decision in (DecisionKind.HELD, DecisionKind.EXTENDED):
+        raise MisuseError(
+            "the desk hasn't granted this request; run `auditor request decide CASE --grant`"
+        )
+    if case.decided.decision in _CLOSED_BY_DESK:
+        return Step.PREPARE
+    if case.scope is None:
+        return Step.SCOPE
+    if case.scope.training_images == 0:
+        return Step.PREPARE
+    return _audit_step(case)
+
+
+def _audit_step(case: ErasureCase) -> Step:
+    if case.reached is not None:
+        return Step.PREPARE if _all_accounted(case) else Step.ACCOUNT
+    if case.bank is None:
+        return Step.BANK
+    if case.plan is None:
+        return Step.PLAN
+    if {item.role for item in case.controls} != {CandidateRole.UNTOUCHED, CandidateRole.RETRAIN}:
+        return Step.CONTROLS
+    if case.open_attempt is not None:
+        return Step.CLIMB
+    if earned_basis(case) is Basis.NONE and case.ladder_left:
+        return Step.CLIMB
+    return Step.REACH
+
+
+def _all_accounted(case: ErasureCase) -> bool:
+    """The model before the case is accounted for last; once it is, everything is."""
+    return case.scope is not None and any(
+        item.artefact == case.scope.weights for item in case.accounted
+    )
+
+
+def outcome_of(case: ErasureCase) -> Outcome:
+    """How the case ends, once nothing but the paper is left to do."""
+    if case.decided is not None and case.decided.decision in _CLOSED_BY_DESK:
+        return _CLOSED_BY_DESK[case.decided.decision]
+    if case.scope is not None and case.scope.training_images == 0:
+        return Outcome.NOTHING_TO_UNLEARN
+    if case.reached is not None and case.reached.basis is not Basis.NONE:
+        return Outcome.CERTIFIED
+    return Outcome.NOT_ERASED
+
+
+def earned_basis(case: ErasureCase) -> Basis:
+    """The basis of assurance the last attempt earned (DESIGN section 4 point 10)."""
+    return basis_of(case.attempts[-1], case) if case.attempts else Basis.NONE
+
+
+def basis_of(attempt: Attempt, case: ErasureCase) -> Basis:
+    """What one attempt earned: exact methods by replay, others only by PASSED.
+
+    A cohort's PASSED earns nothing while the method has no current qualification.
+    """
+    if attempt.verified is None or case.requested is None:
+        return Basis.NONE
+    verdict = attempt.verified.verdict
+    if attempt.started.method in EXACT_METHODS:
+        return Basis.EXACT if attempt.replayed and verdict is not Verdict.FAILED else Basis.NONE
+    if verdict is Verdict.PASSED and case.requested.subjects == 1:
+        return Basis.STATISTICAL_INDIVIDUAL
+    return Basis.NONE

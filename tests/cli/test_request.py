@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auditor.workflow.home import Home
+from tests.cli.conftest import Auditor
+
+SUBJECT = "MRN-0042-Doe"
+
+
+def test_a_request_goes_from_the_desk_to_a_decision(auditor: Auditor, stocked: Home) -> None:
+    root = stocked.root
+    filed = auditor(
+        "request", "file", "--model", "detector", "--subject", SUBJECT, "--received", "2026-01-05",
+        "--home", root, "--json",
+    )  # fmt: skip
+    assert filed.code == 0
+    case = filed.json["case"]
+    assert auditor("request", "decide", case, "--hold", "--home", root).code == 0
+    granted = auditor("request", "decide", case, "--grant", "--home", root, "--json")
+    assert granted.json["decision"] == "granted"
+    (row,) = auditor("request", "list", "--home", root, "--json").json
+    assert row == {
+        "case": case,
+        "received": "2026-01-05",
+        "regime": "gdpr",
+        "ground": "gdpr-17-1-b",
+        "model": "detector",
+        "state": "granted",
+        "verdict": "",
+        "outcome": "",
+    }
+    shown = auditor("request", "show", case, "--home", root, "--json").json
+    assert [event["kind"] for event in shown["events"]] == [
+        "erasure-requested/v1",
+        "request-decided/v1",
+        "request-decided/v1",
+    ]
+
+
+def test_the_subject_is_in_no_entry_and_no_output(
+    auditor: Auditor, stocked: Home, tmp_path: Path
+) -> None:
+    listed = tmp_path / "subjects.txt"
+    listed.write_text(f"{SUBJECT}\n\n  other-patient \n", encoding="utf-8")
+    root = stocked.root
+    filed = auditor(
+        "request", "file", "--model", "detector", "--subjects-from", listed, "--home", root
+    )
+    assert filed.code == 0
+    (line,) = auditor("request", "list", "--home", root, "--json").json
+    shown = auditor("request", "show", line["case"], "--home", root)
+    entries = [stocked.ledger.entry(number) for number in range(stocked.ledger.size)]
+    assert SUBJECT not in filed.out + shown.out
+    assert not any(SUBJECT.encode() in entry for entry in entries)
+    database = b"".join(path.read_bytes() for path in root.glob("ledger.db*"))
+    assert SUBJECT.encode() not in database
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--model", "other", "--subject", "a"), "no model named other"),
+        (("--model", "detector"), "at least one subject"),
+        (("--model", "detector", "--subject", "a", "--subject", "a"), "only once"),
+        (("--model", "detector", "--subject", "a", "--regime", "hipaa"), "doesn't belong"),
+        (("--model", "detector", "--subject", "a", "--received", "5.1.2026"), "YYYY-MM-DD"),
+        (("--model", "detector", "--subject", "a", "--received", "9999-01-01"), "in the future"),
+        (("--model", "detector", "--subject", "a", "--ground", "whim"), "whim"),
+    ],
+)
+def test_a_senseless_request_is_refused_and_not_recorded(
+    auditor: Auditor, stocked: Home, words: tuple[str, ...], complaint: str
+) -> None:
+    size = stocked.ledger.size
+    ran = auditor("request", "file", *words, "--home", stocked.root)
+    assert ran.code == 2
+    assert complaint in ran.err
+    assert stocked.ledger.size == size
+
+
+def test_decisions_that_make_no_sense_are_refused(auditor: Auditor, stocked: Home) -> None:
+    root = stocked.root
+    filed = auditor(
+        "request", "file", "--model", "detector", "--subject", SUBJECT, "--home", root, "--json"
+    )
+    case = filed.json["case"]
+    assert auditor("request", "decide", case, "--home", root).code == 2
+    assert auditor("request", "decide", "0" * 16, "--grant", "--home", root).code == 2
+    assert auditor("request", "decide", case, "--grant", "--home", root).code == 0
+    twice = auditor("request", "decide", case, "--grant", "--home", root)
+    assert twice.code == 2
+    assert "already granted" in twice.err

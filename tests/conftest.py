@@ -1,0 +1,57 @@
+"""What several rooms' tests share: a fresh home, and one demo run for all end-to-end tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from auditor.workflow.home import Home
+
+# The same examples everywhere, and no deadline: shared machines stall.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.load_profile("house")
+
+_DEMO_VARIABLE = "AUDITOR_DEMO_DIR"
+
+
+@pytest.fixture(autouse=True)
+def _no_home_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the home of whoever runs the tests."""
+    monkeypatch.delenv("AUDITOR_HOME", raising=False)
+    monkeypatch.delenv("AUDITOR_PASSPHRASE", raising=False)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A fresh home with nothing but its first event."""
+    from auditor.workflow.home import create_home  # so that the bench's tests load no SQL
+
+    return create_home(tmp_path / "home", controller="St. Example", dpo="DPO office")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `auditor demo` leaves behind; never written to by a test.
+
+    Taken from the folder in $AUDITOR_DEMO_DIR where one was made already, else made here once.
+    """
+    if ready := os.environ.get(_DEMO_VARIABLE):
+        return Path(ready).resolve()
+    out = tmp_path_factory.mktemp("demo") / "demo"
+    command = [sys.executable, "-m", "auditor.cli.main", "demo", "--out", str(out)]
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return out
+
+
+@pytest.fixture
+def demo_copy(demo: Path, tmp_path: Path) -> Path:
+    """A copy of the demo that a test may write to."""
+    return Path(shutil.copytree(demo, tmp_path / "demo"))

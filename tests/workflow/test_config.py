@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.errors import HomeError
+from auditor.workflow.config import Config, read_config, write_config
+
+PRINTABLE = st.text(min_size=1, max_size=40).filter(lambda s: s.isprintable() and s.strip())
+SHARE = st.floats(min_value=0.001, max_value=0.5)
+CONFIGS = st.builds(
+    Config,
+    controller=PRINTABLE,
+    dpo=PRINTABLE,
+    country=st.sampled_from(["", "DE", "FR"]),
+    margin=SHARE,
+    required_power=SHARE,
+    out_models=st.integers(2, 1000),
+    in_models=st.integers(2, 1000),
+)
+
+
+@given(config=CONFIGS)
+def test_what_is_written_is_read_back(config: Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("config") / "auditor.toml"
+    write_config(path, config)
+    assert read_config(path) == config
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    path = tmp_path / "auditor.toml"
+    write_config(path, Config(controller='St. "Example"', dpo="Büro\\DSB"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("margin =", "margins =", "unknown key margins in [audit]"),
+        ("[audit]", "[audits]", "unknown key audits in the file"),
+        ("margin = 0.35", "", "margin is missing in [audit]"),
+        ("margin = 0.35", 'margin = "0.35"', "margin must be a number"),
+        ("margin = 0.35", "margin = 0.51", "at most at 0.5"),
+        ("margin = 0.35", "margin = 0.0", "above 0"),
+        ("margin = 0.35", "margin = nan", "above 0"),
+        ("required_power = 0.8", "required_power = 1.0", "between 0 and 1"),
+        ("out_models = 16", "out_models = true", "out_models must be a count"),
+        ("out_models = 16", "out_models = 1", "at least 2"),
+        ('country = ""', 'country = "Germany"', "country must be a code"),
+        ("[controller]", "[controller", "is not TOML"),
+        ("[controller]\n", "audit = 1\n[controller]\n", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_named_and_never_a_default(
+    written: Path, old: str, new: str, complaint: str
+) -> None:
+    text = written.read_text(encoding="utf-8")
+    assert old in text
+    written.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(HomeError) as caught:
+        read_config(written)
+    assert complaint in str(caught.value)
+    assert str(written) in str(caught.value)
+
+
+def test_a_table_given_as_a_value_is_named(written: Path) -> None:
+    written.write_text('controller = 1\naudit = "x"\n', encoding="utf-8")
+    with pytest.raises(HomeError, match="controller must be a table"):
+        read_config(written)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "tab\there"])
+def test_names_are_one_line_of_text(name: str) -> None:
+    with pytest.raises(HomeError, match="one line of text"):
+        Config(controller=name, dpo="DPO")
+
+
+def test_a_missing_file_is_an_error_of_the_home(tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="can't read"):
+        read_config(tmp_path / "auditor.toml")

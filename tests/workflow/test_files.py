@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auditor.errors import HomeError
+from auditor.workflow.files import OWNER_ONLY, write_file
+
+
+def test_the_file_has_its_mode_and_content_and_nothing_lies_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    write_file(path, b"first")
+    write_file(path, b"second", mode=OWNER_ONLY)
+    assert path.read_bytes() == b"second"
+    assert path.stat().st_mode & 0o777 == OWNER_ONLY
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "occupied"
+    path.mkdir()
+    (path / "inside").write_text("kept")
+    with pytest.raises(HomeError, match="can't write"):
+        write_file(path, b"new")
+    assert (path / "inside").read_text() == "kept"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def small_files_only() -> Iterator[None]:
+    """The system refuses to let any file grow past 8 bytes, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_file(
+    tmp_path: Path, small_files_only: None
+) -> None:
+    path = tmp_path / "kept"
+    write_file(path, b"old")
+    with pytest.raises(HomeError, match=f"can't write {path}"):
+        write_file(path, b"x" * 4096)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
