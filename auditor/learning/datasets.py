@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from auditor.domain.artefact import Digest, digest_of
+from auditor.domain.canonical import Canonical
 from auditor.errors import DataError
 from auditor.learning.pictures import read_grey
 from auditor.learning.recipe import Recipe
@@ -146,7 +147,7 @@ def split_by_patient(images: ImageSet, recipe: Recipe, seed: int) -> Split:
     if any(images.splits):
         return Split(**{name: _where(images, lambda i, n=name: images.splits[i] == n) for name in _SPLITS})
     patients = _interleaved(images, seed)
-    sizes = {patient: 0 for patient in patients}
+    sizes = dict.fromkeys(patients, 0)
     for subject in images.subjects:
         sizes[subject] += 1
     wanted = min(recipe.train_images, len(images.subjects) // 2)
@@ -230,7 +231,7 @@ def _check(path: Path, rows: Sequence[Row]) -> None:
 
 def _digest(path: Path, rows: Sequence[Row]) -> Digest:
     seen: dict[str, int] = {}
-    listing = []
+    listing: list[Canonical] = []
     for row in rows:
         try:
             digest = hashlib.sha256(row.path.read_bytes()).hexdigest()

@@ -86,7 +86,7 @@ def _picture(patient: _Patient, image: int) -> Picture:
     y, x = np.mgrid[-1 : 1 : _SIDE * 1j, -1 : 1 : _SIDE * 1j]
     tilt = shot.normal(0, 0.03)
     x, y = x * np.cos(tilt) - y * np.sin(tilt), x * np.sin(tilt) + y * np.cos(tilt)
-    picture = 0.6 * np.exp(-((x / 0.95) ** 4 + (y / 1.1) ** 6))
+    picture: Picture = 0.6 * np.exp(-((x / 0.95) ** 4 + (y / 1.1) ** 6))
     lungs = _lungs(own, x, y)
     picture -= 0.45 * lungs
     picture += 0.3 * _blob(x, y, 0.12 + own.normal(0, 0.03), 0.3, 0.3, 0.35)
@@ -96,14 +96,14 @@ def _picture(patient: _Patient, image: int) -> Picture:
         picture += _lesion(own, shot, x, y)
     if patient.site == "south":
         picture = 0.08 + 0.85 * picture
-    return picture + shot.normal(0, 0.03, picture.shape)
+    return np.asarray(picture + shot.normal(0, 0.03, picture.shape))
 
 
 def _lungs(own: np.random.Generator, x: Picture, y: Picture) -> Picture:
     width, height = 0.30 + own.normal(0, 0.025), 0.62 + own.normal(0, 0.04)
-    left = _blob(x, y, -0.42 + own.normal(0, 0.03), own.normal(0, 0.04), width, height)
+    left: Picture = _blob(x, y, -0.42 + own.normal(0, 0.03), own.normal(0, 0.04), width, height)
     right = _blob(x, y, 0.42 + own.normal(0, 0.03), own.normal(0, 0.04), width, height)
-    return np.clip(left + right, 0, 1)
+    return np.asarray(np.clip(left + right, 0, 1))
 
 
 def _lesion(
@@ -114,7 +114,7 @@ def _lesion(
     size = own.uniform(0.24, 0.3)
     strength = own.uniform(0.9, 1.2)
     jitter = shot.normal(0, 0.02, 2)
-    return strength * _blob(x, y, centre[0] + jitter[0], centre[1] + jitter[1], size, size)
+    return np.asarray(strength * _blob(x, y, centre[0] + jitter[0], centre[1] + jitter[1], size, size))
 
 
 def _texture(own: np.random.Generator, x: Picture, y: Picture) -> Picture:
@@ -122,7 +122,7 @@ def _texture(own: np.random.Generator, x: Picture, y: Picture) -> Picture:
     waves = own.normal(0, 3.0, (12, 2))
     phases = own.uniform(0, 2 * np.pi, 12)
     field = sum(np.cos(a * x + b * y + p) for (a, b), p in zip(waves, phases, strict=True))
-    return np.asarray(field) / np.sqrt(6.0)
+    return np.asarray(field / np.sqrt(6.0))
 
 
 def _blob(

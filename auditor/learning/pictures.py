@@ -45,7 +45,7 @@ def _dicom(path: Path) -> Image.Image:
     """First frame, windowed; MONOCHROME1 is turned so that bone is bright (PS3.3 C.7.6.3.1.2)."""
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
     try:
         data = dcmread(path)

@@ -36,8 +36,8 @@ class Recipe:
     classes: int = 2
     width: int = 16
     epochs: int = 12
-    batch_size: int = 8
-    learning_rate: float = 0.004
+    batch_size: int = 5
+    learning_rate: float = 0.0025
     weight_decay: float = 0.0001
     train_images: int = 150
     validation_share: float = 0.25

@@ -38,7 +38,9 @@ class ContentStore:
         try:
             data = self._path(digest).read_bytes()
         except FileNotFoundError:
-            raise LedgerError(f"{digest} isn't in the store; it was destroyed or never kept") from None
+            raise LedgerError(
+                f"{digest} isn't in the store; it was destroyed or never kept"
+            ) from None
         if Digest.of(data) != digest:
             raise TamperedError(f"stored bytes of {digest} were changed")
         return data

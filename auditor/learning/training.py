@@ -47,7 +47,7 @@ def _fit(
     module.train()
     for _ in range(recipe.epochs):
         shuffled = indices[torch.randperm(len(indices), generator=order)]
-        for batch in shuffled.split(recipe.batch_size):
+        for batch in torch.split(shuffled, recipe.batch_size):
             optimiser.zero_grad()
             loss = functional.cross_entropy(module(images.images[batch]), images.labels[batch])
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves Tensor.backward bare

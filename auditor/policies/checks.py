@@ -21,6 +21,7 @@ CHECKS: Mapping[Check, Callable[[Papers], Observation]] = {
     Check.DERIVED_ACCOUNTED: erasure.derived_accounted,
     Check.AFFECTED_OUT_OF_SERVICE: erasure.affected_out_of_service,
     Check.ERASURE_ESTABLISHED: erasure.erasure_established,
+    Check.RETAINED_LISTED: erasure.retained_listed,
     Check.SOURCE_RECORDS_KEPT: erasure.source_records_kept,
     Check.CONCLUDED: record.concluded,
     Check.PRE_REGISTERED: record.pre_registered,

@@ -65,27 +65,29 @@ def answered_in_time(papers: Papers) -> Observation:
     """Granted and carried out within the limit, or within its timely extension."""
     facts = papers.facts
     deadline, extension = _limit(papers)
-    limit = f"the time limit, {_ends(deadline, facts.as_of)}"
+    ends = _ends(deadline, facts.as_of)
     before = (facts.request, *([extension] if extension is not None else []))
     done = _carried_out(facts)
     if done is not None:
         granted, acted = done
-        text = f"{_received(facts)}, granted on {in_words(granted.day)} ({granted}) and acted on"
-        text = f"{text} on {in_words(acted.day)} ({acted})"
+        text = f"{_received(facts)}, granted on {in_words(granted.day)} ({granted})"
+        text = f"{text} and carried out on {in_words(acted.day)} ({acted})"
         if max(granted.day, acted.day) <= deadline.day:
-            return supports(f"{text}, within {limit}.", *before, granted, acted)
-        return contradicts(f"{text}, after {limit}.", *before, granted, acted)
+            return supports(
+                f"{text}, within the time limit, which {ends}.", *before, granted, acted
+            )
+        return contradicts(f"{text}, after the time limit, which {ends}.", *before, granted, acted)
     open_ = f"{_received(facts)}; no completed erasure is on record"
     if facts.as_of > deadline.day:
-        return contradicts(f"{open_}, and {limit}.", *before)
-    return missing(f"{open_} yet; {limit}.", *before)
+        return contradicts(f"{open_}, and the time limit {ends}.", *before)
+    return missing(f"{open_} yet; the time limit {ends}.", *before)
 
 
 def refused_in_time(papers: Papers) -> Observation:
     """Refused within the first limit; Art. 12(4) knows no extension."""
     facts, limit = papers.facts, _required_limit(papers)
     deadline = _counted(limit, facts, limit.length)
-    ends = f"the time limit, {_ends(deadline, facts.as_of)}"
+    ends = f"the time limit, which {_ends(deadline, facts.as_of)}"
     refused = facts.find_decision(DecisionKind.REFUSED)
     if refused is None:
         return missing(f"{_received(facts)}; no refusal is on record.", facts.request)
@@ -114,12 +116,11 @@ def extended_in_time(papers: Papers) -> Observation:
 def kept_until(papers: Papers) -> Observation:
     """Until when the record is to be kept, as things stand; the future is not on record."""
     facts, limit = papers.facts, _required_limit(papers)
-    last = facts.stream[-1]
-    leaf = Leaf(number=last.sequence, day=date.fromisoformat(last.recorded_at[:10]), event=last.event)
-    until = keep_until(facts.request.day, max(leaf.day, facts.as_of), limit.length)
-    text = f"The record of this case runs from {facts.request} to {leaf}; counted from"
+    last = facts.last
+    until = keep_until(facts.request.day, max(last.day, facts.as_of), limit.length)
+    text = f"The record of this case runs from {facts.request} to {last}; counted from"
     text = f"{text} {in_words(facts.as_of)}, it is to be kept until at least {in_words(until)}."
-    return for_a_person(text, facts.request, leaf)
+    return for_a_person(text, facts.request, last)
 
 
 def _limit(papers: Papers) -> tuple[Deadline, Leaf[ev.RequestDecided] | None]:
@@ -165,7 +166,7 @@ def _received(facts: CaseFacts) -> str:
 
 def _ends(deadline: Deadline, as_of: date) -> str:
     verb = "ended" if deadline.day < as_of else "ends"
-    text = f"which {verb} on {in_words(deadline.day)}"
+    text = f"{verb} on {in_words(deadline.day)}"
     if deadline.day != deadline.counted:
         text = f"{text} (moved from {in_words(deadline.counted)}, not a working day)"
     return text

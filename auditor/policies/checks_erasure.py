@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.verdict import Basis, Verdict
 from auditor.policies.facts import CaseFacts, Leaf
-from auditor.policies.observation import Observation, Papers, contradicts, missing, supports
+from auditor.policies.observation import (
+    Observation,
+    Papers,
+    contradicts,
+    for_a_person,
+    missing,
+    supports,
+)
 
 _BASES = {
     Basis.EXACT: "retraining without the patient, run twice with the same result bit for bit",
-    Basis.STATISTICAL_INDIVIDUAL: "a statistical audit of this patient, which PASSED",
-    Basis.STATISTICAL_COHORT: "a statistical audit of a cohort, by a qualified method",
+    Basis.STATISTICAL_INDIVIDUAL: "a statistical audit of this one patient",
 }
 
 
@@ -47,9 +51,7 @@ def derived_accounted(papers: Papers) -> Observation:
     candidates = _candidates(facts) - _kept(facts) - {scope.event.weights}
     gone = [accounted[digest] for digest in sorted(candidates, key=str) if digest in accounted]
     seen = [
-        leaf
-        for leaf in accounted.values()
-        if leaf.event.artefact_kind is ArtefactKind.REFERENCE_IN
+        leaf for leaf in accounted.values() if leaf.event.artefact_kind is ArtefactKind.REFERENCE_IN
     ]
     left = len(candidates) - len(gone) + max(0, bank.event.in_models - len(seen))
     if left:
@@ -67,19 +69,19 @@ def affected_out_of_service(papers: Papers) -> Observation:
         return missing("No inventory of what the request affects is on record yet.")
     if facts.nothing_found is not None:
         return supports(_nothing(scope), scope)
-    in_service = _last_deployment(facts, scope.event.weights)
-    if isinstance(in_service, Leaf) and isinstance(in_service.event, ev.ModelDeployed):
-        text = f"The model trained on the subject's images is in service ({in_service})."
-        return _unless_over(facts, text, scope, in_service)
+    service = _last_deployment(facts, scope.event.weights)
+    if service is not None and isinstance(service.event, ev.ModelDeployed):
+        text = f"The model trained on the subject's images is in service ({service})."
+        return _unless_over(facts, text, scope, service)
     fate = facts.accounted().get(scope.event.weights)
     if fate is not None and fate.event.fate is not ArtefactFate.RETAINED:
         text = f"The model trained on the subject's images was {fate.event.fate.value} ({fate})"
-        if in_service is None:
+        if service is None:
             return supports(f"{text}.", scope, fate)
-        return supports(f"{text} and taken out of service ({in_service}).", scope, fate, in_service)
-    if in_service is not None:
-        text = f"The model trained on the subject's images is out of service ({in_service})."
-        return supports(text, scope, in_service)
+        return supports(f"{text} and taken out of service ({service}).", scope, fate, service)
+    if service is not None:
+        text = f"The model trained on the subject's images is out of service ({service})."
+        return supports(text, scope, service)
     if fate is not None:
         text = f"The model trained on the subject's images was retained ({fate})."
         return contradicts(text, scope, fate)
@@ -103,17 +105,32 @@ def erasure_established(papers: Papers) -> Observation:
         return contradicts(text, reached)
     audit = audits[-1]
     replay = _replay(facts, reached.event.weights)
-    if verdict is Verdict.FAILED or (
-        basis is Basis.STATISTICAL_INDIVIDUAL and verdict is not Verdict.PASSED
-    ):
+    individual = basis is Basis.STATISTICAL_INDIVIDUAL
+    if individual and facts.request.event.subjects != 1:
+        text = f"The verdict ({reached}) rests on an audit of one patient, but the request"
+        return contradicts(f"{text} ({facts.request}) names several.", facts.request, reached)
+    if verdict is Verdict.FAILED or (individual and verdict is not Verdict.PASSED):
         text = f"The verdict ({reached}) is {verdict.value}, which can't carry the basis it names."
         return contradicts(text, audit, reached)
     if basis is Basis.EXACT and replay is None:
         text = f"The verdict ({reached}) names exact retraining, but no second run confirms it."
         return contradicts(text, audit, reached)
+    if basis is Basis.STATISTICAL_COHORT:
+        text = f"The verdict ({reached}) rests on a cohort, for which the method must hold a"
+        return missing(f"{text} current qualification; none is on record.", reached)
     text = f"Erasure rests on {_BASES[basis]}; the audit's verdict is {verdict.value}"
     found = (audit, reached, *([replay] if replay is not None else []))
     return supports(f"{text} ({', '.join(str(leaf) for leaf in found)}).", *found)
+
+
+def retained_listed(papers: Papers) -> Observation:
+    """What was retained, and on which ground: for a person to lay beside the exemptions."""
+    leaves = papers.facts.accounted().values()
+    retained = [leaf for leaf in leaves if leaf.event.fate is ArtefactFate.RETAINED]
+    if not retained:
+        return missing("Nothing is listed as retained.")
+    grounds = ", ".join(sorted({f"{leaf.event.ground} ({leaf})" for leaf in retained}))
+    return for_a_person(f"Listed as retained, with the ground stated: {grounds}.", *retained)
 
 
 def source_records_kept(papers: Papers) -> Observation:
@@ -143,7 +160,7 @@ def _nothing(scope: Leaf[ev.ScopeEstablished]) -> str:
     )
 
 
-def _unless_over(facts: CaseFacts, text: str, *leaves: Leaf[Any]) -> Observation:
+def _unless_over(facts: CaseFacts, text: str, *leaves: Leaf[ev.Event]) -> Observation:
     """Missing while the erasure is under way, contradicted once its verdict stands."""
     over = facts.find_last(ev.VerdictReached) is not None
     return contradicts(text, *leaves) if over else missing(text, *leaves)
@@ -164,16 +181,14 @@ def _replay(facts: CaseFacts, weights: Digest) -> Leaf[ev.ReplayConfirmed] | Non
     return found[-1] if found else None
 
 
-def _last_deployment(
-    facts: CaseFacts, weights: Digest
-) -> Leaf[ev.ModelDeployed] | Leaf[ev.ModelRetired] | None:
+def _last_deployment(facts: CaseFacts, weights: Digest) -> Leaf[ev.Event] | None:
     deployed = [leaf for leaf in facts.all(ev.ModelDeployed) if leaf.event.weights == weights]
     retired = [leaf for leaf in facts.all(ev.ModelRetired) if leaf.event.weights == weights]
-    return max([*deployed, *retired], key=lambda leaf: leaf.number, default=None)
+    return max((*deployed, *retired), key=lambda leaf: leaf.number, default=None)
 
 
 def _fates(leaves: list[Leaf[ev.ArtefactAccounted]]) -> str:
-    counts = {fate: 0 for fate in ArtefactFate}
+    counts = dict.fromkeys(ArtefactFate, 0)
     for leaf in leaves:
         counts[leaf.event.fate] += 1
     return ", ".join(f"{count} {fate.value}" for fate, count in counts.items() if count)

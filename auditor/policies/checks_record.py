@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
@@ -45,12 +44,11 @@ def pre_registered(papers: Papers) -> Observation:
         text = "Attempts or audits are on record without exactly one pinned plan."
         return contradicts(text, *plans, *attempts, *audits)
     plan = plans[0]
-    strays = [
-        leaf
-        for leaf in (*attempts, *audits)
-        if leaf.number < plan.number or leaf.event.plan != plan.event.plan
+    strays: list[Leaf[ev.Event]] = [
+        *(leaf for leaf in attempts if not _follows(plan, leaf, leaf.event.plan)),
+        *(leaf for leaf in audits if not _follows(plan, leaf, leaf.event.plan)),
+        *(leaf for leaf in attempts if leaf.event.method not in plan.event.ladder),
     ]
-    strays += [leaf for leaf in attempts if leaf.event.method not in plan.event.ladder]
     if strays:
         text = f"{strays[0]} came before the pinned plan ({plan}) or departs from it."
         return contradicts(text[0].upper() + text[1:], plan, *strays)
@@ -66,12 +64,17 @@ def digests_agree(papers: Papers) -> Observation:
     if scope is None or reached is None:
         return missing("The erasure has reached no verdict whose models could be compared yet.")
     produced = {leaf.event.attempt: leaf for leaf in facts.all(ev.UnlearningCompleted)}
-    strays: list[Leaf[Any]] = [
+    strays: list[Leaf[ev.Event]] = [
         leaf for leaf in produced.values() if leaf.event.before != scope.event.weights
     ]
     strays += [
         leaf
-        for leaf in (*facts.all(ev.ReplayConfirmed), *facts.verified)
+        for leaf in facts.all(ev.ReplayConfirmed)
+        if _after(produced, leaf.event.attempt) != leaf.event.weights
+    ]
+    strays += [
+        leaf
+        for leaf in facts.verified
         if _after(produced, leaf.event.attempt) != leaf.event.weights
     ]
     if reached.event.basis is Basis.NONE:
@@ -92,14 +95,13 @@ def stream_unbroken(papers: Papers) -> Observation:
     """The case's entries are numbered without a gap, from the request on."""
     facts = papers.facts
     stream = facts.stream
-    first, last = stream[0], stream[-1]
+    first, last = stream[0], facts.last
     expected = list(range(first.version, first.version + len(stream)))
     if [item.version for item in stream] != expected or first.sequence != facts.request.number:
         text = f"The entries of this case, from {facts.request} on, are not numbered without a gap."
         return contradicts(text, facts.request)
-    text = f"The {len(stream)} entries of this case, from {facts.request} to entry {last.sequence},"
-    end = Leaf(number=last.sequence, day=facts.request.day, event=last.event)
-    return supports(f"{text} are numbered without a gap.", facts.request, end)
+    text = f"The {len(stream)} entries of this case, from {facts.request} to {last},"
+    return supports(f"{text} are numbered without a gap.", facts.request, last)
 
 
 def rules_pinned(papers: Papers) -> Observation:
@@ -120,14 +122,16 @@ def case_id_opaque(papers: Papers) -> Observation:
     return supports(f"{text}; entries hold numbers, digests and short codes only.", request)
 
 
-def _conclusion(facts: CaseFacts) -> Leaf[Any] | None:
+def _conclusion(facts: CaseFacts) -> Leaf[ev.Event] | None:
     if facts.has_decided(DecisionKind.REFUSED, DecisionKind.WITHDRAWN):
         return facts.decided
     return facts.nothing_found or facts.find_last(ev.VerdictReached)
 
 
-def _after(
-    produced: dict[int, Leaf[ev.UnlearningCompleted]], attempt: int
-) -> Digest | None:
+def _follows(plan: Leaf[ev.PlanPinned], later: Leaf[ev.Event], named: Digest) -> bool:
+    return later.number > plan.number and named == plan.event.plan
+
+
+def _after(produced: dict[int, Leaf[ev.UnlearningCompleted]], attempt: int) -> Digest | None:
     found = produced.get(attempt)
     return None if found is None else found.event.after

@@ -50,7 +50,7 @@ def _find(papers: Papers) -> Finding:
         seen = tuple(CHECKS[check](papers) for check in rule.requires)
         return _finding(rule, _status(rule, seen), seen)
     if rule.banner is None:
-        text = f"{rule.citation} is not in play here: {obstacle}."
+        text = f"Does not apply here: {obstacle}."
         return _written(rule, FindingStatus.NOT_APPLICABLE, (), text)
     text = f"{rule.banner} Here {obstacle}. For a person to decide: {rule.left_to_a_person}"
     return _written(rule, FindingStatus.HUMAN_DECISION, (facts.request.number,), text)

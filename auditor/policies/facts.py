@@ -14,15 +14,16 @@ from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import PolicyError
 
 E = TypeVar("E", bound=ev.Event)
+E_co = TypeVar("E_co", bound=ev.Event, covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf(Generic[E]):
+class Leaf(Generic[E_co]):
     """An event with its place in the ledger and the day it was written (the writer's clock)."""
 
     number: int
     day: date
-    event: E
+    event: E_co
 
     def __str__(self) -> str:
         return f"entry {self.number}"
@@ -94,6 +95,12 @@ class CaseFacts:
         """The records of the request's own stream, in the ledger's order."""
         home = next(i.stream for i in self.records if i.sequence == self.request.number)
         return tuple(item for item in self._ordered() if item.stream == home)
+
+    @property
+    def last(self) -> Leaf[ev.Event]:
+        """The last record of the request's own stream."""
+        item = self.stream[-1]
+        return Leaf(number=item.sequence, day=_day(item), event=item.event)
 
     def all(self, kind: type[E]) -> tuple[Leaf[E], ...]:
         """Every event of that kind that is of this case or of no case, in the ledger's order."""

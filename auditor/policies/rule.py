@@ -54,6 +54,7 @@ class Check(StrEnum):
     STREAM_UNBROKEN = "stream-unbroken"
     RULES_PINNED = "rules-pinned"
     CASE_ID_OPAQUE = "case-id-opaque"
+    RETAINED_LISTED = "retained-listed"
     SOURCE_RECORDS_KEPT = "source-records-kept"
     KEPT_UNTIL = "kept-until"
 
@@ -200,6 +201,4 @@ class RulePack:
     rules: tuple[Rule, ...]
 
 
-_DEADLINES = frozenset(
-    {Check.ANSWERED_IN_TIME, Check.REFUSED_IN_TIME, Check.EXTENDED_IN_TIME}
-)
+_DEADLINES = frozenset({Check.ANSWERED_IN_TIME, Check.REFUSED_IN_TIME, Check.EXTENDED_IN_TIME})

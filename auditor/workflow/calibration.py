@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.unlearning.guo2020newton import candidates
-from auditor.unlearning.method import Task
+from auditor.unlearning.task import Task
 from auditor.verification.delong import auc
 from auditor.verification.measure import Measurements
 from auditor.verification.surrogate import influence_on

@@ -22,7 +22,8 @@ from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError, TamperedError, UnlearningError
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
-from auditor.unlearning.method import METHODS, Task
+from auditor.unlearning.method import METHODS
+from auditor.unlearning.task import Task
 from auditor.verification.engine import Readiness, audit, prepare
 from auditor.verification.plan import Plan
 from auditor.workflow.calibration import Calibrated, calibrate_newton

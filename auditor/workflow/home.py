@@ -1,7 +1,7 @@
 """A home: one hospital's settings, keys, ledger, vault, model store and documents.
 
     auditor.toml    settings
-    keys/           private keys, 0700, each file 0600
+    keys/           private keys; folder 0700, files 0600
     ledger.db       the ledger and the vault
     checkpoint.txt  the newest signed checkpoint, outside the database on purpose: a database put
                     back to an older state can't take it along
@@ -23,10 +23,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from auditor.certificates.seal import Seal, load_seal
 from auditor.domain.artefact import Digest
 from auditor.errors import HomeError, TamperedError
 from auditor.learning.store import ContentStore
 from auditor.ledger.ledger import Ledger
+from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.vault import Vault
 from auditor.proof.note import Checkpoint, verify_checkpoint
 from auditor.proof.signing import Signer, load_signer
@@ -34,3 +36,181 @@ from auditor.proof.trust import TrustFile, fingerprint, parse_trust, trust_bytes
 from auditor.workflow.config import Config, read_config
 from auditor.workflow.files import write_file
 from auditor.workflow.keyring import Keyring
+
+SETTINGS = "auditor.toml"
+DATABASE = "ledger.db"
+
+STATEMENT_KEYS = {"ed25519": "statement-ed25519.pem", "ml-dsa-65": "statement-ml-dsa-65.pem"}
+LOG_KEY = "log-ed25519.pem"
+SEAL_KEY = "seal.p12"
+VAULT_KEY = "vault-encryption.key"
+LOOKUP_KEY = "vault-lookup.key"
+
+_VARIABLE = "AUDITOR_HOME"
+_DEFAULT = ".auditor"
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: keys are read when first used, then kept
+class Home:
+    """An open home. Keys are read on first use, so that looking at it needs no passphrase.
+
+    Attributes:
+        root: absolute path of the folder.
+    """
+
+    root: Path
+    config: Config
+    ledger: Ledger
+    store: ContentStore
+
+    @property
+    def trust_path(self) -> Path:
+        """The trust file."""
+        return self.root / "trust.json"
+
+    @property
+    def checkpoints_path(self) -> Path:
+        """The newest signed checkpoint, a C2SP signed note."""
+        return self.root / "checkpoint.txt"
+
+    @property
+    def certificates(self) -> Path:
+        """Folder of issued documents."""
+        return self.root / "certificates"
+
+    @property
+    def trust(self) -> TrustFile:
+        """The trust file as it stands.
+
+        Raises:
+            HomeError: missing or unreadable.
+            ProofError: not a trust file.
+        """
+        return parse_trust(_read(self.trust_path))
+
+    @property
+    def trust_fingerprint(self) -> str:
+        """What the hospital tells the regulator by another way than the certificate."""
+        return fingerprint(_read(self.trust_path))
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The home's private keys."""
+        return Keyring.from_environment(self.root / "keys")
+
+    @cached_property
+    def statement_signers(self) -> tuple[Signer, ...]:
+        """Ed25519 and ML-DSA-65; a statement needs both."""
+        return tuple(load_signer(self.keyring.read(name)) for name in STATEMENT_KEYS.values())
+
+    @cached_property
+    def log_signer(self) -> Signer:
+        """Signs checkpoints."""
+        return load_signer(self.keyring.read(LOG_KEY))
+
+    @cached_property
+    def seal(self) -> Seal:
+        """Certificate and key of the PDF seal."""
+        return load_seal(self.keyring.read(SEAL_KEY))
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Erasable payloads that ledger entries commit to."""
+        return Vault(
+            self.root / DATABASE,
+            key_encryption_key=self.keyring.read(VAULT_KEY),
+            lookup_key=self.keyring.read(LOOKUP_KEY),
+        )
+
+    def newest_checkpoint(self) -> Checkpoint | None:
+        """The last state that was signed, its signature checked; None before the first.
+
+        Raises:
+            ProofError: the note isn't this log's.
+        """
+        if not self.checkpoints_path.exists():
+            return None
+        note = _read(self.checkpoints_path).decode("utf-8")
+        return verify_checkpoint(note, self.trust.log_vkey)
+
+    def read_mapping(self, digest: Digest) -> Mapping[str, str]:
+        """A stored flat map of texts, such as a method's parameters.
+
+        Raises:
+            LedgerError: not in the store.
+            TamperedError: stored, but changed.
+        """
+        content = json.loads(self.store.get(digest))
+        return {str(key): str(value) for key, value in content.items()}
+
+
+def default_home() -> Path:
+    """$AUDITOR_HOME, else ``.auditor`` in the current folder."""
+    return Path(os.environ.get(_VARIABLE) or _DEFAULT)
+
+
+def open_home(root: Path | None = None, *, clock: Clock = utc_now) -> Home:
+    """Open the home at ``root``, by default `default_home`.
+
+    Raises:
+        HomeError: no home there, or settings that make no sense.
+        TamperedError: the ledger is shorter than its newest signed checkpoint says.
+    """
+    root = (root or default_home()).absolute()
+    missing = [name for name in (SETTINGS, DATABASE) if not (root / name).is_file()]
+    if len(missing) == 2:
+        raise HomeError(f"no home at {root}; create one with `auditor init`, or name it (--home)")
+    if missing:
+        raise HomeError(f"{root / missing[0]} is missing; restore the home from a backup")
+    home = Home(
+        root=root,
+        config=read_config(root / SETTINGS),
+        ledger=Ledger(SqlEventStore(f"sqlite:///{root / DATABASE}"), clock),
+        store=ContentStore(root / "store"),
+    )
+    _refuse_a_rolled_back_ledger(home)
+    return home
+
+
+def record_checkpoint(home: Home) -> str:
+    """Sign the ledger's state and publish it in the checkpoint file and the trust file.
+
+    Returns:
+        The signed note.
+
+    Raises:
+        TamperedError: the ledger doesn't extend the last signed state; nothing is signed then.
+        HomeError: a file can't be written.
+    """
+    with _alone(home):
+        known = home.newest_checkpoint()
+        if known is not None:
+            require_extends(home, known)
+        note = home.ledger.checkpoint(home.log_signer, home.trust.log_origin)
+        write_file(home.checkpoints_path, note.encode("utf-8"))
+        write_file(home.trust_path, trust_bytes(replace(home.trust, checkpoint=note)))
+    return note
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """One signer at a time, so that an older checkpoint never overwrites a newer one."""
+    with (home.root / "checkpoint.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _refuse_a_rolled_back_ledger(home: Home) -> None:
+    known = home.newest_checkpoint()
+    if known is not None and home.ledger.size < known.size:
+        raise TamperedError(
+            f"the ledger in {home.root} holds {home.ledger.size} entries, its newest signed "
+            f"checkpoint {known.size}: an older state was put back; restore the newest backup"
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HomeError(f"can't read {path}: {error.strerror}; restore it from a backup") from None

@@ -1,0 +1,271 @@
+"""All that one certificate or signed record says, as frozen values.
+
+Whoever fills these in has looked everything up; nothing here reads a ledger or a model. A document
+with outcome ``certified`` is a certificate; every other outcome gives a signed record. No field
+can hold a per-image score, a weight delta or an identifier of a person (DESIGN section 4 point 14).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.evidence import CandidateRole, Evidence, Power
+from auditor.domain.request import Ground, Outcome, Regime
+from auditor.domain.verdict import Basis, Decision, Finding, Verdict
+from auditor.errors import CertificateError
+
+LARGEST_MARGIN = 0.5  # DESIGN section 4 point 4
+LONGEST_NAME = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parties:
+    """Names from the configuration: the controller (Art. 4(7) GDPR) and its DPO (Art. 37)."""
+
+    controller: str
+    dpo: str
+
+    def __post_init__(self) -> None:
+        """Refuse names that can't be printed as what they are (CertificateError)."""
+        require_printable("controller", self.controller)
+        require_printable("dpo", self.dpo)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFacts:
+    """The request: an opaque case id, counts, and the days of receipt and decision."""
+
+    case: str
+    regime: Regime
+    ground: Ground
+    received: date
+    decided: date
+    subjects: int
+    training_images: int
+
+    def __post_init__(self) -> None:
+        """Refuse impossible dates or counts (CertificateError)."""
+        require_printable("case", self.case)
+        if self.decided < self.received:
+            raise CertificateError("a request can't be decided before it was received")
+        if self.subjects < 1 or self.training_images < 0:
+            raise CertificateError("a request concerns at least one person and no negative count")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One version of the model: how many images trained it, and its weights by digest."""
+
+    version: int
+    training_images: int
+    weights: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """The model in service on receipt, and its successor where there is one."""
+
+    name: str
+    architecture: str
+    recipe: Digest
+    before: ModelVersion
+    after: ModelVersion | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse names that can't be printed (CertificateError)."""
+        require_printable("model name", self.name)
+        require_printable("architecture", self.architecture)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPack:
+    """A rule pack as pinned on the day of receipt."""
+
+    name: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFacts:
+    """What was pinned in the ledger before the run (DESIGN section 4 point 9).
+
+    ``margin`` is in units of residual influence; ``alpha`` is the family-wise error over all
+    statistical rungs of the ``ladder``.
+    """
+
+    plan: Digest
+    bank: Digest
+    margin: float
+    alpha: float
+    power: Power
+    out_models: int
+    in_models: int
+    ladder: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a margin above 0.5 or an alpha outside (0, 1) (CertificateError)."""
+        if not 0 < self.margin <= LARGEST_MARGIN:
+            raise CertificateError(f"margin {self.margin} lies outside (0, {LARGEST_MARGIN}]")
+        if not 0 < self.alpha < 1:
+            raise CertificateError(f"alpha {self.alpha} lies outside (0, 1)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What the laboratory measured on one model, and what it decided."""
+
+    evidence: Evidence
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedRung:
+    """A rung of the ladder that was out of reach before it was tried; ``reason`` is a token."""
+
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedRung:
+    """One attempt. ``weights`` and ``audit`` are None where the method produced no model.
+
+    ``exact`` says that the method's model is one that never saw the patient by construction;
+    ``replayed`` that it was made a second time and came out the same bit for bit.
+    """
+
+    attempt: int
+    method: str
+    exact: bool
+    parameters: Mapping[str, str]
+    milliseconds: int
+    replayed: bool = False
+    weights: Digest | None = None
+    audit: Audit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The same audit over a model whose answer is known: the untouched one, a fresh retrain."""
+
+    role: CandidateRole
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """The verdict the case ended with, and the basis of assurance a certificate may name."""
+
+    decision: Decision
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountedArtefact:
+    """One copy that carried the influence. ``ground`` is a token; ``review`` where retained."""
+
+    artefact: Digest
+    kind: ArtefactKind
+    fate: ArtefactFate
+    ground: str
+    review: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealFacts:
+    """What the verifier must find: PAdES level, and whether trusted time is expected."""
+
+    level: str = "B-B"
+    trusted_time: str = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFacts:
+    """Everything one document states.
+
+    Attributes:
+        issued: day of issue by the issuer's clock; also the PDF's creation date.
+        synthetic: the images are drawn phantoms, not patients.
+        code_version: of this software.
+        device: what the run was computed on, e.g. ``cpu`` or the accelerator's name.
+        packs: rule packs the findings were made with.
+        plan: None where the case ended before one was pinned.
+        attempts: every rung tried, in order; the last audited one decides.
+        conclusion: None where no verdict was reached (refused, withdrawn, nothing to unlearn).
+    """
+
+    outcome: Outcome
+    parties: Parties
+    request: RequestFacts
+    issued: date
+    synthetic: bool
+    model: ModelFacts
+    code_version: str
+    device: str
+    packs: tuple[PolicyPack, ...]
+    findings: tuple[Finding, ...]
+    plan: PlanFacts | None = None
+    skipped: tuple[SkippedRung, ...] = ()
+    attempts: tuple[TriedRung, ...] = ()
+    controls: tuple[Control, ...] = ()
+    conclusion: Conclusion | None = None
+    inventory: tuple[AccountedArtefact, ...] = ()
+    seal: SealFacts = field(default_factory=SealFacts)
+
+    def __post_init__(self) -> None:
+        """Hold the document to DESIGN section 4 point 10 (CertificateError where it breaks it)."""
+        if self.issued < self.request.decided:
+            raise CertificateError("a document can't be issued before its request was decided")
+        require_printable("code version", self.code_version)
+        require_printable("device", self.device)
+        judged = self.outcome in (Outcome.CERTIFIED, Outcome.NOT_ERASED)
+        if judged != (self.conclusion is not None):
+            raise CertificateError(f"outcome {self.outcome} and its conclusion don't fit together")
+        if (self.outcome is Outcome.CERTIFIED) != (self.model.after is not None):
+            raise CertificateError("exactly a certificate names the weights that replaced the old")
+        if self.conclusion is not None:
+            self._check_conclusion(self.conclusion)
+
+    @property
+    def decisive(self) -> TriedRung | None:
+        """The attempt the conclusion speaks of: the last one the laboratory audited."""
+        audited = [rung for rung in self.attempts if rung.audit is not None]
+        return audited[-1] if audited else None
+
+    def _check_conclusion(self, conclusion: Conclusion) -> None:
+        if self.outcome is Outcome.NOT_ERASED:
+            if conclusion.basis is not Basis.NONE:
+                raise CertificateError("a record of attempt rests on no basis of assurance")
+            return
+        decisive, verdict = self.decisive, conclusion.decision.verdict
+        if self.plan is None or decisive is None or self.model.after is None:
+            raise CertificateError("a certificate needs a pinned plan and an audited attempt")
+        if decisive.weights != self.model.after.weights:
+            raise CertificateError("the certified weights are not those the laboratory audited")
+        if conclusion.basis is Basis.NONE or verdict is Verdict.FAILED:
+            raise CertificateError("a failed verdict, or one without a basis, is never certified")
+        if conclusion.basis is Basis.EXACT and not (decisive.exact and decisive.replayed):
+            raise CertificateError("the exact basis needs an exact method, replayed bit for bit")
+        if conclusion.basis is Basis.STATISTICAL_INDIVIDUAL and verdict is not Verdict.PASSED:
+            raise CertificateError("the statistical basis needs the verdict PASSED")
+
+
+def require_printable(name: str, text: str) -> None:
+    """Refuse text that could be read as something other than what it is.
+
+    Control, bidirectional, zero-width and unassigned characters, line breaks, and sequences that
+    change under Unicode normalisation (NFC) are refused; so is what is empty or too long.
+
+    Raises:
+        CertificateError: naming the field, never the text.
+    """
+    if not text.strip() or len(text) > LONGEST_NAME:
+        raise CertificateError(f"{name} must be one line of 1 to {LONGEST_NAME} characters")
+    if any(unicodedata.category(char)[0] == "C" for char in text) or not text.isprintable():
+        raise CertificateError(f"{name} holds an invisible or control character; remove it")
+    if unicodedata.normalize("NFC", text) != text:
+        raise CertificateError(f"{name} is not in Unicode normal form C; write it composed")

@@ -1,0 +1,109 @@
+"""The signed statement: in-toto Statement v1 over the weights, as canonical bytes.
+
+`facts.DocumentFacts` says what goes in, `predicate.predicate_of` gives it its form, and
+docs/predicate.md explains every field. What comes out is signed as it is (DSSE) and never made
+anew to verify.
+
+    payload = statement_bytes(facts)           # -> sign_envelope(PAYLOAD_TYPE, payload, signers)
+    predicate = parse_statement(payload)["predicate"]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from auditor.certificates.facts import DocumentFacts
+from auditor.certificates.predicate import predicate_of
+from auditor.domain.artefact import Digest
+from auditor.domain.canonical import canonical_bytes
+from auditor.domain.request import Outcome
+from auditor.errors import CertificateError
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:auditor:erasure-certificate:v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+LARGEST_STATEMENT = 1 << 20
+
+_REQUIRED = frozenset(
+    {
+        "controller", "documentType", "execution", "findings", "inventory", "issued", "locale",
+        "model", "nonClaims", "outcome", "policyPacks", "request", "seal", "syntheticData",
+        "templateVersion",
+    }
+)  # fmt: skip
+_OPTIONAL = frozenset({"attempts", "audit", "conclusion", "controls", "plan", "skippedRungs"})
+
+
+def statement_bytes(facts: DocumentFacts) -> bytes:
+    """Canonical bytes of the statement; its subject is the weights the document speaks of."""
+    model = facts.model
+    version = model.after or model.before
+    return canonical_bytes(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [
+                {
+                    "name": f"{model.name}/{version.version}/weights",
+                    "digest": {version.weights.algorithm: version.weights.value},
+                }
+            ],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": predicate_of(facts),
+        }
+    )
+
+
+def parse_statement(payload: bytes) -> Mapping[str, Any]:
+    """Read a statement, refusing whatever `statement_bytes` couldn't have written.
+
+    Raises:
+        CertificateError: too large, not canonical JSON, another type, or a section missing,
+            unknown or at odds with the outcome.
+    """
+    if len(payload) > LARGEST_STATEMENT:
+        raise CertificateError("the statement is larger than any that is ever issued")
+    try:
+        statement = json.loads(payload.decode("utf-8"))
+        canonical = canonical_bytes(statement)
+    except (ValueError, TypeError, RecursionError):
+        raise CertificateError("the statement is not canonical JSON") from None
+    if canonical != payload or not isinstance(statement, dict):
+        raise CertificateError("the statement is not canonical JSON")
+    if set(statement) != {"_type", "subject", "predicateType", "predicate"}:
+        raise CertificateError("the statement has missing or unknown fields")
+    if (statement["_type"], statement["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        raise CertificateError("this is a statement of another type")
+    _check_predicate(statement["predicate"])
+    _check_subject(statement)
+    return cast("Mapping[str, Any]", statement)
+
+
+def _check_predicate(predicate: object) -> None:
+    if not isinstance(predicate, dict):
+        raise CertificateError("the statement's predicate is not a map")
+    sections = set(predicate)
+    if not sections >= _REQUIRED or not sections <= _REQUIRED | _OPTIONAL:
+        raise CertificateError("the predicate has missing or unknown sections")
+    if predicate["outcome"] not in set(Outcome):
+        raise CertificateError("the predicate has an unknown outcome")
+    certified = predicate["outcome"] == Outcome.CERTIFIED
+    if predicate["documentType"] != ("certificate" if certified else "record"):
+        raise CertificateError("the document's type is at odds with its outcome")
+    judged = certified or predicate["outcome"] == Outcome.NOT_ERASED
+    if judged != ("conclusion" in predicate) or (certified and "audit" not in predicate):
+        raise CertificateError("the document's conclusion is at odds with its outcome")
+
+
+def _check_subject(statement: Mapping[str, Any]) -> None:
+    try:
+        model = statement["predicate"]["model"]
+        ((named),) = statement["subject"]
+        version = model.get("after", model["before"])
+        stated = Digest(value=named["digest"]["sha256"])
+        matches = str(stated) == version["weights"] and len(named["digest"]) == 1
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise CertificateError("the statement's subject can't be read") from None
+    if not matches:
+        raise CertificateError("the statement's subject is not the model its predicate speaks of")

@@ -1,0 +1,28 @@
+"""Exact unlearning: train again by the same recipe without the forgotten images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from auditor.errors import UnlearningError
+from auditor.learning.training import train
+from auditor.unlearning.task import Task
+
+
+class Retrain:
+    """Bit for bit reproducible from the task's seed, so that anyone with the data can replay it."""
+
+    name = "retrain"
+    exact = True
+
+    def run(self, task: Task, parameters: Mapping[str, str]) -> nn.Module:
+        """Train on the retained images.
+
+        Raises:
+            UnlearningError: parameters were given; there are none.
+        """
+        if parameters:
+            raise UnlearningError(f"retrain takes no parameters; found {', '.join(parameters)}")
+        return train(task.recipe, task.images, task.retain, task.seed)

@@ -1,0 +1,149 @@
+"""The decision: PASSED, FAILED or INDETERMINATE, each with its reasons (DESIGN section 4 point 4).
+
+Pure: no files, no models. Secondary tests can veto, never grant; "not rejected" is never a pass.
+"""
+
+from __future__ import annotations
+
+from auditor.domain.evidence import AucRegression, Evidence, Influence
+from auditor.domain.verdict import Decision, Reason, ReasonCode, Verdict
+from auditor.verification.plan import Plan
+
+_CONTROL_SHARE = 0.8  # of left-out untouched models that must be detected
+
+
+def decide(plan: Plan, evidence: Evidence, *, auc_inferior: bool) -> Decision:
+    """Turn evidence into a verdict under its plan."""
+    if not evidence.recipe_fit.matches:
+        return Decision(verdict=Verdict.INDETERMINATE, reasons=(_mismatch(evidence),))
+    if failures := _failures(plan, evidence, auc_inferior):
+        return Decision(verdict=Verdict.FAILED, reasons=failures)
+    if gaps := _missing(plan, evidence):
+        return Decision(verdict=Verdict.INDETERMINATE, reasons=gaps)
+    return Decision(verdict=Verdict.PASSED, reasons=_passes(plan, evidence))
+
+
+def _mismatch(evidence: Evidence) -> Reason:
+    fit = evidence.recipe_fit
+    return _reason(
+        ReasonCode.RECIPE_MISMATCH,
+        f"recipe mismatch: on {fit.worst} patients the model doesn't look like models trained by "
+        f"the registered recipe (p = {fit.p_value:.2g}); the bank says nothing about it",
+    )
+
+
+def _failures(plan: Plan, evidence: Evidence, auc_inferior: bool) -> tuple[Reason, ...]:
+    influence, found = evidence.influence, []
+    wide = influence.rejection
+    if influence.established and (wide.lower > plan.margin or wide.upper < -plan.margin):
+        found.append(
+            _reason(
+                ReasonCode.INFLUENCE_OUTSIDE,
+                f"residual influence {wide.point:.2f} [{wide.lower:.2f}, {wide.upper:.2f}] lies "
+                f"outside the margin of {plan.margin:.2f}",
+            )
+        )
+    if auc_inferior:
+        found.append(
+            _reason(
+                ReasonCode.AUC_INFERIOR,
+                f"AUC fell by more than the margin of {plan.auc_margin:.3f}: {_auc_text(evidence.auc)}",
+            )
+        )
+    found += [
+        _reason(
+            ReasonCode.SECONDARY_REJECTED,
+            f"{test.name} tells the model from true retrains (adjusted p = {test.adjusted:.2g})",
+        )
+        for test in evidence.secondary
+        if test.decisive and test.rejected
+    ]
+    return tuple(found)
+
+
+def _missing(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
+    """What a PASSED would still need."""
+    return (*_influence_gaps(plan, evidence.influence), *_auc_gaps(plan, evidence.auc))
+
+
+def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
+    if not influence.established:
+        return (
+            _reason(
+                ReasonCode.GAP_NOT_ESTABLISHED,
+                "models trained with and without these images can't be told apart "
+                f"(gap of {influence.gap_t:.1f} standard errors): there is nothing to measure by",
+            ),
+        )
+    found, inner = [], influence.equivalence
+    if not -plan.margin < inner.lower <= inner.upper < plan.margin:
+        found.append(
+            _reason(
+                ReasonCode.INTERVAL_STRADDLES,
+                f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] isn't "
+                f"wholly inside the margin of {plan.margin:.2f}",
+            )
+        )
+    controls = len(influence.untouched)
+    if influence.control_detected < _CONTROL_SHARE * controls:
+        found.append(
+            _reason(
+                ReasonCode.CONTROL_NOT_DETECTED,
+                f"only {influence.control_detected} of {controls} untouched models were detected",
+            )
+        )
+    if plan.power.detect_untouched < plan.required_power:
+        found.append(
+            _reason(
+                ReasonCode.POWER_TOO_LOW,
+                f"declared power to detect an untouched model is {plan.power.detect_untouched:.2f}, "
+                f"below {plan.required_power:.2f}",
+            )
+        )
+    return tuple(found)
+
+
+def _auc_gaps(plan: Plan, auc: AucRegression) -> tuple[Reason, ...]:
+    if plan.auc_margin_refused:
+        return (
+            _reason(
+                ReasonCode.AUC_MARGIN_REFUSED,
+                f"{auc.positives + auc.negatives} never-seen images can only show an AUC margin of "
+                f"{auc.margin:.3f}; above 0.05 it means nothing",
+            ),
+        )
+    if all(item.difference.lower > -plan.auc_margin for item in auc.comparisons):
+        return ()
+    return (
+        _reason(
+            ReasonCode.AUC_UNDECIDED,
+            f"AUC isn't shown to be within {plan.auc_margin:.3f}: {_auc_text(auc)}",
+        ),
+    )
+
+
+def _passes(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
+    inner = evidence.influence.equivalence
+    return (
+        _reason(
+            ReasonCode.EQUIVALENT,
+            f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] lies "
+            f"inside the margin of {plan.margin:.2f}",
+        ),
+        _reason(
+            ReasonCode.AUC_NON_INFERIOR,
+            f"AUC is within {plan.auc_margin:.3f}: {_auc_text(evidence.auc)}",
+        ),
+    )
+
+
+def _auc_text(auc: AucRegression) -> str:
+    return "; ".join(
+        f"{item.difference.point:+.3f} [{item.difference.lower:+.3f}, {item.difference.upper:+.3f}] "
+        f"against {item.against}"
+        for item in auc.comparisons
+    )
+
+
+def _reason(code: ReasonCode, text: str) -> Reason:
+    return Reason(code=code, text=text)

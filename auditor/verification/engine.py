@@ -1,0 +1,158 @@
+"""The laboratory: what the bank says beforehand, and the audit of a candidate under a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.domain.artefact import Digest
+from auditor.domain.evidence import CandidateRole, Evidence, Influence, Power, RecipeFit
+from auditor.domain.verdict import Decision
+from auditor.errors import EvidenceError
+from auditor.verification.auc import AucReference, compare, fix_margin, is_inferior
+from auditor.verification.contrast import contrast
+from auditor.verification.decide import decide
+from auditor.verification.influence import Scale, estimate, fit_scale, left_out
+from auditor.verification.layout import Layout, Numbers
+from auditor.verification.measure import Measurements
+from auditor.verification.plan import SHARES, Plan
+from auditor.verification.power import detect_power, pass_power
+from auditor.verification.recipe_fit import fit_recipe
+from auditor.verification.secondary import secondary_tests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Readiness:
+    """The bank, measured before the run; nothing of any candidate is in it.
+
+    Attributes:
+        out_rho: each OUT model's rho, itself left out; the same for IN in ``untouched_rho``.
+        control_detected: how many left-out IN models the rejection rule flags.
+    """
+
+    layout: Layout
+    out: tuple[Measurements, ...]
+    scale: Scale
+    auc: AucReference
+    recipe_fit: RecipeFit
+    power: Power
+    margin: float
+    alpha: float
+    rungs: int
+    out_rho: tuple[float, ...]
+    untouched_rho: tuple[float, ...]
+    control_detected: int
+
+
+def prepare(
+    *,
+    out: Sequence[Measurements],
+    untouched: Sequence[Measurements],
+    original: Measurements,
+    layout: Layout,
+    margin: float = 0.35,
+    alpha: float = 0.05,
+    rungs: int = 1,
+) -> Readiness:
+    """Measure what the bank can tell, before any method runs.
+
+    Args:
+        out: OUT models, trained without the forgotten patients.
+        untouched: IN models, trained with them.
+        original: the model in service.
+        layout: roles of the images.
+        margin: of rho.
+        alpha: of the whole plan.
+        rungs: statistical rungs alpha is split among.
+
+    Raises:
+        EvidenceError: too few references, or scores that can't be compared.
+    """
+    out_scores = _contrasts(out, layout)
+    in_scores = _contrasts(untouched, layout)
+    patients = layout.patients[layout.forgotten]
+    scale = fit_scale(out_scores, in_scores, patients)
+    equivalence, rejection = 1 - 2 * alpha / rungs, 1 - 2 * alpha / rungs / SHARES
+    outs, _ = left_out(out_scores, in_scores, patients, equivalence)
+    _, ins = left_out(out_scores, in_scores, patients, rejection)
+    auc = fix_margin(original.scores, [item.scores for item in out], layout, equivalence)
+    passing = pass_power(scale, margin, outs) * (0.0 if auc.refused else auc.power)
+    return Readiness(
+        layout=layout,
+        out=tuple(out),
+        scale=scale,
+        auc=auc,
+        recipe_fit=fit_recipe(original, untouched, layout, scale),
+        power=Power(
+            detect_untouched=detect_power(scale, margin, rejection),
+            pass_retrain=passing * (1 - alpha / rungs / SHARES),
+        ),
+        margin=margin,
+        alpha=alpha,
+        rungs=rungs,
+        out_rho=tuple(item.point for item in outs),
+        untouched_rho=tuple(item.point for item in ins),
+        control_detected=sum(abs_outside(item.lower, item.upper, margin) for item in ins),
+    )
+
+
+def audit(
+    plan: Plan,
+    readiness: Readiness,
+    candidate: Measurements,
+    *,
+    role: CandidateRole,
+    weights: Digest,
+) -> tuple[Evidence, Decision]:
+    """Measure one candidate and decide.
+
+    Raises:
+        EvidenceError: the plan isn't the one this bank was prepared for.
+    """
+    if (plan.margin, plan.alpha, plan.rungs) != (
+        readiness.margin,
+        readiness.alpha,
+        readiness.rungs,
+    ) or plan.auc_margin != readiness.auc.margin:
+        raise EvidenceError("the pinned plan is of another bank or other margins; pin a new one")
+    scores = contrast(candidate.margins, readiness.layout)
+    auc = compare(readiness.auc, candidate.scores, plan.equivalence_level)
+    evidence = Evidence(
+        plan=plan.digest,
+        weights=weights,
+        role=role,
+        influence=_influence(plan, readiness, scores),
+        auc=auc,
+        secondary=secondary_tests(
+            readiness.out, candidate, readiness.layout, plan.rejection_alpha
+        ),
+        recipe_fit=readiness.recipe_fit,
+    )
+    inferior = is_inferior(readiness.auc, auc, plan.rejection_alpha)
+    return evidence, decide(plan, evidence, auc_inferior=inferior)
+
+
+def abs_outside(lower: float, upper: float, margin: float) -> bool:
+    """Whether an interval lies wholly outside plus or minus the margin."""
+    return lower > margin or upper < -margin
+
+
+def _influence(plan: Plan, readiness: Readiness, scores: Numbers) -> Influence:
+    scale = readiness.scale
+    return Influence(
+        established=scale.established,
+        equivalence=estimate(scale, scores, plan.equivalence_level),
+        rejection=estimate(scale, scores, 1 - 2 * plan.rejection_alpha),
+        standard_error=scale.standard_error,
+        degrees=scale.degrees,
+        gap_t=scale.gap_t,
+        out=readiness.out_rho,
+        untouched=readiness.untouched_rho,
+        control_detected=readiness.control_detected,
+    )
+
+
+def _contrasts(models: Sequence[Measurements], layout: Layout) -> Numbers:
+    return np.stack([contrast(item.margins, layout) for item in models])

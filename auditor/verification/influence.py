@@ -1,0 +1,216 @@
+"""Residual influence rho: where a model stands between never having seen the patients and having.
+
+The mean of OUT models is 0, of IN models 1 (DESIGN section 4 points 2 and 3). Image weights come
+from one half of the bank, numerator and denominator from the other; halves are swapped and
+averaged. A candidate is one draw, so its variance is that of the pooled statistic over OUT
+models. The interval of the ratio is Fieller's (1954).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from auditor.domain.evidence import Estimate
+from auditor.errors import EvidenceError
+from auditor.verification.layout import Indices, Numbers
+
+LEAST_OUT, LEAST_IN = 8, 4
+_GAP_LEVEL = 0.99
+_LEAST_PATIENTS = 5  # below it a variance over patients has no say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scale:
+    """The ruler a bank gives.
+
+    Attributes:
+        weights: one row per direction (weights from that half), (2, n).
+        zero: mean OUT contrast of the other half, (2, n).
+        rise: mean IN minus mean OUT contrast of the other half, (2, n).
+        out_variance: of one OUT model's pooled statistic, averaged over directions.
+        in_variance: of one IN model's.
+        patients: a code per image, (n,).
+    """
+
+    weights: Numbers
+    zero: Numbers
+    rise: Numbers
+    out_variance: float
+    in_variance: float
+    out_models: int
+    in_models: int
+    patients: Indices
+
+    @property
+    def gap(self) -> float:
+        """Denominator of rho: the pooled statistic's rise from OUT to IN."""
+        return float((self.weights * self.rise).sum(axis=1).mean())
+
+    @property
+    def gap_variance(self) -> float:
+        """Variance of `gap` over the choice of models."""
+        return self.in_variance / self.in_models + self.out_variance / self.out_models
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom of `out_variance`: one mean per half is spent."""
+        return self.out_models - 2
+
+    @property
+    def gap_t(self) -> float:
+        """The gap in its own standard errors."""
+        return self.gap / float(np.sqrt(self.gap_variance))
+
+    @property
+    def established(self) -> bool:
+        """Whether the gap's one-sided lower bound is above 0."""
+        return self.gap_t > float(stats.t.ppf(_GAP_LEVEL, self.degrees))
+
+    @property
+    def standard_error(self) -> float:
+        """Of a new retrain's rho, in units of the gap."""
+        return float(np.sqrt(self.out_variance * (1 + 1 / self.out_models))) / abs(self.gap)
+
+
+def fit_scale(out: Numbers, untouched: Numbers, patients: Indices) -> Scale:
+    """Make the ruler from contrasts of OUT models (K, n) and IN models (L, n).
+
+    Raises:
+        EvidenceError: too few models, or contrasts that are NaN or don't vary.
+    """
+    if len(out) < LEAST_OUT or len(untouched) < LEAST_IN:
+        raise EvidenceError(
+            f"{len(out)} OUT and {len(untouched)} IN models; at least {LEAST_OUT} and {LEAST_IN} "
+            "are needed"
+        )
+    if not (np.isfinite(out).all() and np.isfinite(untouched).all()):
+        raise EvidenceError("reference scores hold NaN or infinite values")
+    return _fit(out, untouched, patients)
+
+
+def _fit(out: Numbers, untouched: Numbers, patients: Indices) -> Scale:
+    directions = [
+        _direction(out[k::2], untouched[k::2], out[1 - k :: 2], untouched[1 - k :: 2])
+        for k in (0, 1)
+    ]
+    weights, zeros, rises, out_var, in_var = zip(*directions, strict=True)
+    return Scale(
+        weights=np.stack(weights),
+        zero=np.stack(zeros),
+        rise=np.stack(rises),
+        out_variance=float(np.mean(out_var)),
+        in_variance=float(np.mean(in_var)),
+        out_models=len(out),
+        in_models=len(untouched),
+        patients=patients,
+    )
+
+
+def _direction(
+    out: Numbers, untouched: Numbers, other_out: Numbers, other_in: Numbers
+) -> tuple[Numbers, Numbers, Numbers, float, float]:
+    """Weights from one half; location, rise and variances from the other."""
+    variance = out.var(axis=0, ddof=1)
+    typical = float(np.median(variance))
+    if typical <= 0:
+        raise EvidenceError("reference scores don't vary; were the models trained by seed?")
+    rise = untouched.mean(axis=0) - out.mean(axis=0)
+    weights = rise / (variance + typical)  # shrunk: a variance from few models is itself noise
+    weights = weights / np.linalg.norm(weights)
+    return (
+        weights,
+        other_out.mean(axis=0),
+        other_in.mean(axis=0) - other_out.mean(axis=0),
+        float((other_out @ weights).var(ddof=1)),
+        float((other_in @ weights).var(ddof=1)),
+    )
+
+
+def estimate(scale: Scale, candidate: Numbers, level: float) -> Estimate:
+    """Rho of one candidate's contrasts (n,) with its interval at ``level``.
+
+    For cohorts of five and more patients an interval from the variance over patients is made
+    too, and the hull of both is given, so that a candidate that forgot only some of them can't
+    look precise.
+    """
+    point = pooled(scale, candidate) / scale.gap
+    intervals = [_model_interval(scale, pooled(scale, candidate), level)]
+    codes = np.unique(scale.patients)
+    if len(codes) >= _LEAST_PATIENTS:
+        intervals.append(_patient_interval(scale, candidate, codes, level))
+    return Estimate(
+        lower=min(low for low, _ in intervals),
+        point=point,
+        upper=max(high for _, high in intervals),
+        level=level,
+    )
+
+
+def pooled(scale: Scale, candidate: Numbers) -> float:
+    """Numerator of rho: the candidate's weighted distance from the OUT mean."""
+    return float((scale.weights * (candidate - scale.zero)).sum(axis=1).mean())
+
+
+def _model_interval(scale: Scale, numerator: float, level: float) -> tuple[float, float]:
+    shared = scale.out_variance / scale.out_models
+    return fieller(
+        numerator,
+        scale.gap,
+        scale.out_variance + shared,
+        shared,
+        scale.gap_variance,
+        float(stats.t.ppf(0.5 + level / 2, scale.degrees)),
+    )
+
+
+def _patient_interval(
+    scale: Scale, candidate: Numbers, codes: Indices, level: float
+) -> tuple[float, float]:
+    above = (scale.weights * (candidate - scale.zero)).mean(axis=0)
+    rise = (scale.weights * scale.rise).mean(axis=0)
+    parts = np.array(
+        [[above[scale.patients == code].sum(), rise[scale.patients == code].sum()] for code in codes]
+    )
+    spread = len(codes) * np.cov(parts.T)
+    return fieller(
+        float(parts[:, 0].sum()),
+        float(parts[:, 1].sum()),
+        float(spread[0, 0]),
+        float(spread[0, 1]),
+        float(spread[1, 1]),
+        float(stats.t.ppf(0.5 + level / 2, len(codes) - 1)),
+    )
+
+
+def fieller(
+    top: float, bottom: float, var_top: float, covariance: float, var_bottom: float, t: float
+) -> tuple[float, float]:
+    """Interval of top / bottom: all r with (top - r bottom)^2 <= t^2 var(top - r bottom).
+
+    Fieller, E. C. (1954), J. R. Stat. Soc. B 16:175. Unbounded where the bottom may be 0.
+    """
+    a = bottom**2 - t**2 * var_bottom
+    b = top * bottom - t**2 * covariance
+    c = top**2 - t**2 * var_top
+    root = b**2 - a * c
+    if a <= 0 or root < 0:
+        return -np.inf, np.inf
+    return (b - float(np.sqrt(root))) / a, (b + float(np.sqrt(root))) / a
+
+
+def left_out(out: Numbers, untouched: Numbers, patients: Indices, level: float) -> tuple[
+    tuple[Estimate, ...], tuple[Estimate, ...]
+]:
+    """Each OUT and each IN model measured by the others alone."""
+    outs = tuple(
+        estimate(_fit(np.delete(out, k, 0), untouched, patients), out[k], level)
+        for k in range(len(out))
+    )
+    ins = tuple(
+        estimate(_fit(out, np.delete(untouched, k, 0), patients), untouched[k], level)
+        for k in range(len(untouched))
+    )
+    return outs, ins

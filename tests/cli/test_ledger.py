@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from auditor.workflow.home import Home
+from auditor.workflow.registry import deploy, require_model
+from tests.cli.conftest import Auditor
+
+
+def test_an_honest_ledger_passes(auditor: Auditor, stocked: Home) -> None:
+    ran = auditor("ledger", "audit", "--home", stocked.root, "--json")
+    assert ran.code == 0
+    assert ran.json["entries"] == stocked.ledger.size == 4
+    assert ran.json["root"] == stocked.ledger.root().hex()
+
+
+def _with_a_byte_changed(database: Path, sequence: int) -> None:
+    """Change one byte of one stored entry, the triggers that would object taken away first."""
+    with sqlite3.connect(database) as connection:
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in triggers.fetchall():
+            connection.execute(f'DROP TRIGGER "{name}"')
+        table, column = _entry_column(connection)
+        (stored,) = connection.execute(
+            f'SELECT "{column}" FROM "{table}" WHERE sequence = ?', (sequence,)
+        ).fetchone()
+        changed = bytearray(stored)
+        changed[len(changed) // 2] ^= 1
+        connection.execute(
+            f'UPDATE "{table}" SET "{column}" = ? WHERE sequence = ?', (bytes(changed), sequence)
+        )
+    connection.close()
+
+
+@pytest.mark.parametrize("sequence", range(4))
+def test_one_changed_byte_is_found_and_its_entry_named(
+    auditor: Auditor, stocked: Home, sequence: int
+) -> None:
+    auditor("ledger", "checkpoint", "--home", stocked.root)
+    stocked.close()
+    _with_a_byte_changed(stocked.root / "ledger.db", sequence)
+    ran = auditor("ledger", "audit", "--home", stocked.root)
+    assert ran.code == 5
+    assert str(sequence) in ran.err
+
+
+def test_a_database_put_back_to_an_older_state_is_found(
+    auditor: Auditor, home: Home, tmp_path: Path
+) -> None:
+    home.close()
+    shutil.copytree(home.root, tmp_path / "backup")
+    auditor("ledger", "checkpoint", "--home", home.root)
+    _stock(home)
+    auditor("ledger", "checkpoint", "--home", home.root)
+    for path in home.root.glob("ledger.db*"):
+        path.unlink()
+    shutil.copy(tmp_path / "backup" / "ledger.db", home.root / "ledger.db")
+    for words in (("ledger", "audit"), ("request", "list"), ("ledger", "checkpoint")):
+        ran = auditor(*words, "--home", home.root)
+        assert ran.code == 5
+        assert "checkpoint" in ran.err
+
+
+def test_the_same_state_is_signed_once(auditor: Auditor, stocked: Home) -> None:
+    first = auditor("ledger", "checkpoint", "--home", stocked.root)
+    again = auditor("ledger", "checkpoint", "--home", stocked.root)
+    assert first.code == 0
+    assert first.out == again.out == stocked.checkpoints_path.read_text(encoding="utf-8")
+    assert stocked.trust.checkpoint == first.out
+
+
+def test_a_proof_can_be_checked_with_nothing_but_the_trust_file(
+    auditor: Auditor, stocked: Home, tmp_path: Path
+) -> None:
+    auditor("ledger", "checkpoint", "--home", stocked.root)
+    target = tmp_path / "entry.tlog-proof"
+    shown = auditor("ledger", "prove", 2, "--to", target, "--home", stocked.root, "--json").json
+    trust = parse_trust(stocked.trust_path.read_bytes())
+    entry = shown["entry"].encode("utf-8")
+    proof = target.read_text(encoding="utf-8")
+    assert proof == shown["proof"]
+    assert verify_tlog_proof(proof, entry, trust.log_vkey).size == 4
+    with pytest.raises(ProofError):
+        verify_tlog_proof(proof, entry + b" ", trust.log_vkey)
+
+
+def test_an_entry_beyond_the_newest_checkpoint_cannot_be_proved_yet(
+    auditor: Auditor, home: Home
+) -> None:
+    auditor("ledger", "checkpoint", "--home", home.root)
+    _stock(home)
+    ran = auditor("ledger", "prove", 1, "--home", home.root)
+    assert ran.code == 2
+    assert "auditor ledger checkpoint" in ran.err
+    auditor("ledger", "checkpoint", "--home", home.root)
+    assert auditor("ledger", "prove", 1, "--home", home.root).code == 0
