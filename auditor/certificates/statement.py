@@ -28,12 +28,13 @@ LARGEST_STATEMENT = 1 << 20
 
 _REQUIRED = frozenset(
     {
-        "controller", "documentType", "execution", "findings", "inventory", "issued", "locale",
-        "model", "nonClaims", "outcome", "policyPacks", "request", "seal", "syntheticData",
+        "attempts", "controller", "controls", "documentType", "execution", "findings",
+        "inventory", "issued", "locale", "model", "nonClaims", "notices", "outcome",
+        "policyPacks", "request", "seal", "skippedRungs", "summary", "syntheticData",
         "templateVersion",
     }
 )  # fmt: skip
-_OPTIONAL = frozenset({"attempts", "audit", "conclusion", "controls", "plan", "skippedRungs"})
+_OPTIONAL = frozenset({"audit", "conclusion", "plan"})
 
 
 def statement_bytes(facts: DocumentFacts) -> bytes:

@@ -53,6 +53,7 @@ class ArtefactKind(StrEnum):
     CANDIDATE = "candidate"
     TRAINING_DATA = "training-data"
     SCORES = "scores"
+    REQUEST_PAYLOAD = "request-payload"
 
 
 class ArtefactFate(StrEnum):

@@ -26,6 +26,7 @@ class ErasureCase:
 
     requested: ev.ErasureRequested | None = None
     decided: ev.RequestDecided | None = None
+    grounds: ev.GroundsChecked | None = None
     scope: ev.ScopeEstablished | None = None
     bank: ev.BankTrained | None = None
     calibrated: ev.MethodCalibrated | None = None
@@ -77,6 +78,8 @@ def evolve(case: ErasureCase, event: ev.Event) -> ErasureCase:
             return replace(case, requested=event)
         case ev.RequestDecided():
             return replace(case, decided=event)
+        case ev.GroundsChecked():
+            return replace(case, grounds=event)
         case ev.ScopeEstablished():
             return replace(case, scope=event)
         case ev.BankTrained():
@@ -105,19 +108,23 @@ def _evolve_attempt(case: ErasureCase, event: ev.Event) -> ErasureCase:
     match event:
         case ev.AttemptStarted():
             return replace(case, attempts=(*case.attempts, Attempt(started=event)))
-        case ev.UnlearningCompleted():
-            return _with_last(case, replace(case.attempts[-1], completed=event))
-        case ev.AttemptFailed():
-            return _with_last(case, replace(case.attempts[-1], failed=True))
-        case ev.ReplayConfirmed():
-            return _with_last(case, replace(case.attempts[-1], replayed=True))
         case ev.CandidateVerified() if event.attempt == 0:
             return replace(case, controls=(*case.controls, event))
+        case ev.UnlearningCompleted():
+            return _with_attempt(case, event.attempt, completed=event)
+        case ev.AttemptFailed():
+            return _with_attempt(case, event.attempt, failed=True)
+        case ev.ReplayConfirmed():
+            return _with_attempt(case, event.attempt, replayed=True)
         case ev.CandidateVerified():
-            return _with_last(case, replace(case.attempts[-1], verified=event))
+            return _with_attempt(case, event.attempt, verified=event)
         case _:
             return case
 
 
-def _with_last(case: ErasureCase, attempt: Attempt) -> ErasureCase:
-    return replace(case, attempts=(*case.attempts[:-1], attempt))
+def _with_attempt(case: ErasureCase, number: int, **changes: object) -> ErasureCase:
+    """The case with its last attempt changed; an event of any other attempt is out of place."""
+    if not case.attempts or case.attempts[-1].started.attempt != number:
+        raise ValueError(f"attempt {number} isn't the one under way")
+    last = replace(case.attempts[-1], **changes)  # type: ignore[arg-type]  # checked by tests
+    return replace(case, attempts=(*case.attempts[:-1], last))

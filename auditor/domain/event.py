@@ -188,6 +188,20 @@ class RequestDecided(Event):
     actor: str
 
 
+@_kind("grounds-checked/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundsChecked(Event):
+    """The request was laid beside the rule packs before anything was done.
+
+    `findings` is the digest of all findings; `against` counts those that speak against it.
+    """
+
+    case: str
+    policies: Digest
+    findings: Digest
+    against: int
+
+
 @_kind("scope-established/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeEstablished(Event):
@@ -266,6 +280,7 @@ class UnlearningCompleted(Event):
     before: Digest
     after: Digest
     parameters: Digest
+    device: str
     milliseconds: int
 
 

@@ -30,7 +30,7 @@ def read_grey(path: Path, size: int, where: str) -> NDArray[np.float32]:
         small = picture.resize((size, size), Image.Resampling.BILINEAR)
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{where}: can't decode {path.name}: {type(error).__name__}") from None
-    return np.asarray(small, dtype=np.float32)
+    return np.array(small, dtype=np.float32)
 
 
 def _raster(path: Path) -> Image.Image:

@@ -87,7 +87,9 @@ def keep_until(created: date, last_in_effect: date, years: int) -> date:
 
 
 def is_day_of_rest(day: date, country: str) -> bool:
-    """Saturday, Sunday, or a nation-wide public holiday of ``country``.
+    """Saturday, Sunday, or a nation-wide public holiday of ``country`` (Reg. 1182/71 Art. 2(1)).
+
+    Regional holidays don't count: a deadline that ignores them is early, never late.
 
     Raises:
         PolicyError: no calendar of public holidays for ``country``.

@@ -7,6 +7,8 @@ changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from auditor.errors import EvidenceError
@@ -21,27 +23,31 @@ def contrast(margins: Numbers, layout: Layout) -> Numbers:
     Raises:
         EvidenceError: fewer than three reference images of a class, or constant margins.
     """
-    forgotten = layout.labels[layout.forgotten]
-    values = margins[layout.forgotten].astype(np.float64)
+    return contrast_with(
+        margins, layout.labels, layout.forgotten, (layout.retained, layout.unseen)
+    )
+
+
+def contrast_with(
+    margins: Numbers, labels: Indices, about: Indices, groups: Sequence[Indices]
+) -> Numbers:
+    """Contrast of the images ``about`` with groups of reference images, each group alike in weight.
+
+    Raises:
+        EvidenceError: fewer than three images of a class in a group, or constant margins.
+    """
+    values = margins[about].astype(np.float64)
     squares: list[Numbers] = []
-    for label in np.unique(forgotten):
-        groups = [_of_class(layout, part, label) for part in (layout.retained, layout.unseen)]
-        if min(len(group) for group in groups) < _LEAST_PER_CLASS:
+    for label in np.unique(labels):
+        parts = [margins[group[labels[group] == label]] for group in groups]
+        if min(len(part) for part in parts) < _LEAST_PER_CLASS:
             raise EvidenceError(
                 f"fewer than {_LEAST_PER_CLASS} retained or never-seen images of class {label}"
             )
-        means = [float(margins[group].mean()) for group in groups]
-        values[forgotten == label] -= sum(means) / len(means)
-    for label in np.unique(layout.labels):
-        for part in (layout.retained, layout.unseen):
-            group = margins[_of_class(layout, part, label)]
-            if len(group):
-                squares.append((group - group.mean()) ** 2)
+        means = [float(part.mean()) for part in parts]
+        values[labels[about] == label] -= sum(means) / len(means)
+        squares += [(part - mean) ** 2 for part, mean in zip(parts, means, strict=True)]
     spread = float(np.sqrt(np.concatenate(squares).mean()))
     if not np.isfinite(spread) or spread <= 0:
         raise EvidenceError("the model gives every image the same margin; it can't be audited")
     return values / spread
-
-
-def _of_class(layout: Layout, part: Indices, label: int) -> Indices:
-    return np.asarray(part[layout.labels[part] == label])

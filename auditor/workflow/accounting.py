@@ -17,7 +17,7 @@ from auditor.errors import MisuseError
 from auditor.learning.store import destroy_file
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, record
-from auditor.workflow.registry import deploy, register_version, require_model
+from auditor.workflow.registry import data_record, deploy, register_version, require_model
 
 REPLACED = "replaced-in-service"
 NO_LONGER_NEEDED = "no-longer-needed"
@@ -48,13 +48,24 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
     for weights in sorted(_candidates(state) - {reached.weights, before}, key=str):
         home.store.destroy(weights)
         _write(home, case, weights, ArtefactKind.CANDIDATE, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
-    payload = state.requested.payload
-    _write(home, case, payload, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
+    payload, data = state.requested.payload, _data_commitment(home, state)
+    _write(home, case, data, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
+    _write(
+        home, case, payload, ArtefactKind.REQUEST_PAYLOAD, ArtefactFate.RETAINED, ACCOUNTABILITY
+    )
     if erased:
         home.store.destroy(before)
         _write(home, case, before, ArtefactKind.MODEL, ArtefactFate.DESTROYED, REPLACED)
     else:
         _write(home, case, before, ArtefactKind.MODEL, ArtefactFate.RETAINED, NOT_ERASED)
+
+
+def _data_commitment(home: Home, state: ErasureCase) -> Digest:
+    """What the ledger knows the training images by."""
+    if state.requested is None:
+        raise MisuseError("a case without a request has no data")
+    name = require_model(home, state.requested.model).versions[0].data_set
+    return data_record(home, name)[0].commitment
 
 
 def references_folder(home: Home, weights: Digest) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from auditor.unlearning.guo2020newton import candidates
 from auditor.unlearning.task import Task
@@ -22,6 +23,7 @@ from auditor.workflow.references import Bank, layout_for, measure_all
 from auditor.workflow.scene import Scene, derive_seed
 
 DAMPINGS = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.3)
+_LEAST_GAP = 3.0  # standard errors; surrogates with a weaker gap would tune on noise
 _LOSS_SLACK = 3.0  # times the largest retained loss among reference models
 
 
@@ -35,7 +37,7 @@ class Calibrated:
 
 
 def calibrate_newton(
-    scene: Scene, bank: Bank, module: object, dampings: Sequence[float] = DAMPINGS
+    scene: Scene, bank: Bank, module: nn.Module, dampings: Sequence[float] = DAMPINGS
 ) -> Calibrated | None:
     """Tune the Newton step's damping; None where every damping breaks a bound."""
     apart = tuple(index for group in bank.surrogates for index in group)
@@ -44,6 +46,7 @@ def calibrate_newton(
     loss_bound = _LOSS_SLACK * max(_loss(item, retained) for item in references)
     auc_bound = min(_auc(scene, item) for item in references)
     residuals: dict[float, list[float]] = {damping: [] for damping in dampings}
+    groups_used = 0
     for group in bank.surrogates:
         layout = layout_for(
             scene, group, apart=(*bank.forgotten, *apart), unseen=scene.split.validation
@@ -56,17 +59,24 @@ def calibrate_newton(
             retain=retained,
             seed=derive_seed("calibration", bank.digest),
         )
-        for damping, candidate in candidates(task, dampings):
-            measured = measure_all(scene, candidate)
-            within = _loss(measured, retained) <= loss_bound and _auc(scene, measured) >= auc_bound
-            if within:
-                residuals[damping].append(
-                    influence_on(bank.untouched.measured, bank.out.measured, measured, layout)
-                )
+        kept = [
+            (damping, measured)
+            for damping, candidate in candidates(task, dampings)
+            if _loss(measured := measure_all(scene, candidate), retained) <= loss_bound
+            and _auc(scene, measured) >= auc_bound
+        ]
+        points, strength = influence_on(
+            bank.untouched.measured, bank.out.measured, [item for _, item in kept], layout
+        )
+        if strength < _LEAST_GAP:
+            continue
+        groups_used += 1
+        for (damping, _), point in zip(kept, points, strict=True):
+            residuals[damping].append(point)
     usable = {
         damping: float(np.mean(values))
         for damping, values in residuals.items()
-        if len(values) == len(bank.surrogates)
+        if groups_used and len(values) == groups_used
     }
     if not usable:
         return None
@@ -85,4 +95,4 @@ def _loss(measured: Measurements, indices: Sequence[int]) -> float:
 
 def _auc(scene: Scene, measured: Measurements) -> float:
     unseen = list(scene.split.validation)
-    return auc(measured.probabilities[unseen], np.asarray(scene.images.labels)[unseen])
+    return auc(measured.scores[unseen], np.asarray(scene.images.labels)[unseen])

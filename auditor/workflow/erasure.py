@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from torch import nn
+
 from auditor import __version__
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest, digest_of
@@ -18,16 +20,18 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import Attempt, ErasureCase
 from auditor.domain.codec import plain
 from auditor.domain.evidence import CandidateRole
-from auditor.domain.verdict import Basis
+from auditor.domain.verdict import Basis, FindingStatus
 from auditor.errors import MisuseError, TamperedError, UnlearningError
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
+from auditor.policies.evaluate import evaluate
+from auditor.policies.load import load_packs, packs_digest
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.task import Task
 from auditor.verification.engine import Readiness, audit, prepare
 from auditor.verification.plan import Plan
 from auditor.workflow.calibration import Calibrated, calibrate_newton
-from auditor.workflow.desk import subjects_of
+from auditor.workflow.desk import case_facts, subjects_of
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.references import (
@@ -144,19 +148,23 @@ class Casework:
         bank = self.bank
         apart = tuple(index for group in bank.surrogates for index in group)
         layout = layout_for(self.scene, self.forgotten, apart=apart, unseen=self.scene.split.test)
-        original = load_module(self.home, self.scene, self.scene.version.weights)
         return prepare(
             out=bank.out.measured,
             untouched=bank.untouched.measured,
-            original=measure_all(self.scene, original),
+            original=measure_all(self.scene, self.original),
             layout=layout,
+            margin=self.home.config.margin,
         )
 
     @cached_property
     def calibrated(self) -> Calibrated | None:
         """The Newton step tuned on surrogates."""
-        original = load_module(self.home, self.scene, self.scene.version.weights)
-        return calibrate_newton(self.scene, self.bank, original)
+        return calibrate_newton(self.scene, self.bank, self.original)
+
+    @cached_property
+    def original(self) -> nn.Module:
+        """The model in service."""
+        return load_module(self.home, self.scene, self.scene.version.weights)
 
     @property
     def plan(self) -> Plan:
@@ -171,13 +179,27 @@ class Casework:
         record(self.home, case_stream(self.case), event, step)
 
 
+def check_grounds(work: Casework) -> None:
+    """Lay the request beside the rule packs and record what they said."""
+    packs = load_packs()
+    findings = evaluate(packs, case_facts(work.home, work.case))
+    listing = work.home.store.put(canonical_bytes([plain(finding) for finding in findings]))
+    event = ev.GroundsChecked(
+        case=work.case,
+        policies=packs_digest(packs),
+        findings=listing,
+        against=sum(finding.status is FindingStatus.NOT_MET for finding in findings),
+    )
+    work.write(event, "grounds")
+
+
 def establish_scope(work: Casework) -> None:
     """Find the subject's images among those the model in service was trained on."""
     event = ev.ScopeEstablished(
         case=work.case,
         weights=work.scene.version.weights,
         training_images=len(work.forgotten),
-        affected=(work.scene.version.weights, work.requested.payload),
+        affected=(work.scene.version.weights, work.scene.commitment, work.requested.payload),
     )
     work.write(event, "scope")
 
@@ -300,7 +322,7 @@ def _run_method(work: Casework, method: str) -> tuple[Digest, Digest, int]:
     parameters = dict(plan.ladder)[method]
     task = Task(
         recipe=work.scene.recipe,
-        module=load_module(work.home, work.scene, work.scene.version.weights),
+        module=work.original,
         images=work.scene.images,
         forget=work.forgotten,
         retain=work.scene.without(work.forgotten),
@@ -329,6 +351,7 @@ def _unlearn(work: Casework, attempt: Attempt) -> None:
         before=work.scene.version.weights,
         after=after,
         parameters=parameters,
+        device=str(next(work.original.parameters()).device),
         milliseconds=milliseconds,
     )
     work.write(event, f"attempt-{number}-completed")
@@ -369,6 +392,7 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
 
 
 STEPS: dict[Step, Callable[[Casework], None]] = {
+    Step.GROUNDS: check_grounds,
     Step.SCOPE: establish_scope,
     Step.BANK: train_references,
     Step.PLAN: pin_plan,

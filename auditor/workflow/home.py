@@ -34,17 +34,19 @@ from auditor.proof.note import Checkpoint, verify_checkpoint
 from auditor.proof.signing import Signer, load_signer
 from auditor.proof.trust import TrustFile, fingerprint, parse_trust, trust_bytes
 from auditor.workflow.config import Config, read_config
-from auditor.workflow.files import write_file
+from auditor.workflow.files import sync_folder, write_file
+from auditor.workflow.founding import (
+    LOG_KEY,
+    LOOKUP_KEY,
+    SEAL,
+    STATEMENT_KEYS,
+    VAULT_KEY,
+    make_keys,
+)
 from auditor.workflow.keyring import Keyring
 
 SETTINGS = "auditor.toml"
 DATABASE = "ledger.db"
-
-STATEMENT_KEYS = {"ed25519": "statement-ed25519.pem", "ml-dsa-65": "statement-ml-dsa-65.pem"}
-LOG_KEY = "log-ed25519.pem"
-SEAL_KEY = "seal.p12"
-VAULT_KEY = "vault-encryption.key"
-LOOKUP_KEY = "vault-lookup.key"
 
 _VARIABLE = "AUDITOR_HOME"
 _DEFAULT = ".auditor"
@@ -111,7 +113,7 @@ class Home:
     @cached_property
     def seal(self) -> Seal:
         """Certificate and key of the PDF seal."""
-        return load_seal(self.keyring.read(SEAL_KEY))
+        return load_seal(self.keyring.read(SEAL))
 
     @cached_property
     def vault(self) -> Vault:

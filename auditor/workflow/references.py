@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.errors import EvidenceError
 from auditor.learning.parallel import TrainingJob, train_many
 from auditor.learning.weights import load_weights
-from auditor.verification.contrast import contrast
-from auditor.verification.layout import Layout
+from auditor.verification.contrast import contrast_with
+from auditor.verification.layout import Layout, Numbers
 from auditor.verification.measure import Measurements, measure
 from auditor.workflow.scene import Scene, derive_seed
 
@@ -50,7 +51,7 @@ class Bank:
         return Digest.of(self.listing)
 
 
-def measure_all(scene: Scene, module: object) -> Measurements:
+def measure_all(scene: Scene, module: nn.Module) -> Measurements:
     """Measure a model on every image of the scene."""
     return measure(module, scene.images.images, scene.images.labels)
 
@@ -120,17 +121,33 @@ def scout_memorisation(
         [i for i in scene.training if scene.images.subjects[i] in half] for half in halves
     ]
     block = train_block(scene, "scout", indices, f"scouts/{scene.version.weights}", workers=workers, progress=progress)
-    layout = layout_for(scene, scene.training, apart=(), unseen=scene.split.validation)
-    scores = np.stack([contrast(item, layout) for item in block.measured])
-    return block, {subject: _rise(scene, scores, halves, subject) for subject in subjects}
+    labels = np.asarray(scene.images.labels)
+    about, unseen = np.asarray(scene.training), np.asarray(scene.split.validation)
+    scores = np.stack(
+        [contrast_with(item.margins, labels, about, (unseen,)) for item in block.measured]
+    )
+    return block, _rises(scene, scores, halves)
 
 
-def _rise(scene: Scene, scores: np.ndarray, halves: list[set[str]], subject: str) -> float:
-    columns = [k for k, i in enumerate(scene.training) if scene.images.subjects[i] == subject]
-    inside = np.array([subject in half for half in halves])
-    pooled = scores[:, columns].mean(axis=1)
-    spread = max(float(pooled[~inside].std(ddof=1)), 1e-6)
-    return float((pooled[inside].mean() - pooled[~inside].mean()) / spread)
+def _rises(scene: Scene, scores: Numbers, halves: Sequence[set[str]]) -> dict[str, float]:
+    """Per subject the rise from OUT to IN scouts, in standard deviations.
+
+    Few scouts make a poor standard deviation, so each is averaged with the typical one.
+    """
+    columns: dict[str, list[int]] = {}
+    for column, index in enumerate(scene.training):
+        columns.setdefault(scene.images.subjects[index], []).append(column)
+    rises, variances = {}, {}
+    for subject, own in columns.items():
+        inside = np.array([subject in half for half in halves])
+        pooled = scores[:, own].mean(axis=1)
+        rises[subject] = float(pooled[inside].mean() - pooled[~inside].mean())
+        variances[subject] = float(pooled[~inside].var(ddof=1))
+    typical = float(np.median(list(variances.values())))
+    return {
+        subject: rise / float(np.sqrt((variances[subject] + typical) / 2))
+        for subject, rise in rises.items()
+    }
 
 
 def train_bank(

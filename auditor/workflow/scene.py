@@ -14,13 +14,11 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import ModelRegistered
 from auditor.errors import DataError
 from auditor.learning.datasets import ImageSet, Split, load_images, read_manifest, split_by_patient
-from auditor.learning.models import build
 from auditor.learning.recipe import Recipe, parse_recipe
 from auditor.learning.training import train
 from auditor.learning.weights import load_weights, weights_bytes
 from auditor.workflow.accounting import references_folder
 from auditor.workflow.home import Home
-from auditor.workflow.record import model_stream
 from auditor.workflow.registry import (
     DataRecord,
     data_record,
@@ -47,7 +45,7 @@ class Scene:
     images: ImageSet
     split: Split
     training: tuple[int, ...]
-    synthetic: bool
+    commitment: Digest
     folder: Path
 
     def of_subjects(self, subjects: Sequence[str]) -> tuple[int, ...]:
@@ -131,7 +129,7 @@ def load_scene(home: Home, model: str) -> Scene:
         images=images,
         split=split,
         training=tuple(i for i in split.train if images.subjects[i] not in erased),
-        synthetic=registered.synthetic == "yes",
+        commitment=registered.commitment,
         folder=references_folder(home, version.weights),
     )
 
@@ -139,18 +137,3 @@ def load_scene(home: Home, model: str) -> Scene:
 def load_module(home: Home, scene: Scene, weights: Digest) -> nn.Module:
     """A model of the scene's recipe from the store."""
     return load_weights(scene.recipe, home.store.get(weights))
-
-
-def fresh_module(scene: Scene, seed: int) -> nn.Module:
-    """An untrained model of the scene's recipe."""
-    return build(scene.recipe, seed)
-
-
-__all__ = [
-    "Scene",
-    "derive_seed",
-    "load_module",
-    "load_scene",
-    "model_stream",
-    "train_and_register",
-]

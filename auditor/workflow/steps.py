@@ -14,6 +14,7 @@ from auditor.errors import MisuseError
 class Step(StrEnum):
     """The stations of the road."""
 
+    GROUNDS = "check the grounds"
     SCOPE = "establish the scope"
     BANK = "train reference models"
     PLAN = "pin the plan"
@@ -48,6 +49,8 @@ def next_step(case: ErasureCase) -> Step | None:
         )
     if case.decided.decision in _CLOSED_BY_DESK:
         return Step.PREPARE
+    if case.grounds is None:
+        return Step.GROUNDS
     if case.scope is None:
         return Step.SCOPE
     if case.scope.training_images == 0:

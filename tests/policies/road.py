@@ -62,6 +62,7 @@ def road(
             before=M,
             after=after,
             parameters=PARAMETERS,
+            device="cpu",
             milliseconds=7,
         )
 

@@ -35,6 +35,11 @@ def decided(kind: DecisionKind = DecisionKind.GRANTED) -> ev.Event:
     return ev.RequestDecided(case="c1", decision=kind, actor="dpo")
 
 
+GROUNDS = ev.GroundsChecked(
+    case="c1", policies=Digest.of(b"policies"), findings=Digest.of(b"findings"), against=0
+)
+
+
 def scope(images: int = 3) -> ev.Event:
     return ev.ScopeEstablished(case="c1", weights=M, training_images=images, affected=(M,))
 
@@ -74,13 +79,14 @@ def attempt(number: int, method: str) -> tuple[ev.Event, ...]:
             before=M,
             after=after,
             parameters=PLAN,
+            device="cpu",
             milliseconds=12,
         ),
     )
 
 
 REPLAYED = ev.ReplayConfirmed(case="c1", attempt=2, weights=RETRAINED)
-TO_PLAN = (requested(), decided(), scope(), BANK, PINNED, *CONTROLS)
+TO_PLAN = (requested(), decided(), GROUNDS, scope(), BANK, PINNED, *CONTROLS)
 NEWTON_FAILED = (*attempt(1, "newton"), verified(Verdict.FAILED, attempt=1))
 EXACT = (*attempt(2, "retrain"), REPLAYED, verified(Verdict.INDETERMINATE, attempt=2))
 REACHED = ev.VerdictReached(
@@ -106,23 +112,24 @@ ROAD = [
     ISSUED,
 ]
 EXPECTED = {
-    2: Step.SCOPE,
-    3: Step.BANK,
-    4: Step.PLAN,
-    5: Step.CONTROLS,
+    2: Step.GROUNDS,
+    3: Step.SCOPE,
+    4: Step.BANK,
+    5: Step.PLAN,
     6: Step.CONTROLS,
-    7: Step.CLIMB,
+    7: Step.CONTROLS,
     8: Step.CLIMB,
     9: Step.CLIMB,
     10: Step.CLIMB,
     11: Step.CLIMB,
     12: Step.CLIMB,
     13: Step.CLIMB,
-    14: Step.REACH,
-    15: Step.ACCOUNT,
-    16: Step.PREPARE,
-    17: Step.ISSUE,
-    18: None,
+    14: Step.CLIMB,
+    15: Step.REACH,
+    16: Step.ACCOUNT,
+    17: Step.PREPARE,
+    18: Step.ISSUE,
+    19: None,
 }
 
 
@@ -176,6 +183,6 @@ def test_refused_and_withdrawn_requests_go_straight_to_their_record(
 
 
 def test_a_patient_who_never_trained_the_model_has_nothing_to_unlearn() -> None:
-    case = project([requested(), decided(), scope(images=0)])
+    case = project([requested(), decided(), GROUNDS, scope(images=0)])
     assert next_step(case) is Step.PREPARE
     assert outcome_of(case) is Outcome.NOTHING_TO_UNLEARN

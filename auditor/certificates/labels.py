@@ -1,0 +1,99 @@
+"""Tokens of the statement in words, for the printed page."""
+
+from __future__ import annotations
+
+from auditor.domain.artefact import ArtefactFate, ArtefactKind
+from auditor.domain.evidence import CandidateRole
+from auditor.domain.request import Ground, Outcome, Regime
+from auditor.domain.verdict import Basis, FindingStatus
+
+TITLES = {
+    Outcome.CERTIFIED: "Certificate of Unlearning",
+    Outcome.NOT_ERASED: "Record of Attempted Erasure",
+    Outcome.NOTHING_TO_UNLEARN: "Record of Inquiry",
+    Outcome.REFUSED: "Record of a Refused Request",
+    Outcome.WITHDRAWN: "Record of a Withdrawn Request",
+}
+
+SUBTITLES = {
+    Regime.GDPR: "upon a request for erasure under Article 17 of the General Data Protection "
+    "Regulation",
+    Regime.HIPAA: "upon a request handled under the HIPAA Privacy Rule, 45 CFR Part 164",
+}
+
+SEAL_WORDS = {
+    Outcome.NOTHING_TO_UNLEARN: "NOTHING TO UNLEARN",
+    Outcome.REFUSED: "REFUSED",
+    Outcome.WITHDRAWN: "WITHDRAWN",
+}
+
+BASES = {
+    Basis.EXACT: "exact",
+    Basis.STATISTICAL_INDIVIDUAL: "statistical, individual",
+    Basis.STATISTICAL_COHORT: "statistical, cohort",
+    Basis.NONE: "none",
+}
+
+GROUNDS = {
+    Ground.NO_LONGER_NECESSARY: "Data no longer necessary, Article 17(1)(a) GDPR",
+    Ground.CONSENT_WITHDRAWN: "Consent withdrawn, Article 17(1)(b) GDPR",
+    Ground.OBJECTION: "Objection, Article 17(1)(c) GDPR",
+    Ground.UNLAWFUL: "Unlawful processing, Article 17(1)(d) GDPR",
+    Ground.LEGAL_OBLIGATION: "Legal obligation to erase, Article 17(1)(e) GDPR",
+    Ground.CHILD_SERVICE: "Data collected from a child, Article 17(1)(f) GDPR",
+    Ground.AUTHORISATION_REVOKED: "Authorisation revoked, 45 CFR 164.508(b)(5)",
+    Ground.OWN_POLICY: "The controller's own policy",
+}
+
+ARTEFACTS = {
+    ArtefactKind.MODEL: "the model before",
+    ArtefactKind.REFERENCE_IN: "reference models trained with the images",
+    ArtefactKind.REFERENCE_OUT: "reference models trained without the images",
+    ArtefactKind.SCOUT: "scout models",
+    ArtefactKind.CANDIDATE: "models made by the attempts and controls",
+    ArtefactKind.TRAINING_DATA: "the source images",
+    ArtefactKind.SCORES: "scores",
+}
+
+FATES = {
+    ArtefactFate.REPLACED: "Replaced",
+    ArtefactFate.DESTROYED: "Destroyed",
+    ArtefactFate.RETAINED: "Retained",
+}
+
+ROLES = {
+    CandidateRole.REQUEST: "The model of this request",
+    CandidateRole.UNTOUCHED: "The untouched model",
+    CandidateRole.RETRAIN: "A model trained again without the images",
+}
+
+STATUSES = {
+    FindingStatus.MET: "met",
+    FindingStatus.NOT_MET: "not met",
+    FindingStatus.NOT_APPLICABLE: "not applicable",
+    FindingStatus.INSUFFICIENT: "insufficient evidence",
+    FindingStatus.HUMAN_DECISION: "for a person to decide",
+}
+
+METHODS = {
+    "guo2020newton": "Newton step",
+    "newton": "Newton step",
+    "retrain": "training again from the start",
+}
+
+TESTS = {
+    "lira-offline": "Membership: likelihood ratio",
+    "loss-threshold": "Membership: loss threshold",
+    "latent-residual": "Inner representation: residual",
+}
+
+COMPARATORS = {"original": "the model before", "retrained": "models trained again"}
+
+
+def words(token: str) -> str:
+    """A token without a label of its own, made readable.
+
+    >>> words("declared-power-too-low")
+    'declared power too low'
+    """
+    return token.replace("-", " ").replace("_", " ")

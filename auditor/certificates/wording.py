@@ -1,0 +1,177 @@
+"""Plain sentences for a reader who knows law and no machine learning.
+
+What a document claims is worded here once, enters the signed statement, and is printed from it.
+Never "erased from existence", "anonymous", "compliant" (DESIGN section 2).
+"""
+
+from __future__ import annotations
+
+from auditor.certificates.facts import DocumentFacts, PlanFacts
+from auditor.domain.request import Outcome, Regime
+from auditor.domain.verdict import Basis, Verdict
+
+HIPAA_BANNER = (
+    "HIPAA has no general right of erasure. A covered entity acts on a revoked authorisation "
+    "(45 CFR 164.508(b)(5)), a contract or its own policy."
+)
+SYNTHETIC_NOTICE = (
+    "Synthetic data. The images are drawn phantoms; no real patient is concerned, and this "
+    "document shows how the procedure works."
+)
+
+_BASES = {
+    Basis.EXACT: (
+        "Exact. The model now in service was trained again, without {whose} images, by a method "
+        "that cannot have seen them; the training was then replayed and gave the same weights "
+        "bit for bit. The assurance comes from how the model was made, not from a test. The "
+        "statistical verdict is printed as it is and can only speak against it."
+    ),
+    Basis.STATISTICAL_INDIVIDUAL: (
+        "Statistical, for this request on its own. The new model was compared with models trained "
+        "without {whose} images and with models trained with them, by a plan fixed in the ledger "
+        "before the run. Its influence measure lies within the margin, and no other test objects."
+    ),
+    Basis.STATISTICAL_COHORT: (
+        "Statistical, for the cohort this request was handled with. The cohort as a whole passed; "
+        "the request on its own did not fail; and the method's qualification, measured on other "
+        "patients, was current."
+    ),
+    Basis.NONE: (
+        "None. The evidence below supports no basis of assurance, so no certificate is issued."
+    ),
+}
+
+_ALWAYS_DISCLAIMED = (
+    "That the measurements were made on the model in service is the controller's signed statement, "
+    "unless the evidence bundle is replayed or a witness holds the reference models.",
+    "Copies of the images kept outside the training of this model, such as the medical record, are "
+    "not removed by what is described here; those known are listed in the inventory.",
+    "This is neither legal advice nor a finding that the controller's processing as a whole is "
+    "lawful, nor that the model is outside data-protection law.",
+    "The model's fitness for clinical use was not assessed; its accuracy was compared with that "
+    "before only to show that unlearning did not damage it.",
+)
+_NO_FORMAL_GUARANTEE = (
+    "No formal privacy guarantee in the sense of differential privacy is given: no noise mechanism "
+    "with such a guarantee was run."
+)
+_NOT_ZERO = (
+    "The influence is not said to be zero. A difference smaller than the margin, or one that the "
+    "tests listed do not look for, would go unseen."
+)
+_EXACT_LIMITS = (
+    "The exact basis covers the training of this model. Choices made earlier with {whose} images "
+    "in view (such as architecture or settings), and copies of those images filed under another "
+    "person, are not covered by it."
+)
+_NO_TRUSTED_TIME = (
+    "Dates are those of the issuer's clock. The ledger fixes the order of events, but no "
+    "independent time-stamp was obtained."
+)
+
+
+def summary(facts: DocumentFacts) -> tuple[str, ...]:
+    """The first lines of the document: what may be relied on, and what can't be excluded."""
+    match facts.outcome:
+        case Outcome.CERTIFIED:
+            return _certified(facts)
+        case Outcome.NOT_ERASED:
+            return _not_erased(facts)
+        case Outcome.NOTHING_TO_UNLEARN:
+            return (
+                f"None of {whose(facts)} images trained {facts.model.name}, version "
+                f"{facts.model.before.version}. There is nothing for this model to unlearn.",
+                "This is a finding on the record of what the model was trained on, not a "
+                "measurement on the model itself.",
+            )
+        case Outcome.REFUSED:
+            return (
+                "The request was refused and no unlearning was run. The reasons, and the right to "
+                "lodge a complaint with a supervisory authority and to seek a judicial remedy, "
+                "belong in the controller's reply to the person (Article 12(4) GDPR).",
+            )
+        case Outcome.WITHDRAWN:
+            return ("The request was withdrawn by the person who made it; the case was closed.",)
+
+
+def basis_explanation(facts: DocumentFacts, basis: Basis) -> str:
+    """What the basis of assurance means, in plain words."""
+    return _BASES[basis].format(whose=whose(facts))
+
+
+def non_claims(facts: DocumentFacts) -> tuple[str, ...]:
+    """What the document does not say."""
+    lines = list(_ALWAYS_DISCLAIMED)
+    if facts.conclusion is not None:
+        exact = facts.conclusion.basis is Basis.EXACT
+        lines += [_EXACT_LIMITS.format(whose=whose(facts)) if exact else _NOT_ZERO]
+        lines.append(_NO_FORMAL_GUARANTEE)
+    if facts.seal.trusted_time == "none":
+        lines.append(_NO_TRUSTED_TIME)
+    return tuple(lines)
+
+
+def notices(facts: DocumentFacts) -> tuple[tuple[str, str], ...]:
+    """What must be said before, or beside, anything else: subject and sentence."""
+    lines = [("synthetic-data", SYNTHETIC_NOTICE)] if facts.synthetic else []
+    if facts.request.regime is Regime.HIPAA or any(
+        finding.rule_id.startswith("HIPAA") for finding in facts.findings
+    ):
+        lines.append(("hipaa", HIPAA_BANNER))
+    return tuple(lines)
+
+
+def whose(facts: DocumentFacts) -> str:
+    """``the patient's`` or ``the 5 patients'``."""
+    count = facts.request.subjects
+    return "the patient's" if count == 1 else f"the {count} patients'"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage without needless digits.
+
+    >>> percent(0.35), percent(0.125)
+    ('35 %', '12.5 %')
+    """
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def _certified(facts: DocumentFacts) -> tuple[str, ...]:
+    if facts.conclusion is None or facts.plan is None:
+        return ()
+    if facts.conclusion.basis is Basis.EXACT:
+        lines = [
+            f"Exact means: the model now in service was trained again without {whose(facts)} "
+            "images, and the training, replayed, gave the same weights bit for bit."
+        ]
+        if facts.conclusion.decision.verdict is not Verdict.PASSED:
+            lines.append(
+                "The statistical audit of the same model could not decide by itself; that verdict "
+                "is printed below as it is."
+            )
+        return tuple(lines)
+    margin = percent(facts.plan.margin)
+    return (
+        f"Up to {margin} of the influence of having been trained on cannot be excluded. "
+        "No residual influence above that was detected.",
+        _declared_power(facts.plan),
+    )
+
+
+def _not_erased(facts: DocumentFacts) -> tuple[str, ...]:
+    failed = facts.conclusion is not None and facts.conclusion.decision.verdict is Verdict.FAILED
+    end = "failed the audit" if failed else "could not be shown to be within the margin"
+    return (
+        f"No certificate is issued. Unlearning of {whose(facts)} images was attempted and {end}. "
+        "Every attempt is listed.",
+        "The request remains open to a further attempt, such as training the model again from the "
+        "start.",
+    )
+
+
+def _declared_power(plan: PlanFacts) -> str:
+    return (
+        "Declared before the run: an untouched model would be found out with probability "
+        f"{plan.power.detect_untouched:.2f}, and a model trained again without the images would "
+        f"pass with probability {plan.power.pass_retrain:.2f}."
+    )

@@ -1,0 +1,87 @@
+"""Proof, in one text file, that an entry is in a log (C2SP tlog-proof@v1, draft of 2026).
+
+c2sp.org/tlog-proof@v1
+extra YWdlLXYx             optional, never authenticated
+index 73894
+gSKyXoYZUgZ6jduW...        inclusion proof, one hash per line, from the leaf's sibling upwards
+(empty line)
+example.com/ledger         the checkpoint, a signed note, to the end
+...
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+
+from auditor.errors import ProofError
+from auditor.proof.merkle import leaf_hash, verify_inclusion
+from auditor.proof.note import LARGEST_NOTE, Checkpoint, verify_checkpoint
+from auditor.proof.strict_json import as_base64
+
+HEADER = "c2sp.org/tlog-proof@v1"
+LARGEST_PROOF = LARGEST_NOTE + (1 << 16)
+
+_INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})", re.ASCII)
+_MOST_HASHES = 63
+
+
+def format_proof(
+    index: int, path: Sequence[bytes], checkpoint_note: str, extra: bytes = b""
+) -> str:
+    """Write a proof.
+
+    Args:
+        index: the entry's place in the log, from 0.
+        path: `auditor.proof.merkle.inclusion_path` in the checkpoint's tree.
+        checkpoint_note: signed checkpoint, taken over as it is.
+        extra: bytes for the application; nobody vouches for them.
+    """
+    lines = [HEADER]
+    if extra:
+        lines.append(f"extra {b64encode(extra).decode('ascii')}")
+    lines.append(f"index {index}")
+    lines.extend(b64encode(value).decode("ascii") for value in path)
+    return "\n".join(lines) + "\n\n" + checkpoint_note
+
+
+def verify_tlog_proof(text: str, entry: bytes, vkey: str) -> Checkpoint:
+    """Check that a log's signed checkpoint covers this entry.
+
+    Args:
+        text: the proof.
+        entry: the entry's exact bytes.
+        vkey: the log's verifier key; its name is the origin the checkpoint must have.
+
+    Returns:
+        The checkpoint that covers the entry.
+
+    Raises:
+        ProofError: another form, another log, a bad signature, or not this entry.
+    """
+    return verify_proof_at(text, entry, vkey)[1]
+
+
+def verify_proof_at(text: str, entry: bytes, vkey: str) -> tuple[int, Checkpoint]:
+    """As `verify_tlog_proof`, and tells the entry's index too."""
+    index, path, note = _parse(text)
+    checkpoint = verify_checkpoint(note, vkey)
+    verify_inclusion(leaf_hash(entry), index, checkpoint.size, path, checkpoint.root)
+    return index, checkpoint
+
+
+def _parse(text: str) -> tuple[int, list[bytes], str]:
+    if len(text) > LARGEST_PROOF:
+        raise ProofError(f"the ledger proof is larger than {LARGEST_PROOF} characters")
+    head, separator, note = text.partition("\n\n")
+    lines = head.split("\n")
+    if not separator or lines.pop(0) != HEADER:
+        raise ProofError(f"not a ledger proof; its first line would be {HEADER}")
+    if lines and lines[0].startswith("extra "):
+        as_base64(lines.pop(0).removeprefix("extra "), "the ledger proof's extra data")
+    match = _INDEX.fullmatch(lines[0]) if lines else None
+    if match is None or len(lines) - 1 > _MOST_HASHES:
+        raise ProofError("the ledger proof has no index line, or too many hashes")
+    path = [as_base64(line, "a hash of the ledger proof") for line in lines[1:]]
+    return int(match[1]), path, note

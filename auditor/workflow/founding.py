@@ -1,0 +1,61 @@
+"""What a new home is made of: keys, and the trust file that names their public halves."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from datetime import datetime
+
+from auditor.certificates.seal import make_test_seal
+from auditor.proof.note import vkey
+from auditor.proof.signing import ED25519, ML_DSA_65, Signer, generate_private_key, load_signer
+from auditor.proof.trust import StatementKey, TrustFile
+from auditor.workflow.keyring import Keyring
+
+STATEMENT_KEYS = {ED25519: "statement-ed25519.pem", ML_DSA_65: "statement-ml-dsa-65.pem"}
+LOG_KEY = "log-ed25519.pem"
+SEAL = "seal.pem"
+VAULT_KEY = "vault-encryption.key"
+LOOKUP_KEY = "vault-lookup.key"
+
+_SYMMETRIC_BYTES = 32
+_ORIGIN_BYTES = 8
+
+
+def make_keys(keyring: Keyring, controller: str, moment: datetime) -> TrustFile:
+    """Make every key of a home, keep the private halves, and return what to publish.
+
+    The ledger's origin is random: a name made of the hospital's could be claimed twice.
+    """
+    statement = [
+        _statement_key(_kept(keyring, name, algorithm), moment)
+        for algorithm, name in STATEMENT_KEYS.items()
+    ]
+    log = _kept(keyring, LOG_KEY, ED25519)
+    origin = f"auditor-ledger/{secrets.token_hex(_ORIGIN_BYTES)}"
+    for name in (VAULT_KEY, LOOKUP_KEY):
+        keyring.write(name, secrets.token_bytes(_SYMMETRIC_BYTES))
+    seal = make_test_seal(controller, moment)
+    keyring.write(SEAL, seal.private_pem)
+    return TrustFile(
+        log_origin=origin,
+        log_vkey=vkey(origin, log.public_bytes()),
+        statement_keys=tuple(statement),
+        seal_roots=(seal.root_pem,),
+    )
+
+
+def _kept(keyring: Keyring, name: str, algorithm: str) -> Signer:
+    pem = generate_private_key(algorithm)
+    keyring.write(name, pem)
+    return load_signer(pem)
+
+
+def _statement_key(signer: Signer, moment: datetime) -> StatementKey:
+    return StatementKey(
+        key_id=signer.key_id,
+        algorithm=signer.algorithm,
+        public=b64encode(signer.public_bytes()).decode("ascii"),
+        role="statement",
+        valid_from=moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )

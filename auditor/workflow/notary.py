@@ -1,0 +1,109 @@
+"""From a finished case to its document, in the order of DESIGN section 6.
+
+    DSSE signed -> `certificate-prepared` appended -> checkpoint -> tlog-proof -> PDF rendered with
+    both attached -> sealed -> fsynced under a temporary name -> `certificate-issued` appended ->
+    checkpoint -> its proof written beside the PDF -> renamed
+
+Stopped at any arrow, the next run goes on from there; the seal is made again only while no issued
+event exists, so there is never a second certificate.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from auditor.certificates.render import render_certificate
+from auditor.certificates.seal import seal_pdf
+from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
+from auditor.domain.artefact import Digest
+from auditor.domain.case import ErasureCase
+from auditor.domain.event import CertificateIssued, CertificatePrepared, Event
+from auditor.errors import CertificateError, TamperedError
+from auditor.learning.store import destroy_file
+from auditor.proof.dsse import sign_envelope, verify_envelope
+from auditor.proof.signing import load_verifier
+from auditor.proof.tlog_proof import format_proof
+from auditor.workflow.document import document_facts
+from auditor.workflow.files import sync_folder, write_file
+from auditor.workflow.home import Home, record_checkpoint
+from auditor.workflow.record import case_stream, load_case, record
+from auditor.workflow.steps import outcome_of
+
+
+def certificate_path(home: Home, case: str) -> Path:
+    """Where a case's document lies once it is issued."""
+    return home.certificates / f"{case}.pdf"
+
+
+def sidecar_path(document: Path) -> Path:
+    """The proof of the issued leaf lies beside the document."""
+    return document.with_name(f"{document.name}.tlog-proof")
+
+
+def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
+    """Sign the statement and put its digest on the books."""
+    payload = statement_bytes(document_facts(home, case, state))
+    envelope = sign_envelope(PAYLOAD_TYPE, payload, home.statement_signers)
+    event = CertificatePrepared(
+        case=case, outcome=outcome_of(state), envelope=home.store.put(envelope)
+    )
+    record(home, case_stream(case), event, "prepared")
+
+
+def issue(home: Home, case: str, state: ErasureCase) -> None:
+    """Render, seal and keep the PDF under a temporary name, then put its digest on the books.
+
+    Raises:
+        CertificateError: no statement has been prepared.
+        HomeError: the PDF can't be written (disk full); nothing is on the books then.
+    """
+    if state.prepared is None:
+        raise CertificateError(f"case {case} has no signed statement yet")
+    envelope = home.store.get(state.prepared.envelope)
+    proof = _proof(home, case, CertificatePrepared)
+    verifiers = [load_verifier(s.algorithm, s.public_bytes()) for s in home.statement_signers]
+    payload = verify_envelope(envelope, verifiers).payload
+    pdf = render_certificate(parse_statement(payload)["predicate"], envelope, proof)
+    sealed = seal_pdf(pdf, home.seal)
+    home.certificates.mkdir(exist_ok=True)
+    write_file(_unpublished(home, case), sealed)
+    event = CertificateIssued(
+        case=case, outcome=state.prepared.outcome, pdf=Digest.of(sealed)
+    )
+    record(home, case_stream(case), event, "issued")
+
+
+def publish(home: Home, case: str) -> Path:
+    """Write the issued leaf's proof beside the document and give it its name.
+
+    Raises:
+        CertificateError: nothing was issued.
+        TamperedError: the kept PDF isn't the one on the books.
+    """
+    issued = load_case(home, case).issued
+    document = certificate_path(home, case)
+    if issued is None:
+        raise CertificateError(f"case {case} has no issued document")
+    if document.exists() and sidecar_path(document).exists():
+        return document
+    kept = _unpublished(home, case)
+    if Digest.of(kept.read_bytes()) != issued.pdf:
+        raise TamperedError(f"{kept} isn't the document on the books; restore it from a backup")
+    write_file(sidecar_path(document), _proof(home, case, CertificateIssued).encode("utf-8"))
+    kept.replace(document)
+    sync_folder(document.parent)
+    return document
+
+
+def _unpublished(home: Home, case: str) -> Path:
+    return home.certificates / f".{case}.pdf.unpublished"
+
+
+def _proof(home: Home, case: str, kind: type[Event]) -> str:
+    """A tlog-proof of the case's event of that kind against a fresh checkpoint."""
+    entry = next(i for i in home.ledger.replay(case_stream(case)) if isinstance(i.event, kind))
+    note = record_checkpoint(home)
+    size = int(note.split("\n")[1])
+    path = home.ledger.prove(entry.sequence, size)
+    return format_proof(entry.sequence, path, note, extra=home.ledger.entry(entry.sequence))
