@@ -71,6 +71,19 @@ def verify_proof_at(text: str, entry: bytes, vkey: str) -> tuple[int, Checkpoint
     return index, checkpoint
 
 
+def carried_entry(text: str) -> bytes:
+    """The bytes a proof carries as ``extra``; to be believed only once they verify as the entry.
+
+    Raises:
+        ProofError: not a proof, or it carries nothing.
+    """
+    _parse(text)
+    line = text.split("\n", 2)[1]
+    if not line.startswith("extra "):
+        raise ProofError("the ledger proof carries no entry")
+    return as_base64(line.removeprefix("extra "), "the ledger proof's extra data")
+
+
 def _parse(text: str) -> tuple[int, list[bytes], str]:
     if len(text) > LARGEST_PROOF:
         raise ProofError(f"the ledger proof is larger than {LARGEST_PROOF} characters")

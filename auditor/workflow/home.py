@@ -17,23 +17,28 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
 from auditor.certificates.seal import Seal, load_seal
+from auditor import __version__
 from auditor.domain.artefact import Digest
+from auditor.domain.event import HomeCreated
 from auditor.errors import HomeError, TamperedError
 from auditor.learning.store import ContentStore
-from auditor.ledger.ledger import Ledger
+from auditor.ledger.ledger import Clock, Ledger, utc_now
 from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.vault import Vault
 from auditor.proof.note import Checkpoint, verify_checkpoint
 from auditor.proof.signing import Signer, load_signer
 from auditor.proof.trust import TrustFile, fingerprint, parse_trust, trust_bytes
-from auditor.workflow.config import Config, read_config
+from auditor.workflow.book import require_extends
+from auditor.workflow.config import Config, read_config, write_config
 from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.founding import (
     LOG_KEY,
@@ -135,6 +140,12 @@ class Home:
         note = _read(self.checkpoints_path).decode("utf-8")
         return verify_checkpoint(note, self.trust.log_vkey)
 
+    def close(self) -> None:
+        """Let go of the database; the home can be used again all the same."""
+        self.ledger.close()
+        if "vault" in self.__dict__:
+            self.vault.close()
+
     def read_mapping(self, digest: Digest) -> Mapping[str, str]:
         """A stored flat map of texts, such as a method's parameters.
 
@@ -151,6 +162,59 @@ def default_home() -> Path:
     return Path(os.environ.get(_VARIABLE) or _DEFAULT)
 
 
+def create_home(
+    root: Path | None = None,
+    *,
+    controller: str,
+    dpo: str,
+    country: str = "",
+    clock: Clock = utc_now,
+) -> Home:
+    """Make a home: settings, keys, ledger, trust file. It appears whole or not at all.
+
+    Raises:
+        HomeError: a setting makes no sense, there is something already, or it can't be written.
+    """
+    config = Config(controller=controller, dpo=dpo, country=country)
+    root = (root or default_home()).absolute()
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise HomeError(f"{root} isn't empty; name another folder (--home) for the new home")
+    making = root.with_name(f".{root.name}.{os.getpid()}.making")
+    try:
+        making.mkdir(parents=True)
+        _furnish(making, config, clock)
+        making.replace(root)
+        sync_folder(root.parent)
+    except OSError as error:
+        raise HomeError(f"can't make a home at {root}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return open_home(root, clock=clock)
+
+
+def _furnish(making: Path, config: Config, clock: Clock) -> None:
+    """Everything a home starts with; its first entry commits to the first trust file."""
+    write_config(making / SETTINGS, config)
+    (making / "keys").mkdir(mode=0o700)
+    (making / "certificates").mkdir()
+    keyring = Keyring.from_environment(making / "keys")
+    trust = make_keys(keyring, config.controller, clock())
+    write_file(making / "trust.json", trust_bytes(trust))
+    home = _home(making, config, clock)
+    event = HomeCreated(code_version=__version__, trust=Digest.of(trust_bytes(trust)))
+    home.ledger.append("home", [event], expected_version=0, event_ids=[uuid4()])
+    home.close()
+
+
+def _home(root: Path, config: Config, clock: Clock) -> Home:
+    return Home(
+        root=root,
+        config=config,
+        ledger=Ledger(SqlEventStore(f"sqlite:///{root / DATABASE}"), clock),
+        store=ContentStore(root / "store"),
+    )
+
+
 def open_home(root: Path | None = None, *, clock: Clock = utc_now) -> Home:
     """Open the home at ``root``, by default `default_home`.
 
@@ -164,13 +228,10 @@ def open_home(root: Path | None = None, *, clock: Clock = utc_now) -> Home:
         raise HomeError(f"no home at {root}; create one with `auditor init`, or name it (--home)")
     if missing:
         raise HomeError(f"{root / missing[0]} is missing; restore the home from a backup")
-    home = Home(
-        root=root,
-        config=read_config(root / SETTINGS),
-        ledger=Ledger(SqlEventStore(f"sqlite:///{root / DATABASE}"), clock),
-        store=ContentStore(root / "store"),
-    )
-    _refuse_a_rolled_back_ledger(home)
+    home = _home(root, read_config(root / SETTINGS), clock)
+    known = home.newest_checkpoint()
+    if known is not None and home.ledger.size < known.size:
+        require_extends(home.ledger, known)
     return home
 
 
@@ -187,7 +248,7 @@ def record_checkpoint(home: Home) -> str:
     with _alone(home):
         known = home.newest_checkpoint()
         if known is not None:
-            require_extends(home, known)
+            require_extends(home.ledger, known)
         note = home.ledger.checkpoint(home.log_signer, home.trust.log_origin)
         write_file(home.checkpoints_path, note.encode("utf-8"))
         write_file(home.trust_path, trust_bytes(replace(home.trust, checkpoint=note)))
@@ -200,15 +261,6 @@ def _alone(home: Home) -> Iterator[None]:
     with (home.root / "checkpoint.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _refuse_a_rolled_back_ledger(home: Home) -> None:
-    known = home.newest_checkpoint()
-    if known is not None and home.ledger.size < known.size:
-        raise TamperedError(
-            f"the ledger in {home.root} holds {home.ledger.size} entries, its newest signed "
-            f"checkpoint {known.size}: an older state was put back; restore the newest backup"
-        )
 
 
 def _read(path: Path) -> bytes:

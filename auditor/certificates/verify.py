@@ -1,0 +1,253 @@
+"""The offline verification: numbered checks, in this order, the first that fails ends it.
+
+    1 form         a PDF with one PAdES certification seal over all of its bytes
+    2 seal         the seal leads to a root of the trust file
+    3 attachments  exactly the signed statement and its ledger proof
+    4 signatures   Ed25519 and ML-DSA-65, both by statement keys of the trust file, unrevoked
+    5 statement    in-toto Statement v1 with our predicate, complete and canonical
+    6 ledger       `certificate-prepared` with this envelope's digest, under a signed checkpoint
+    7 history      that checkpoint doesn't contradict the trust file's
+    8 pages        what the pages show is what was signed
+    9 level        the seal is what the statement declares, and what the trust file asks for
+   10 issue        `certificate-issued` with this file's digest (where its proof is at hand)
+
+No network, no engine, no database, no renderer. Whether a document was withdrawn since can't be
+seen offline without a fresh status statement, so the best answer is VALID_STATUS_UNKNOWN.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from auditor.certificates.page import document_html
+from auditor.certificates.seal import LEVEL
+from auditor.certificates.sealed_pdf import SealedPdf, read_sealed_pdf, verify_seal
+from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement
+from auditor.certificates.visible import verify_visible
+from auditor.domain.artefact import Digest
+from auditor.domain.event import CertificateIssued, CertificatePrepared, Event, event_from
+from auditor.errors import CertificateError, InvalidCertificateError, ProofError
+from auditor.proof.dsse import Opened, verify_envelope
+from auditor.proof.note import Checkpoint, verify_checkpoint
+from auditor.proof.signing import ED25519, ML_DSA_65
+from auditor.proof.tlog_proof import carried_entry, verify_proof_at
+from auditor.proof.trust import SEAL_LEVELS, StatementKey, TrustFile
+
+ENVELOPE = "statement.dsse.json"
+PROOF = "prepared.tlog-proof"
+ROLE = "statement"
+
+
+class Status(StrEnum):
+    """The verdict on a document (DESIGN section 2)."""
+
+    VALID = "VALID"
+    VALID_STATUS_UNKNOWN = "VALID_STATUS_UNKNOWN"
+    INVALID = "INVALID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One numbered check; ``held`` is None where there was nothing to check it with."""
+
+    number: int
+    name: str
+    held: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationReport:
+    """The status, every check made, and what the document says (None while it can't be told)."""
+
+    status: Status
+    checks: tuple[Check, ...]
+    predicate: Mapping[str, Any] | None
+
+    @property
+    def reason(self) -> str:
+        """Why it is INVALID; empty otherwise."""
+        return next((check.detail for check in self.checks if check.held is False), "")
+
+
+def verify_certificate(
+    pdf: bytes, trust: TrustFile, *, sidecar: str | None = None, now: datetime
+) -> VerificationReport:
+    """Verify a document with nothing but a trust file.
+
+    Args:
+        pdf: the file's bytes.
+        sidecar: the proof of issue that lies beside the file, if at hand.
+        now: the verifier's clock, for the seal's certificate.
+    """
+    verification = _Verification(pdf, trust, sidecar, now)
+    checks: list[Check] = []
+    for number, (name, check) in enumerate(verification.procedure(), start=1):
+        try:
+            held, detail = check()
+        except (ProofError, CertificateError) as error:
+            checks.append(Check(number=number, name=name, held=False, detail=str(error)))
+            break
+        checks.append(Check(number=number, name=name, held=held, detail=detail))
+    invalid = any(check.held is False for check in checks)
+    return VerificationReport(
+        status=Status.INVALID if invalid else Status.VALID_STATUS_UNKNOWN,
+        checks=tuple(checks),
+        predicate=None if invalid else verification.predicate,
+    )
+
+
+_Outcome = tuple[bool | None, str]
+
+
+class _Verification:
+    """One document on the table; each check leaves behind what later ones need."""
+
+    def __init__(self, pdf: bytes, trust: TrustFile, sidecar: str | None, now: datetime) -> None:
+        self.pdf = pdf
+        self.trust = trust
+        self.sidecar = sidecar
+        self.now = now
+        self.document: SealedPdf
+        self.envelope: bytes
+        self.opened: Opened
+        self.keys: tuple[StatementKey, ...]
+        self.predicate: Mapping[str, Any]
+        self.checkpoint: Checkpoint
+        self.prepared_at: int
+
+    def procedure(self) -> tuple[tuple[str, Callable[[], _Outcome]], ...]:
+        return (
+            ("form", self.form),
+            ("seal", self.seal),
+            ("attachments", self.attachments),
+            ("signatures", self.signatures),
+            ("statement", self.statement),
+            ("ledger", self.ledger),
+            ("history", self.history),
+            ("pages", self.pages),
+            ("level", self.level),
+            ("issue", self.issue),
+        )
+
+    def form(self) -> _Outcome:
+        self.document = read_sealed_pdf(self.pdf)
+        return True, "one certification seal over the whole file"
+
+    def seal(self) -> _Outcome:
+        signer = verify_seal(self.document.signature, self.trust.seal_roots, self.now)
+        return True, f"sealed by {signer}"
+
+    def attachments(self) -> _Outcome:
+        if set(self.document.attachments) != {ENVELOPE, PROOF}:
+            raise InvalidCertificateError("the PDF doesn't carry exactly the statement and its proof")
+        self.envelope = self.document.attachments[ENVELOPE]
+        return True, f"{ENVELOPE}, {PROOF}"
+
+    def signatures(self) -> _Outcome:
+        self.keys = tuple(self._signed_by(algorithm) for algorithm in (ED25519, ML_DSA_65))
+        self.opened = verify_envelope(self.envelope, [key.verifier() for key in self.keys])
+        if self.opened.payload_type != PAYLOAD_TYPE:
+            raise InvalidCertificateError("the envelope holds something other than a statement")
+        return True, ", ".join(f"{key.algorithm} {key.key_id}" for key in self.keys)
+
+    def statement(self) -> _Outcome:
+        self.predicate = parse_statement(self.opened.payload)["predicate"]
+        for key in self.keys:
+            _require_in_force(key, str(self.predicate["issued"]))
+        return True, f"{self.predicate['documentType']}, outcome {self.predicate['outcome']}"
+
+    def ledger(self) -> _Outcome:
+        proof = _text(self.document.attachments[PROOF])
+        self.prepared_at, self.checkpoint, event = self._entry(proof)
+        if not isinstance(event, CertificatePrepared) or event.envelope != Digest.of(self.envelope):
+            raise InvalidCertificateError("the ledger's entry is about another statement")
+        self._require_same_case(event)
+        return True, f"entry {self.prepared_at} of {self.checkpoint.size} in {self.checkpoint.origin}"
+
+    def history(self) -> _Outcome:
+        if not self.trust.checkpoint:
+            return None, "the trust file holds no checkpoint to compare with"
+        known = verify_checkpoint(self.trust.checkpoint, self.trust.log_vkey)
+        ours = self.checkpoint
+        if known.size == ours.size and known.root != ours.root:
+            raise InvalidCertificateError("two histories: the ledger signed two roots for one size")
+        if known.size < ours.size:
+            return True, f"newer than the trust file's checkpoint ({known.size} entries)"
+        return True, f"the trust file's checkpoint holds {known.size} entries"
+
+    def pages(self) -> _Outcome:
+        html = document_html(self.predicate, str(Digest.of(self.opened.payload)))
+        verify_visible(self.pdf, html)
+        return True, "the pages show what was signed"
+
+    def level(self) -> _Outcome:
+        declared = self.predicate["seal"]
+        if declared["trustedTime"] != "none":
+            raise InvalidCertificateError("the statement declares trusted time, the file has none")
+        if declared["level"] != LEVEL:
+            raise InvalidCertificateError(f"the statement declares another seal than {LEVEL}")
+        if SEAL_LEVELS.index(LEVEL) < SEAL_LEVELS.index(self.trust.minimum_seal_level):
+            raise InvalidCertificateError(
+                f"the trust file asks for a seal of level {self.trust.minimum_seal_level}"
+            )
+        return True, f"PAdES {LEVEL}, no trusted time"
+
+    def issue(self) -> _Outcome:
+        if self.sidecar is None:
+            return None, "no proof of issue at hand (FILE.pdf.tlog-proof beside the file)"
+        index, checkpoint, event = self._entry(self.sidecar)
+        if not isinstance(event, CertificateIssued) or event.pdf != Digest.of(self.pdf):
+            raise InvalidCertificateError("the proof of issue is about another file")
+        if index <= self.prepared_at:
+            raise InvalidCertificateError("the document was issued before it was prepared")
+        self._require_same_case(event)
+        return True, f"entry {index} of {checkpoint.size}"
+
+    def _signed_by(self, algorithm: str) -> StatementKey:
+        """The trusted key of that algorithm whose signature is in the envelope."""
+        keys = [k for k in self.trust.statement_keys if k.algorithm == algorithm and k.role == ROLE]
+        for key in keys:
+            try:
+                verify_envelope(self.envelope, [key.verifier()])
+            except ProofError:
+                continue
+            if key.revoked_at:
+                # without trusted time nobody can tell a signature made before from one after
+                raise InvalidCertificateError(f"{algorithm} key {key.key_id} is revoked")
+            return key
+        raise InvalidCertificateError(f"no good {algorithm} signature by a key of the trust file")
+
+    def _entry(self, proof: str) -> tuple[int, Checkpoint, Event]:
+        entry = carried_entry(proof)
+        index, checkpoint = verify_proof_at(proof, entry, self.trust.log_vkey)
+        try:
+            fields = json.loads(entry)
+            return index, checkpoint, event_from(fields["kind"], fields["data"])
+        except (ValueError, KeyError, TypeError):
+            raise InvalidCertificateError("the ledger's entry can't be read") from None
+
+    def _require_same_case(self, event: CertificatePrepared | CertificateIssued) -> None:
+        stated = (self.predicate["request"]["case"], self.predicate["outcome"])
+        if stated != (event.case, event.outcome.value):
+            raise InvalidCertificateError("the ledger's entry is about another case or outcome")
+
+
+def _require_in_force(key: StatementKey, issued: str) -> None:
+    until = key.valid_until[:10] or issued
+    if not key.valid_from[:10] <= issued <= until:
+        raise InvalidCertificateError(
+            f"{key.algorithm} key {key.key_id} was not in force on the day of issue"
+        )
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidCertificateError("the ledger proof is not text") from None
