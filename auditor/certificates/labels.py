@@ -53,6 +53,7 @@ ARTEFACTS = {
     ArtefactKind.CANDIDATE: "models made by the attempts and controls",
     ArtefactKind.TRAINING_DATA: "the source images",
     ArtefactKind.SCORES: "scores",
+    ArtefactKind.REQUEST_PAYLOAD: "the request itself, in the vault",
 }
 
 FATES = {

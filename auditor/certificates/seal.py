@@ -67,9 +67,7 @@ def make_test_seal(controller: str, moment: datetime) -> NewSeal:
     """A seal in the controller's name from a local test authority, whose key is thrown away."""
     until = moment + timedelta(days=365 * _YEARS)
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, "auditor local test authority")]
-    )
+    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "auditor local test authority")])
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, controller[:_LONGEST_NAME]),
@@ -146,11 +144,14 @@ def _signer(seal: Seal) -> SimpleSigner:
     from pyhanko_certvalidator.registry import SimpleCertificateStore
 
     private = seal.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    chain = [asn1.Certificate.load(item.public_bytes(Encoding.DER)) for item in seal.others]
+    certificates = SimpleCertificateStore()  # type: ignore[no-untyped-call]
+    certificates.register_multiple(
+        asn1.Certificate.load(item.public_bytes(Encoding.DER)) for item in seal.others
+    )
     return SimpleSigner(
         signing_cert=asn1.Certificate.load(seal.certificate.public_bytes(Encoding.DER)),
         signing_key=keys.PrivateKeyInfo.load(private),
-        cert_registry=SimpleCertificateStore.from_certs(chain),
+        cert_registry=certificates,
     )
 
 

@@ -19,7 +19,7 @@ from pyhanko.pdf_utils.generic import Dereferenceable
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
-from pyhanko.sign.general import SignedDataVerificationError
+from pyhanko.sign.general import CMSExtractionError, CMSStructuralError
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.status import SignatureCoverageLevel
@@ -92,7 +92,8 @@ def verify_seal(signature: EmbeddedPdfSignature, roots: Sequence[str], now: date
         status = validate_pdf_signature(signature, signer_validation_context=context)
     except (
         SignatureValidationError,
-        SignedDataVerificationError,
+        CMSExtractionError,
+        CMSStructuralError,
         PdfError,
         ValueError,
     ):

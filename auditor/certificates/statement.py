@@ -25,6 +25,8 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:auditor:erasure-certificate:v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 LARGEST_STATEMENT = 1 << 20
+ENVELOPE = "statement.dsse.json"  # the attachment that holds the signed statement
+PROOF = "prepared.tlog-proof"  # the attachment that proves it is in the ledger
 
 _REQUIRED = frozenset(
     {

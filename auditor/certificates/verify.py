@@ -27,7 +27,7 @@ from typing import Any
 from auditor.certificates.page import document_html
 from auditor.certificates.seal import LEVEL
 from auditor.certificates.sealed_pdf import SealedPdf, read_sealed_pdf, verify_seal
-from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement
+from auditor.certificates.statement import ENVELOPE, PAYLOAD_TYPE, PROOF, parse_statement
 from auditor.certificates.visible import verify_visible
 from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificateIssued, CertificatePrepared, Event, event_from
@@ -38,8 +38,6 @@ from auditor.proof.signing import ED25519, ML_DSA_65
 from auditor.proof.tlog_proof import carried_entry, verify_proof_at
 from auditor.proof.trust import SEAL_LEVELS, StatementKey, TrustFile
 
-ENVELOPE = "statement.dsse.json"
-PROOF = "prepared.tlog-proof"
 ROLE = "statement"
 
 
@@ -145,7 +143,9 @@ class _Verification:
 
     def attachments(self) -> _Outcome:
         if set(self.document.attachments) != {ENVELOPE, PROOF}:
-            raise InvalidCertificateError("the PDF doesn't carry exactly the statement and its proof")
+            raise InvalidCertificateError(
+                "the PDF doesn't carry exactly the statement and its proof"
+            )
         self.envelope = self.document.attachments[ENVELOPE]
         return True, f"{ENVELOPE}, {PROOF}"
 
@@ -168,7 +168,10 @@ class _Verification:
         if not isinstance(event, CertificatePrepared) or event.envelope != Digest.of(self.envelope):
             raise InvalidCertificateError("the ledger's entry is about another statement")
         self._require_same_case(event)
-        return True, f"entry {self.prepared_at} of {self.checkpoint.size} in {self.checkpoint.origin}"
+        return (
+            True,
+            f"entry {self.prepared_at} of {self.checkpoint.size} in {self.checkpoint.origin}",
+        )
 
     def history(self) -> _Outcome:
         if not self.trust.checkpoint:
@@ -183,7 +186,7 @@ class _Verification:
 
     def pages(self) -> _Outcome:
         html = document_html(self.predicate, str(Digest.of(self.opened.payload)))
-        verify_visible(self.pdf, html)
+        verify_visible(self.pdf, html, self.predicate["request"]["case"])
         return True, "the pages show what was signed"
 
     def level(self) -> _Outcome:

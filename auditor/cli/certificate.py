@@ -82,9 +82,7 @@ def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
     write_file(folder / document.name, content)
     sidecar = sidecar_path(document)
     write_file(folder / sidecar.name, sidecar.read_bytes())
-    emit(
-        {"document": str(folder / document.name), "proof": str(folder / sidecar.name)}, as_json
-    )
+    emit({"document": str(folder / document.name), "proof": str(folder / sidecar.name)}, as_json)
 
 
 def _issued(home: Home, case: str) -> CertificateIssued:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,7 @@ def demo(out: Path, data: Path | None, size: int | None, profile: str, as_json: 
     if out.exists() and any(out.iterdir()):
         raise MisuseError(f"{out} isn't empty; remove it or choose another folder with --out")
     with progress_reporter() as (progress, notice):
-        result = run_demo(
-            out, data, demo_profile(profile, size), progress=progress, notice=notice
-        )
+        result = run_demo(out, data, demo_profile(profile, size), progress=progress, notice=notice)
     if as_json:
         emit([line for case in result.cases for line in case.lines], as_json=True)
     else:
@@ -43,11 +42,9 @@ def _print_result(out: Path, result: DemoResult) -> None:
     click.echo("")
     for case in result.cases:
         for line in case.lines:
-            rho = line["rho"]
             click.echo(
                 f"{case.role:10} {line['candidate']:10} {line['method']:10} {line['verdict']:14}"
-                f" rho {rho['point']:+.2f} [{rho['lower']:+.2f}, {rho['upper']:+.2f}]"
-                f"  basis {line['basis']}"
+                f" rho {_interval(line['rho']):22} basis {line['basis']}"
             )
             click.echo(f"{'':10} {line['reasons'][0]}")
     trust = result.home / "trust.json"
@@ -61,3 +58,10 @@ def _print_result(out: Path, result: DemoResult) -> None:
     click.echo(f"  auditor verify {first} --trust {trust}")
     click.echo(f"  auditor ledger audit --home {result.home}")
     click.echo(f"  auditor certificate list --home {result.home}")
+
+
+def _interval(rho: Mapping[str, float | None]) -> str:
+    point, lower, upper = rho["point"], rho["lower"], rho["upper"]
+    if point is None or lower is None or upper is None:
+        return "not established"
+    return f"{point:+.2f} [{lower:+.2f}, {upper:+.2f}]"

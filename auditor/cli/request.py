@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -47,7 +47,7 @@ def request() -> None:
 def file_(
     model: str,
     subjects: tuple[str, ...],
-    subjects_from: click.utils.LazyFile | None,
+    subjects_from: TextIO | None,
     regime: Regime,
     ground: Ground,
     received: str | None,
@@ -114,9 +114,7 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
 @click.option("--by", "actor", default="dpo", show_default=True, help="Role, never a name.")
 @home_option
 @json_option
-def decide(
-    case: str, decision: str | None, actor: str, home: Path | None, as_json: bool
-) -> None:
+def decide(case: str, decision: str | None, actor: str, home: Path | None, as_json: bool) -> None:
     """Record the desk's decision on a case."""
     from auditor.workflow.desk import decide as record_decision
     from auditor.workflow.home import open_home

@@ -145,7 +145,9 @@ def split_by_patient(images: ImageSet, recipe: Recipe, seed: int) -> Split:
     all images); of the patients left, the recipe's share validates and the rest test.
     """
     if any(images.splits):
-        return Split(**{name: _where(images, lambda i, n=name: images.splits[i] == n) for name in _SPLITS})
+        return Split(
+            **{name: _where(images, lambda i, n=name: images.splits[i] == n) for name in _SPLITS}
+        )
     patients = _interleaved(images, seed)
     sizes = dict.fromkeys(patients, 0)
     for subject in images.subjects:

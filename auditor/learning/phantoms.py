@@ -51,9 +51,7 @@ def draw_phantoms(folder: Path, *, seed: int, patients: int = 230) -> Path:
     manifest = folder / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ["image_path", "subject_id", "label", "sex", "age", "site", "synthetic"]
-        )
+        writer.writerow(["image_path", "subject_id", "label", "sex", "age", "site", "synthetic"])
         for number in range(patients):
             patient = _draw_patient(random, number)
             for image in range(patient.images):
@@ -106,15 +104,15 @@ def _lungs(own: np.random.Generator, x: Picture, y: Picture) -> Picture:
     return np.asarray(np.clip(left + right, 0, 1))
 
 
-def _lesion(
-    own: np.random.Generator, shot: np.random.Generator, x: Picture, y: Picture
-) -> Picture:
+def _lesion(own: np.random.Generator, shot: np.random.Generator, x: Picture, y: Picture) -> Picture:
     side = own.choice([-1.0, 1.0])
     centre = (side * own.uniform(0.32, 0.5), own.uniform(-0.45, 0.15))
     size = own.uniform(0.24, 0.3)
     strength = own.uniform(0.9, 1.2)
     jitter = shot.normal(0, 0.02, 2)
-    return np.asarray(strength * _blob(x, y, centre[0] + jitter[0], centre[1] + jitter[1], size, size))
+    return np.asarray(
+        strength * _blob(x, y, centre[0] + jitter[0], centre[1] + jitter[1], size, size)
+    )
 
 
 def _texture(own: np.random.Generator, x: Picture, y: Picture) -> Picture:
@@ -125,9 +123,7 @@ def _texture(own: np.random.Generator, x: Picture, y: Picture) -> Picture:
     return np.asarray(field / np.sqrt(6.0))
 
 
-def _blob(
-    x: Picture, y: Picture, cx: float, cy: float, width: float, height: float
-) -> Picture:
+def _blob(x: Picture, y: Picture, cx: float, cy: float, width: float, height: float) -> Picture:
     return np.asarray(np.exp(-(((x - cx) / width) ** 2 + ((y - cy) / height) ** 2)))
 
 

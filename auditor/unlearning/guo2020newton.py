@@ -59,9 +59,7 @@ class NewtonParameters:
             raise UnlearningError("newton needs damping, a number, and subset, a count") from None
         if not 0 < damping < float("inf") or subset < 2:
             raise UnlearningError("newton: damping is above 0 and subset at least 2")
-        return cls(
-            damping=damping, subset=subset, layers=tuple(texts.get("layers", "").split())
-        )
+        return cls(damping=damping, subset=subset, layers=tuple(texts.get("layers", "").split()))
 
 
 class NewtonStep:
@@ -89,11 +87,7 @@ def candidates(
     with one_thread():
         module = copy.deepcopy(task.module).double().eval()
         chosen = chosen_layers(module, layers)
-        names = [
-            name
-            for name, _ in module.named_parameters()
-            if name.rpartition(".")[0] in chosen
-        ]
+        names = [name for name, _ in module.named_parameters() if name.rpartition(".")[0] in chosen]
         gradient = _forget_gradient(module, task, names)
         sample = curvature_subset(task, subset)
         rows = _Rows(module, chosen, task, sample, len(task.retain) / len(sample))

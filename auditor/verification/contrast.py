@@ -23,9 +23,7 @@ def contrast(margins: Numbers, layout: Layout) -> Numbers:
     Raises:
         EvidenceError: fewer than three reference images of a class, or constant margins.
     """
-    return contrast_with(
-        margins, layout.labels, layout.forgotten, (layout.retained, layout.unseen)
-    )
+    return contrast_with(margins, layout.labels, layout.forgotten, (layout.retained, layout.unseen))
 
 
 def contrast_with(

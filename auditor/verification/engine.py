@@ -125,9 +125,7 @@ def audit(
         role=role,
         influence=_influence(plan, readiness, scores),
         auc=auc,
-        secondary=secondary_tests(
-            readiness.out, candidate, readiness.layout, plan.rejection_alpha
-        ),
+        secondary=secondary_tests(readiness.out, candidate, readiness.layout, plan.rejection_alpha),
         recipe_fit=readiness.recipe_fit,
     )
     inferior = is_inferior(readiness.auc, auc, plan.rejection_alpha)

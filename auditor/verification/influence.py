@@ -172,7 +172,10 @@ def _patient_interval(
     above = (scale.weights * (candidate - scale.zero)).mean(axis=0)
     rise = (scale.weights * scale.rise).mean(axis=0)
     parts = np.array(
-        [[above[scale.patients == code].sum(), rise[scale.patients == code].sum()] for code in codes]
+        [
+            [above[scale.patients == code].sum(), rise[scale.patients == code].sum()]
+            for code in codes
+        ]
     )
     spread = len(codes) * np.cov(parts.T)
     return fieller(
@@ -201,9 +204,9 @@ def fieller(
     return (b - float(np.sqrt(root))) / a, (b + float(np.sqrt(root))) / a
 
 
-def left_out(out: Numbers, untouched: Numbers, patients: Indices, level: float) -> tuple[
-    tuple[Estimate, ...], tuple[Estimate, ...]
-]:
+def left_out(
+    out: Numbers, untouched: Numbers, patients: Indices, level: float
+) -> tuple[tuple[Estimate, ...], tuple[Estimate, ...]]:
     """Each OUT and each IN model measured by the others alone."""
     outs = tuple(
         estimate(_fit(np.delete(out, k, 0), untouched, patients), out[k], level)

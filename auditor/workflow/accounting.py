@@ -47,12 +47,12 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
     _destroy_references(home, case, state)
     for weights in sorted(_candidates(state) - {reached.weights, before}, key=str):
         home.store.destroy(weights)
-        _write(home, case, weights, ArtefactKind.CANDIDATE, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
+        _write(
+            home, case, weights, ArtefactKind.CANDIDATE, ArtefactFate.DESTROYED, NO_LONGER_NEEDED
+        )
     payload, data = state.requested.payload, _data_commitment(home, state)
     _write(home, case, data, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
-    _write(
-        home, case, payload, ArtefactKind.REQUEST_PAYLOAD, ArtefactFate.RETAINED, ACCOUNTABILITY
-    )
+    _write(home, case, payload, ArtefactKind.REQUEST_PAYLOAD, ArtefactFate.RETAINED, ACCOUNTABILITY)
     if erased:
         home.store.destroy(before)
         _write(home, case, before, ArtefactKind.MODEL, ArtefactFate.DESTROYED, REPLACED)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from auditor.certificates.verify import verify_certificate
 from auditor.domain.canonical import decimal_text
@@ -54,7 +56,7 @@ class DemoCase:
     role: str
     state: ErasureCase
     document: Path
-    lines: tuple[Mapping[str, object], ...]
+    lines: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,7 @@ def _audits(state: ErasureCase) -> tuple[CandidateVerified, ...]:
     return (*state.controls, *(item for item in attempts if item is not None))
 
 
-def _line(home: Home, state: ErasureCase, audited: CandidateVerified) -> Mapping[str, object]:
+def _line(home: Home, state: ErasureCase, audited: CandidateVerified) -> Mapping[str, Any]:
     """One entry of ``summary.json``; numbers here are plain JSON, the signed ones are text."""
     stored = json.loads(home.store.get(audited.evidence))
     evidence = typed(Evidence, stored["evidence"])
@@ -187,15 +189,20 @@ def _line(home: Home, state: ErasureCase, audited: CandidateVerified) -> Mapping
         "method": method,
         "verdict": audited.verdict.value,
         "rho": {
-            "lower": round(influence.lower, 4),
-            "point": round(influence.point, 4),
-            "upper": round(influence.upper, 4),
+            "lower": _finite(influence.lower),
+            "point": _finite(influence.point),
+            "upper": _finite(influence.upper),
         },
         "margin": float(plan["margin"]),
         "power": {name: float(text) for name, text in plan["power"].items()},
         "basis": basis.value,
         "reasons": [reason.text for reason in decision.reasons],
     }
+
+
+def _finite(value: float) -> float | None:
+    """An interval without an end, or no estimate at all, is null."""
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _publish(out: Path, cases: Sequence[DemoCase]) -> list[Path]:

@@ -160,9 +160,7 @@ def _conclusion(home: Home, state: ErasureCase) -> Conclusion | None:
     if state.reached is None:
         return None
     audited = [item.verified for item in state.attempts if item.verified is not None]
-    return Conclusion(
-        decision=_audit(home, audited[-1]).decision, basis=state.reached.basis
-    )
+    return Conclusion(decision=_audit(home, audited[-1]).decision, basis=state.reached.basis)
 
 
 def _device(state: ErasureCase) -> str:
@@ -171,7 +169,7 @@ def _device(state: ErasureCase) -> str:
 
 
 def _inventory(state: ErasureCase, issued: date) -> tuple[AccountedArtefact, ...]:
-    review = keep_until(issued, years=_REVIEW_YEARS)
+    review = keep_until(issued, issued, _REVIEW_YEARS)
     return tuple(
         AccountedArtefact(
             artefact=Digest.parse(str(item.artefact)),

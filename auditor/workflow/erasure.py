@@ -28,6 +28,7 @@ from auditor.policies.evaluate import evaluate
 from auditor.policies.load import load_packs, packs_digest
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.task import Task
+from auditor.verification import secondary
 from auditor.verification.engine import Readiness, audit, prepare
 from auditor.verification.plan import Plan
 from auditor.workflow.calibration import Calibrated, calibrate_newton
@@ -68,9 +69,7 @@ class RunSettings:
 class Casework:
     """The papers of one case while it is being worked on. Loads lazily, keeps what it loaded."""
 
-    def __init__(
-        self, home: Home, case: str, settings: RunSettings, progress: Progress
-    ) -> None:
+    def __init__(self, home: Home, case: str, settings: RunSettings, progress: Progress) -> None:
         """Open the case; nothing is loaded yet."""
         self.home = home
         self.case = case
@@ -230,8 +229,14 @@ def pin_plan(work: Casework) -> None:
         )
         ladder.append(("newton", parameters))
     ladder.append(("retrain", work.home.store.put(canonical_bytes({}))))
-    plan = Plan.pin(
-        readiness,
+    plan = Plan(
+        margin=readiness.margin,
+        alpha=readiness.alpha,
+        rungs=readiness.rungs,
+        auc_margin=readiness.auc.margin,
+        auc_margin_refused=readiness.auc.refused,
+        power=readiness.power,
+        tests=secondary.NAMES,
         case=work.case,
         model=work.scene.version.weights,
         data=work.requested.payload,
@@ -311,9 +316,7 @@ def _step_on(work: Casework, method: str, attempt: int) -> None:
             f"skipped-{method}",
         )
         return
-    event = ev.AttemptStarted(
-        case=work.case, attempt=attempt, method=method, plan=plan.digest
-    )
+    event = ev.AttemptStarted(case=work.case, attempt=attempt, method=method, plan=plan.digest)
     work.write(event, f"attempt-{attempt}-started")
 
 

@@ -25,11 +25,11 @@ from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
-from auditor.certificates.seal import Seal, load_seal
 from auditor import __version__
+from auditor.certificates.seal import Seal, load_seal
 from auditor.domain.artefact import Digest
 from auditor.domain.event import HomeCreated
-from auditor.errors import HomeError, TamperedError
+from auditor.errors import HomeError
 from auditor.learning.store import ContentStore
 from auditor.ledger.ledger import Clock, Ledger, utc_now
 from auditor.ledger.sql import SqlEventStore

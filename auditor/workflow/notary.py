@@ -10,7 +10,6 @@ event exists, so there is never a second certificate.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from auditor.certificates.render import render_certificate
@@ -20,7 +19,6 @@ from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.event import CertificateIssued, CertificatePrepared, Event
 from auditor.errors import CertificateError, TamperedError
-from auditor.learning.store import destroy_file
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.signing import load_verifier
 from auditor.proof.tlog_proof import format_proof
@@ -64,13 +62,12 @@ def issue(home: Home, case: str, state: ErasureCase) -> None:
     proof = _proof(home, case, CertificatePrepared)
     verifiers = [load_verifier(s.algorithm, s.public_bytes()) for s in home.statement_signers]
     payload = verify_envelope(envelope, verifiers).payload
-    pdf = render_certificate(parse_statement(payload)["predicate"], envelope, proof)
+    predicate = parse_statement(payload)["predicate"]
+    pdf = render_certificate(predicate, str(Digest.of(payload)), envelope, proof)
     sealed = seal_pdf(pdf, home.seal)
     home.certificates.mkdir(exist_ok=True)
     write_file(_unpublished(home, case), sealed)
-    event = CertificateIssued(
-        case=case, outcome=state.prepared.outcome, pdf=Digest.of(sealed)
-    )
+    event = CertificateIssued(case=case, outcome=state.prepared.outcome, pdf=Digest.of(sealed))
     record(home, case_stream(case), event, "issued")
 
 

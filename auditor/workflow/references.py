@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -56,7 +55,9 @@ def measure_all(scene: Scene, module: nn.Module) -> Measurements:
     return measure(module, scene.images.images, scene.images.labels)
 
 
-def layout_for(scene: Scene, about: Sequence[int], *, apart: Sequence[int], unseen: Sequence[int]) -> Layout:
+def layout_for(
+    scene: Scene, about: Sequence[int], *, apart: Sequence[int], unseen: Sequence[int]
+) -> Layout:
     """Who is who when the images ``about`` are in question.
 
     Args:
@@ -75,7 +76,13 @@ def layout_for(scene: Scene, about: Sequence[int], *, apart: Sequence[int], unse
 
 
 def train_block(
-    scene: Scene, name: str, indices: Sequence[Sequence[int]], seed: str, *, workers: int, progress: Progress
+    scene: Scene,
+    name: str,
+    indices: Sequence[Sequence[int]],
+    seed: str,
+    *,
+    workers: int,
+    progress: Progress,
 ) -> Block:
     """Train one model per index list and measure each; finished files are kept and reused."""
     jobs = [
@@ -117,10 +124,15 @@ def scout_memorisation(
     for _ in range(count // 2):
         half = set(draw.sample(subjects, len(subjects) // 2))
         halves += [half, set(subjects) - half]
-    indices = [
-        [i for i in scene.training if scene.images.subjects[i] in half] for half in halves
-    ]
-    block = train_block(scene, "scout", indices, f"scouts/{scene.version.weights}", workers=workers, progress=progress)
+    indices = [[i for i in scene.training if scene.images.subjects[i] in half] for half in halves]
+    block = train_block(
+        scene,
+        "scout",
+        indices,
+        f"scouts/{scene.version.weights}",
+        workers=workers,
+        progress=progress,
+    )
     labels = np.asarray(scene.images.labels)
     about, unseen = np.asarray(scene.training), np.asarray(scene.split.validation)
     scores = np.stack(
@@ -171,7 +183,12 @@ def train_bank(
         raise EvidenceError("no surrogate patients could be matched; the training set is too small")
     apart = tuple(index for group in surrogates for index in group)
     out = train_block(
-        scene, "out", [scene.without(forgotten)] * out_models, seed, workers=workers, progress=progress
+        scene,
+        "out",
+        [scene.without(forgotten)] * out_models,
+        seed,
+        workers=workers,
+        progress=progress,
     )
     untouched = train_block(
         scene, "in", [scene.without(apart)] * in_models, seed, workers=workers, progress=progress

@@ -83,7 +83,9 @@ def list_models(home: Home) -> tuple[ModelView, ...]:
     return tuple(require_model(home, name) for name in names)
 
 
-def register_data(home: Home, name: str, data: DataRecord, *, counts: tuple[int, int], synthetic: bool) -> None:
+def register_data(
+    home: Home, name: str, data: DataRecord, *, counts: tuple[int, int], synthetic: bool
+) -> None:
     """Put a data set on the books: its digest goes to the vault, a salted commitment to the ledger.
 
     Args:
@@ -161,9 +163,7 @@ def deploy(home: Home, version: ModelRegistered) -> None:
         old = view.current
         retired = ModelRetired(model=old.model, version=old.version, weights=old.weights)
         record(home, stream, retired, f"retired-{old.version}-for-{version.version}")
-    deployed = ModelDeployed(
-        model=version.model, version=version.version, weights=version.weights
-    )
+    deployed = ModelDeployed(model=version.model, version=version.version, weights=version.weights)
     record(home, stream, deployed, f"deployed-{version.version}")
 
 

@@ -12,7 +12,7 @@ from auditor.workflow.accounting import account
 from auditor.workflow.desk import list_cases, require_case
 from auditor.workflow.erasure import STEPS, Casework, RunSettings
 from auditor.workflow.home import Home
-from auditor.workflow.notary import issue, prepare_statement
+from auditor.workflow.notary import certificate_path, issue, prepare_statement, publish
 from auditor.workflow.record import load_case
 from auditor.workflow.references import Progress
 from auditor.workflow.steps import Step, next_step
@@ -43,6 +43,8 @@ def run_case(
                     issue(home, case, state)
                 case _:
                     STEPS[step](work)
+        if state.issued is not None:
+            publish(home, case)
     return state
 
 
@@ -51,7 +53,8 @@ def pending_cases(home: Home) -> tuple[str, ...]:
     pending = []
     for line in list_cases(home):
         try:
-            if next_step(load_case(home, line.case)) is not None:
+            unfinished = next_step(load_case(home, line.case)) is not None
+            if unfinished or not certificate_path(home, line.case).exists():
                 pending.append(line.case)
         except MisuseError:
             continue

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from auditor.workflow.home import Home
-from auditor.workflow.registry import deploy, require_model
 from tests.cli.conftest import Auditor
 
 

@@ -24,7 +24,9 @@ CONFIGS = st.builds(
 
 
 @given(config=CONFIGS)
-def test_what_is_written_is_read_back(config: Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_is_written_is_read_back(
+    config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("config") / "auditor.toml"
     write_config(path, config)
     assert read_config(path) == config

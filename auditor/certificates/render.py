@@ -1,0 +1,109 @@
+"""The page as a PDF that carries its own evidence: PDF/A-3a, marked as PDF/UA-1, not yet sealed.
+
+One statement gives one sequence of bytes: the only date in the file is the day of issue. Nothing is
+fetched; the fonts are those shipped with the templates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+from weasyprint import HTML, Attachment
+from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
+
+from auditor.certificates.page import document_html
+from auditor.certificates.statement import ENVELOPE, PROOF
+from auditor.errors import CertificateError
+from auditor.shipped import shipped
+
+_FONTS = ("EBGaramond12-Regular.ttf", "EBGaramond12-Italic.ttf", "DejaVuSansMono.ttf")
+_EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
+_IDENTIFICATION = (
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/" rdf:about="">'
+    b"<pdfuaid:part>1</pdfuaid:part></rdf:Description></rdf:RDF>"
+)
+
+
+def render_certificate(
+    predicate: Mapping[str, Any], statement_digest: str, envelope: bytes, proof: str
+) -> bytes:
+    """Print the document and attach the signed statement and its ledger proof.
+
+    Args:
+        predicate: of the statement in the envelope.
+        statement_digest: ``sha256:...`` of the signed statement.
+        envelope: the DSSE envelope as signed.
+        proof: C2SP tlog-proof of the `certificate-prepared` entry.
+
+    Raises:
+        CertificateError: the page can't be drawn.
+    """
+    html = document_html(predicate, statement_digest)
+    issued = datetime.fromisoformat(predicate["issued"]).replace(tzinfo=UTC)
+    attachments = [
+        _attachment(ENVELOPE, envelope, issued, "Data", "The signed statement (DSSE envelope)"),
+        _attachment(PROOF, proof.encode("utf-8"), issued, "Supplement", "Its ledger proof"),
+    ]
+    with _dated(issued):
+        pdf = HTML(string=html, url_fetcher=_ShippedOnly(), base_url="shipped:").write_pdf(
+            pdf_variant="pdf/a-3a",
+            pdf_tags=True,
+            pdf_identifier=hashlib.sha256(envelope).digest()[:16],
+            attachments=attachments,
+            xmp_metadata=[BytesIO(_IDENTIFICATION)],
+        )
+    if not isinstance(pdf, bytes) or not pdf.startswith(b"%PDF-"):
+        raise CertificateError("the page can't be drawn; is Pango installed?")
+    return pdf
+
+
+class _ShippedOnly(URLFetcher):  # type: ignore[misc]  # published without types
+    """Serves the shipped fonts and refuses every other address."""
+
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> URLFetcherResponse:
+        name = url.removeprefix("shipped:")
+        if name not in _FONTS:
+            raise FatalURLFetchingError(f"a certificate may not load {url[:80]}")
+        content = (shipped("templates") / "fonts" / name).read_bytes()
+        return URLFetcherResponse(url, body=content, headers={"Content-Type": "font/ttf"})
+
+
+def _attachment(
+    name: str, content: bytes, issued: datetime, relationship: str, description: str
+) -> Attachment:
+    return Attachment(
+        file_obj=BytesIO(content),
+        name=name,
+        description=description,
+        created=issued,
+        modified=issued,
+        relationship=relationship,
+    )
+
+
+@contextmanager
+def _dated(moment: datetime) -> Iterator[None]:
+    """Let every date that the font and PDF writers put in be this one; and let them be quiet."""
+    before = os.environ.get(_EPOCH)
+    os.environ[_EPOCH] = str(int(moment.timestamp()))
+    for name in ("weasyprint", "fontTools"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # WeasyPrint leaves its colour profile's file to the garbage collector
+            warnings.simplefilter("ignore", ResourceWarning)
+            yield
+    finally:
+        if before is None:
+            del os.environ[_EPOCH]
+        else:
+            os.environ[_EPOCH] = before

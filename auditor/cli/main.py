@@ -1,0 +1,69 @@
+"""The entry point. Commands are imported when they are called, so that each loads only its own."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from auditor import __version__
+from auditor.errors import AuditorError
+
+_COMMANDS = {
+    "certificate": "List, show and export certificates and signed records.",
+    "demo": "Walk the whole road once, in a home of its own.",
+    "init": "Create a home: settings, keys, ledger and the trust file.",
+    "keys": "List the home's keys.",
+    "ledger": "Audit the ledger, sign checkpoints and prove entries.",
+    "model": "Train, register, list and show models.",
+    "policy": "List, explain and check the rules.",
+    "request": "File, list, show and decide erasure requests.",
+    "run": "Unlearn, verify, decide and certify granted cases.",
+    "verify": "Verify a certificate offline, against a trust file.",
+}
+
+
+class _Lazy(click.Group):
+    """A group that knows its commands' names and one line about each without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"auditor.cli.{cmd_name}"), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.command(cls=_Lazy)
+@click.version_option(__version__, prog_name="auditor")
+def cli() -> None:
+    """Make a medical-imaging model forget a patient, prove it, and certify it."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; our own errors become one line on stderr and their exit code."""
+    try:
+        code = cli.main(args=arguments, prog_name="auditor", standalone_mode=False)
+    except AuditorError as error:
+        click.echo(f"auditor: {error}", err=True)
+        return error.exit_code
+    except click.exceptions.Abort:
+        click.echo("auditor: interrupted", err=True)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""What every command shares: the home and JSON options, printing results, and progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+Progress = Callable[[str, int, int], None]
+Notice = Callable[[str], None]
+
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    help="The home folder.  [$AUDITOR_HOME, else ./.auditor]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def emit(result: Mapping[str, object] | Sequence[Mapping[str, object]], as_json: bool) -> None:
+    """Print a result: JSON, one ``name  value`` line a field, or a table of rows."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+    elif isinstance(result, Mapping):
+        width = max((len(name) for name in result), default=0)
+        for name, value in result.items():
+            click.echo(f"{name.replace('_', ' '):{width}}  {_text(value)}")
+    else:
+        _table(result)
+
+
+@contextmanager
+def progress_reporter() -> Iterator[tuple[Progress, Notice]]:
+    """A progress bar on a terminal, plain lines elsewhere; always on stderr."""
+    if sys.stderr.isatty():
+        yield from _bar()
+    else:
+        yield _lines()
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        click.echo("nothing to list", err=True)
+        return
+    names = list(rows[0])
+    cells = [[_text(row.get(name, "")) for name in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    for line in ([name.replace("_", " ") for name in names], *cells):
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _bar() -> Iterator[tuple[Progress, Notice]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as shown:
+        tasks: dict[str, object] = {}
+
+        def progress(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = shown.add_task(label, total=total)
+            shown.update(tasks[label], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield progress, lambda text: console.print(text, markup=False, highlight=False)
+
+
+def _lines() -> tuple[Progress, Notice]:
+    """About four lines for each piece of work."""
+
+    def progress(label: str, done: int, total: int) -> None:
+        if done == total or (done and done % max(1, total // 4) == 0):
+            click.echo(f"{label}: {done} of {total}", err=True)
+
+    return progress, lambda text: click.echo(text, err=True)
