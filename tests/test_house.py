@@ -36,10 +36,7 @@ _PROBE = """
 import json, sys
 from auditor.cli.main import main
 sys.argv = ["auditor", *{words!r}, "--help"]
-try:
-    main()
-except SystemExit as end:
-    code = end.code or 0
+code = main()
 print(json.dumps([code, sorted({{name.partition(".")[0] for name in sys.modules}})]))
 """
 

@@ -6,6 +6,7 @@ may know a clock, a configuration or a renderer. Templates are sandboxed and esc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from auditor.shipped import shipped
 
 _TEMPLATE = "certificate.html.j2"
 _STYLE = "certificate.css"
+_IDLE_ZEROS = re.compile(r"(\.\d\d\d*?)0+(?!\d)")
 
 
 def document_html(predicate: Mapping[str, Any], statement_digest: str) -> str:
@@ -75,10 +77,10 @@ def _in_groups(digest: str) -> str:
     return " ".join((algorithm, *groups))
 
 
-def _signed(decimal: str) -> str:
-    """A decimal with the minus sign that belongs in print.
+def _signed(decimal: object) -> str:
+    """Decimals as they are printed: no idle zeros, and the minus sign that belongs in print.
 
-    >>> _signed("-0.130")
-    '−0.130'
+    >>> _signed("-0.1300"), _signed("1.0000"), _signed("-0.003 [-0.018, +0.012]")
+    ('−0.13', '1.00', '−0.003 [−0.018, +0.012]')
     """
-    return decimal.replace("-", "−")
+    return _IDLE_ZEROS.sub(r"\1", str(decimal)).replace("-", "−")

@@ -28,7 +28,10 @@ def verify_visible(pdf: bytes, html: str, case: str) -> None:
     Raises:
         InvalidCertificateError: they differ, or the PDF's text can't be read.
     """
-    if _drawn(pdf, case) != _squeezed(_text_of(html)):
+    page, figure = _texts_of(html)
+    drawn = _drawn(pdf, case)
+    # a PDF draws a figure's labels in one piece, before or after the text around it
+    if figure not in drawn or drawn.replace(figure, "", 1) != page:
         raise InvalidCertificateError("the pages show something other than what was signed")
 
 
@@ -53,11 +56,12 @@ def _without_footer(text: str, footer: str) -> str:
     return text.removeprefix(footer)
 
 
-def _text_of(html: str) -> str:
+def _texts_of(html: str) -> tuple[str, str]:
+    """The text of the page, and that of its figure."""
     reader = _Text()
     reader.feed(html)
     reader.close()
-    return "".join(reader.parts)
+    return _squeezed("".join(reader.page)), _squeezed("".join(reader.figure))
 
 
 class _Text(HTMLParser):
@@ -65,18 +69,22 @@ class _Text(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
+        self.page: list[str] = []
+        self.figure: list[str] = []
         self._silent = 0
+        self._drawing = 0
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self._silent += tag in _SILENT
+        self._drawing += tag == "svg"
 
     def handle_endtag(self, tag: str) -> None:
         self._silent -= tag in _SILENT
+        self._drawing -= tag == "svg"
 
     def handle_data(self, data: str) -> None:
         if not self._silent:
-            self.parts.append(data)
+            (self.figure if self._drawing else self.page).append(data)
 
 
 def _squeezed(text: str) -> str:

@@ -41,20 +41,15 @@ def auditor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(*words: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["auditor", *map(str, words)])
         capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        code = main()
         captured = capsys.readouterr()
         return Ran(code=code, out=captured.out, err=captured.err)
 
     return run
 
 
-@pytest.fixture
-def stocked(home: Home) -> Home:
-    """A home with one model in service; its weights are opaque bytes, as no command here looks."""
+def stock(home: Home) -> None:
+    """Put one model in service; its weights are opaque bytes, as no command here looks."""
     data = DataRecord(
         manifest=Path("manifest.csv"), digest=Digest.of(b"manifest"), size=28, split_seed=1
     )
@@ -69,4 +64,10 @@ def stocked(home: Home) -> Home:
         training_images=30,
     )
     deploy(home, version)
+
+
+@pytest.fixture
+def stocked(home: Home) -> Home:
+    """A home with one model in service."""
+    stock(home)
     return home

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from auditor.errors import ProofError
+from auditor.proof.tlog_proof import verify_proof_at
+from auditor.proof.trust import parse_trust
 from auditor.workflow.home import Home
-from tests.cli.conftest import Auditor
+from tests.cli.conftest import Auditor, stock
 
 
 def test_an_honest_ledger_passes(auditor: Auditor, stocked: Home) -> None:
@@ -23,14 +26,13 @@ def _with_a_byte_changed(database: Path, sequence: int) -> None:
         triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         for (name,) in triggers.fetchall():
             connection.execute(f'DROP TRIGGER "{name}"')
-        table, column = _entry_column(connection)
         (stored,) = connection.execute(
-            f'SELECT "{column}" FROM "{table}" WHERE sequence = ?', (sequence,)
+            "SELECT entry FROM entry WHERE sequence = ?", (sequence,)
         ).fetchone()
         changed = bytearray(stored)
         changed[len(changed) // 2] ^= 1
         connection.execute(
-            f'UPDATE "{table}" SET "{column}" = ? WHERE sequence = ?', (bytes(changed), sequence)
+            "UPDATE entry SET entry = ? WHERE sequence = ?", (bytes(changed), sequence)
         )
     connection.close()
 
@@ -53,7 +55,7 @@ def test_a_database_put_back_to_an_older_state_is_found(
     home.close()
     shutil.copytree(home.root, tmp_path / "backup")
     auditor("ledger", "checkpoint", "--home", home.root)
-    _stock(home)
+    stock(home)
     auditor("ledger", "checkpoint", "--home", home.root)
     for path in home.root.glob("ledger.db*"):
         path.unlink()
@@ -82,16 +84,16 @@ def test_a_proof_can_be_checked_with_nothing_but_the_trust_file(
     entry = shown["entry"].encode("utf-8")
     proof = target.read_text(encoding="utf-8")
     assert proof == shown["proof"]
-    assert verify_tlog_proof(proof, entry, trust.log_vkey).size == 4
+    assert verify_proof_at(proof, entry, trust.log_vkey)[1].size == 4
     with pytest.raises(ProofError):
-        verify_tlog_proof(proof, entry + b" ", trust.log_vkey)
+        verify_proof_at(proof, entry + b" ", trust.log_vkey)
 
 
 def test_an_entry_beyond_the_newest_checkpoint_cannot_be_proved_yet(
     auditor: Auditor, home: Home
 ) -> None:
     auditor("ledger", "checkpoint", "--home", home.root)
-    _stock(home)
+    stock(home)
     ran = auditor("ledger", "prove", 1, "--home", home.root)
     assert ran.code == 2
     assert "auditor ledger checkpoint" in ran.err
