@@ -37,9 +37,17 @@ def request() -> None:
     type=click.File(encoding="utf-8"),
     help="File of subject ids, one a line; - for standard input. Keeps them out of the history.",
 )
-@click.option("--regime", type=click.Choice(Regime), default=Regime.GDPR, show_default=True)
 @click.option(
-    "--ground", type=click.Choice(Ground), default=Ground.CONSENT_WITHDRAWN, show_default=True
+    "--regime",
+    type=click.Choice([item.value for item in Regime]),
+    default=Regime.GDPR.value,
+    show_default=True,
+)
+@click.option(
+    "--ground",
+    type=click.Choice([item.value for item in Ground]),
+    default=Ground.CONSENT_WITHDRAWN.value,
+    show_default=True,
 )
 @click.option("--received", help="Day of receipt, YYYY-MM-DD.  [today, UTC]")
 @home_option
@@ -48,8 +56,8 @@ def file_(
     model: str,
     subjects: tuple[str, ...],
     subjects_from: TextIO | None,
-    regime: Regime,
-    ground: Ground,
+    regime: str,
+    ground: str,
     received: str | None,
     home: Path | None,
     as_json: bool,
@@ -63,8 +71,8 @@ def file_(
         open_home(home),
         model=model,
         subjects=(*subjects, *(line for line in listed if line)),
-        regime=regime,
-        ground=ground,
+        regime=Regime(regime),
+        ground=Ground(ground),
         received=_day(received),
     )
     emit({"case": case}, as_json)

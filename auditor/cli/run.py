@@ -37,7 +37,7 @@ def run(
     require_engine()
     import os
 
-    from auditor.workflow.erasure import RunSettings
+    from auditor.workflow.casework import RunSettings
     from auditor.workflow.home import open_home
     from auditor.workflow.notary import certificate_path
     from auditor.workflow.running import pending_cases, run_case

@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import ClassVar, TypeVar
-from uuid import UUID
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
-from auditor.domain.canonical import Canonical, canonical_bytes
+from auditor.domain.canonical import Canonical
 from auditor.domain.codec import plain, typed
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
@@ -43,21 +42,6 @@ class Event:
         return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """An event as the ledger holds it: its place, its stream, when it was written.
-
-    ``recorded_at`` is RFC 3339 UTC with whole seconds; it is the writer's clock, not trusted time.
-    """
-
-    sequence: int
-    stream: str
-    version: int
-    event_id: UUID
-    recorded_at: str
-    event: Event
-
-
 KINDS: dict[str, type[Event]] = {}
 E_ = TypeVar("E_", bound=type[Event])
 
@@ -69,22 +53,6 @@ def _kind(name: str) -> Callable[[E_], E_]:
         return cls
 
     return register
-
-
-def entry_bytes(
-    event: Event, *, stream: str, version: int, event_id: UUID, recorded_at: str
-) -> bytes:
-    """The bytes a leaf is the hash of. Written once; never re-made to verify."""
-    return canonical_bytes(
-        {
-            "data": event.data(),
-            "event_id": str(event_id),
-            "kind": event.kind,
-            "recorded_at": recorded_at,
-            "stream": stream,
-            "version": version,
-        }
-    )
 
 
 def event_from(kind: str, data: Mapping[str, object]) -> Event:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from auditor.domain.event import Event, Recorded, entry_bytes, event_from
+from auditor.domain.entry import Recorded, entry_bytes
+from auditor.domain.event import Event, event_from
 from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
 from auditor.ledger.store import Draft, EventStore, Row
 from auditor.proof.merkle import Frontier, inclusion_path, leaf_hash

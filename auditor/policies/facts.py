@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
+from auditor.domain.entry import Recorded
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import PolicyError
@@ -43,7 +44,7 @@ class CaseFacts:
         country: ISO 3166-1 code whose public holidays move deadlines; "" for weekends only.
     """
 
-    records: tuple[ev.Recorded, ...]
+    records: tuple[Recorded, ...]
     as_of: date
     country: str = ""
 
@@ -91,7 +92,7 @@ class CaseFacts:
         return min(self.request.event.received, self.request.day)
 
     @property
-    def stream(self) -> tuple[ev.Recorded, ...]:
+    def stream(self) -> tuple[Recorded, ...]:
         """The records of the request's own stream, in the ledger's order."""
         home = next(i.stream for i in self.records if i.sequence == self.request.number)
         return tuple(item for item in self._ordered() if item.stream == home)
@@ -145,11 +146,11 @@ class CaseFacts:
         """The last word on each artefact."""
         return {leaf.event.artefact: leaf for leaf in self.all(ev.ArtefactAccounted)}
 
-    def _ordered(self) -> Iterator[ev.Recorded]:
+    def _ordered(self) -> Iterator[Recorded]:
         return iter(sorted(self.records, key=lambda item: item.sequence))
 
 
-def _day(record: ev.Recorded) -> date:
+def _day(record: Recorded) -> date:
     try:
         return date.fromisoformat(record.recorded_at[:10])
     except ValueError:

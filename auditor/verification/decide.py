@@ -47,7 +47,8 @@ def _failures(plan: Plan, evidence: Evidence, auc_inferior: bool) -> tuple[Reaso
         found.append(
             _reason(
                 ReasonCode.AUC_INFERIOR,
-                f"AUC fell by more than the margin of {plan.auc_margin:.3f}: {_auc_text(evidence.auc)}",
+                f"AUC fell by more than the margin of {plan.auc_margin:.3f}: "
+                f"{_auc_text(evidence.auc)}",
             )
         )
     found += [
@@ -80,8 +81,8 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
         found.append(
             _reason(
                 ReasonCode.INTERVAL_STRADDLES,
-                f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] isn't "
-                f"wholly inside the margin of {plan.margin:.2f}",
+                f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] "
+                f"isn't wholly inside the margin of {plan.margin:.2f}",
             )
         )
     controls = len(influence.untouched)
@@ -96,8 +97,8 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
         found.append(
             _reason(
                 ReasonCode.POWER_TOO_LOW,
-                f"declared power to detect an untouched model is {plan.power.detect_untouched:.2f}, "
-                f"below {plan.required_power:.2f}",
+                "declared power to detect an untouched model is "
+                f"{plan.power.detect_untouched:.2f}, below {plan.required_power:.2f}",
             )
         )
     return tuple(found)
@@ -139,7 +140,8 @@ def _passes(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
 
 def _auc_text(auc: AucRegression) -> str:
     return "; ".join(
-        f"{item.difference.point:+.3f} [{item.difference.lower:+.3f}, {item.difference.upper:+.3f}] "
+        f"{item.difference.point:+.3f} "
+        f"[{item.difference.lower:+.3f}, {item.difference.upper:+.3f}] "
         f"against {item.against}"
         for item in auc.comparisons
     )

@@ -24,8 +24,8 @@ from auditor.errors import CertificateError
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import FULL, QUICK, Recipe
 from auditor.proof.trust import parse_trust
+from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide, file_request
-from auditor.workflow.erasure import RunSettings
 from auditor.workflow.home import Home, create_home
 from auditor.workflow.notary import certificate_path, sidecar_path
 from auditor.workflow.references import Progress, scout_memorisation

@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import ErasureCase
-from auditor.domain.event import ErasureRequested, Recorded, RequestDecided
+from auditor.domain.entry import Recorded
+from auditor.domain.event import ErasureRequested, RequestDecided
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.verdict import Verdict
 from auditor.errors import MisuseError

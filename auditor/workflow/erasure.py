@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-
-from torch import nn
 
 from auditor import __version__
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.canonical import canonical_bytes
-from auditor.domain.case import Attempt, ErasureCase
+from auditor.domain.case import Attempt
 from auditor.domain.codec import plain
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.verdict import Basis, FindingStatus
-from auditor.errors import MisuseError, TamperedError, UnlearningError
+from auditor.errors import UnlearningError
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
@@ -29,153 +25,15 @@ from auditor.policies.load import load_packs, packs_digest
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.task import Task
 from auditor.verification import secondary
-from auditor.verification.engine import Readiness, audit, prepare
+from auditor.verification.engine import audit
 from auditor.verification.plan import Plan
-from auditor.workflow.calibration import Calibrated, calibrate_newton
-from auditor.workflow.desk import case_facts, subjects_of
-from auditor.workflow.home import Home
-from auditor.workflow.record import case_stream, load_case, record
+from auditor.workflow.casework import Casework
+from auditor.workflow.desk import case_facts
 from auditor.workflow.references import (
-    Bank,
-    Block,
-    Progress,
-    layout_for,
     measure_all,
-    scout_memorisation,
-    train_bank,
 )
-from auditor.workflow.scene import Scene, derive_seed, load_module, load_scene
+from auditor.workflow.scene import derive_seed, load_module
 from auditor.workflow.steps import EXACT_METHODS, Step, earned_basis
-from auditor.workflow.surrogates import match_surrogates
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
-    """How much work a run may do.
-
-    Attributes:
-        attempt_out_of_reach: run approximate rungs even where the declared power says they can't
-            earn a certificate; their result is then a measurement, nothing more.
-    """
-
-    out_models: int = 16
-    in_models: int = 16
-    scouts: int = 8
-    workers: int = 1
-    required_power: float = 0.8
-    attempt_out_of_reach: bool = False
-
-
-class Casework:
-    """The papers of one case while it is being worked on. Loads lazily, keeps what it loaded."""
-
-    def __init__(self, home: Home, case: str, settings: RunSettings, progress: Progress) -> None:
-        """Open the case; nothing is loaded yet."""
-        self.home = home
-        self.case = case
-        self.settings = settings
-        self.progress = progress
-
-    @property
-    def state(self) -> ErasureCase:
-        """The case as the ledger tells it now."""
-        return load_case(self.home, self.case)
-
-    @cached_property
-    def requested(self) -> ev.ErasureRequested:
-        """The request."""
-        requested = self.state.requested
-        if requested is None:
-            raise MisuseError(f"no case {self.case}; see `auditor request list`")
-        return requested
-
-    @cached_property
-    def scene(self) -> Scene:
-        """Model, data and recipe."""
-        return load_scene(self.home, self.requested.model)
-
-    @cached_property
-    def forgotten(self) -> tuple[int, ...]:
-        """Training images of the request's subjects."""
-        return self.scene.of_subjects(subjects_of(self.home, self.requested))
-
-    @cached_property
-    def scouts(self) -> tuple[Block, dict[str, float]]:
-        """Scout models and the memorisation they measured."""
-        block, memorised = scout_memorisation(
-            self.scene,
-            self.settings.scouts,
-            workers=self.settings.workers,
-            progress=self.progress,
-        )
-        return block, dict(memorised)
-
-    @cached_property
-    def bank(self) -> Bank:
-        """Reference models, trained now or found where an earlier run left them.
-
-        Raises:
-            TamperedError: what was found isn't what the ledger says was trained.
-        """
-        scene = self.scene
-        scouts, memorised = self.scouts
-        counts: dict[str, int] = {}
-        for index in scene.training:
-            subject = scene.images.subjects[index]
-            counts[subject] = counts.get(subject, 0) + 1
-        asked = sorted({scene.images.subjects[i] for i in self.forgotten})
-        groups = match_surrogates(asked, counts, memorised)
-        bank = train_bank(
-            scene,
-            self.forgotten,
-            [scene.of_subjects(group) for group in groups],
-            scouts=scouts,
-            seed=f"bank/{self.requested.payload}",
-            out_models=self.settings.out_models,
-            in_models=self.settings.in_models,
-            workers=self.settings.workers,
-            progress=self.progress,
-        )
-        known = self.state.bank
-        if known is not None and known.bank != bank.digest:
-            raise TamperedError(f"reference models of case {self.case} aren't those on the books")
-        return bank
-
-    @cached_property
-    def readiness(self) -> Readiness:
-        """What the bank alone says: power, AUC margin, recipe fit."""
-        bank = self.bank
-        apart = tuple(index for group in bank.surrogates for index in group)
-        layout = layout_for(self.scene, self.forgotten, apart=apart, unseen=self.scene.split.test)
-        return prepare(
-            out=bank.out.measured,
-            untouched=bank.untouched.measured,
-            original=measure_all(self.scene, self.original),
-            layout=layout,
-            margin=self.home.config.margin,
-        )
-
-    @cached_property
-    def calibrated(self) -> Calibrated | None:
-        """The Newton step tuned on surrogates."""
-        return calibrate_newton(self.scene, self.bank, self.original)
-
-    @cached_property
-    def original(self) -> nn.Module:
-        """The model in service."""
-        return load_module(self.home, self.scene, self.scene.version.weights)
-
-    @property
-    def plan(self) -> Plan:
-        """The pinned plan, from the store."""
-        pinned = self.state.plan
-        if pinned is None:
-            raise MisuseError(f"case {self.case} has no pinned plan yet")
-        return Plan.from_bytes(self.home.store.get(pinned.plan))
-
-    def write(self, event: ev.Event, step: str) -> None:
-        """Dictate one event of this case."""
-        record(self.home, case_stream(self.case), event, step)
 
 
 def check_grounds(work: Casework) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import UUID, uuid5
 
 from auditor.domain.case import ErasureCase, project
-from auditor.domain.event import Event, Recorded
+from auditor.domain.entry import Recorded
+from auditor.domain.event import Event
 from auditor.workflow.home import Home
 
 _NAMESPACE = UUID("6f0a1d3c-6d0e-5c3e-9f51-3f3a52a7c0de")

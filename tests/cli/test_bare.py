@@ -24,7 +24,7 @@ class Absent(MetaPathFinder):
 
 sys.meta_path.insert(0, Absent())
 from auditor.cli.main import main
-main()
+sys.exit(main())
 """
 
 
