@@ -48,7 +48,9 @@ def explain(rule_id: str, as_json: bool) -> None:
     for pack in load_packs():
         for rule in pack.rules:
             if rule.id.casefold() == rule_id.casefold():
-                emit({"pack": f"{pack.name} {pack.version}", **_row(rule)}, as_json)
+                banner = next((item.banner for item in pack.rules if item.banner), "")
+                about = {"banner": banner} if banner else {}
+                emit({"pack": f"{pack.name} {pack.version}", **about, **_row(rule)}, as_json)
                 return
     raise MisuseError(f"no rule named {rule_id}; see `auditor policy list`")
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest, digest_of
+from auditor.domain.entry import Recorded
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.verdict import Basis, Verdict
@@ -126,14 +127,14 @@ def road(
     ]
 
 
-def recorded(entries: Sequence[Entry], *, start: int = 0) -> tuple[ev.Recorded, ...]:
+def recorded(entries: Sequence[Entry], *, start: int = 0) -> tuple[Recorded, ...]:
     """What the ledger would make of it."""
     versions: dict[str, int] = {}
     made = []
     for sequence, (stream, day, event) in enumerate(entries, start):
         versions[stream] = versions.get(stream, 0) + 1
         made.append(
-            ev.Recorded(
+            Recorded(
                 sequence=sequence,
                 stream=stream,
                 version=versions[stream],
