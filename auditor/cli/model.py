@@ -1,17 +1,79 @@
-"""`auditor model`: models on the books, by digest."""
+"""`auditor model`: train or register a model, and look at those on the books, by digest."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from auditor.cli.output import emit, home_option, json_option
 
+if TYPE_CHECKING:
+    from auditor.domain.event import ModelRegistered
+    from auditor.learning.recipe import Recipe
+
 
 @click.group()
 def model() -> None:
-    """Look at the models that are registered."""
+    """Train, register, list and show models."""
+
+
+_FILE = click.Path(path_type=Path)
+
+
+@model.command()
+@click.argument("name")
+@click.option("--data", required=True, type=_FILE, help="Manifest of the training images.")
+@click.option("--recipe", "recipe_path", type=_FILE, help="Recipe (TOML).  [the quick recipe]")
+@home_option
+@json_option
+def train(
+    name: str, data: Path, recipe_path: Path | None, home: Path | None, as_json: bool
+) -> None:
+    """Train a model by a recipe, register it and put it into service."""
+    _require_engine()
+    from auditor.workflow.home import open_home
+    from auditor.workflow.scene import train_and_register
+
+    version = train_and_register(
+        open_home(home), model=name, manifest=data, recipe=_recipe(recipe_path), notice=_notice
+    )
+    emit(_row(version), as_json)
+
+
+@model.command()
+@click.argument("name")
+@click.option("--weights", required=True, type=_FILE, help="safetensors, or a state_dict.")
+@click.option("--data", required=True, type=_FILE, help="Manifest of the training images.")
+@click.option("--recipe", "recipe_path", type=_FILE, help="Recipe (TOML).  [the quick recipe]")
+@home_option
+@json_option
+def register(
+    name: str,
+    weights: Path,
+    data: Path,
+    recipe_path: Path | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Register a model that was trained elsewhere by a recipe, and put it into service.
+
+    Whether the recipe describes the model is measured at its first audit.
+    """
+    _require_engine()
+    from auditor.workflow.home import open_home
+    from auditor.workflow.scene import register_trained
+
+    version = register_trained(
+        open_home(home),
+        model=name,
+        manifest=data,
+        recipe=_recipe(recipe_path),
+        weights=weights,
+        notice=_notice,
+    )
+    emit(_row(version), as_json)
 
 
 @model.command("list")
@@ -46,16 +108,35 @@ def show(name: str, home: Path | None, as_json: bool) -> None:
 
     view = require_model(open_home(home), name)
     rows = [
-        {
-            "model": version.model,
-            "version": version.version,
-            "in_service": "yes" if version.weights == view.in_service else "no",
-            "architecture": version.architecture,
-            "training_images": version.training_images,
-            "data_set": version.data_set,
-            "recipe": str(version.recipe),
-            "weights": str(version.weights),
-        }
+        _row(version) | {"in_service": "yes" if version.weights == view.in_service else "no"}
         for version in view.versions
     ]
     emit(rows, as_json)
+
+
+def _row(version: ModelRegistered) -> dict[str, object]:
+    return {
+        "model": version.model,
+        "version": version.version,
+        "architecture": version.architecture,
+        "training_images": version.training_images,
+        "data_set": version.data_set,
+        "recipe": str(version.recipe),
+        "weights": str(version.weights),
+    }
+
+
+def _recipe(path: Path | None) -> Recipe:
+    from auditor.learning.recipe import QUICK, read_recipe
+
+    return QUICK if path is None else read_recipe(path)
+
+
+def _notice(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _require_engine() -> None:
+    from auditor.learning.engine import require_engine
+
+    require_engine()

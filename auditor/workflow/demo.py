@@ -33,7 +33,9 @@ from auditor.workflow.running import run_case
 from auditor.workflow.scene import load_scene, train_and_register
 
 MODEL = "detector"
-_COHORT = 8
+_COHORT = 16  # patients at most
+_COHORT_SHARE = 0.12  # of the training images at most: an erasure, not another model
+_ENOUGH = 150.0  # squared standard deviations; a gap this wide leaves room for a margin of 0.35
 _STANDS_OUT = 6.0  # standard deviations: a single patient this visible may be decided alone
 _ROUTINE = 1.0
 
@@ -100,7 +102,7 @@ def run_demo(
         data = draw_phantoms(out / "phantoms", seed=20261124)
         notice("no DATA given: the images are synthetic phantoms, drawn here")
     training_started = time.monotonic()
-    train_and_register(home, model=MODEL, manifest=data, recipe=profile.recipe)
+    train_and_register(home, model=MODEL, manifest=data, recipe=profile.recipe, notice=notice)
     _estimate(time.monotonic() - training_started, profile.settings, notice)
     routine, memorised = choose_patients(home, profile.settings, progress)
     cases = [
@@ -135,7 +137,16 @@ def choose_patients(
     several = [subject for subject in ranked if len(scene.of_subjects([subject])) > 1]
     if several and memorised[several[0]] >= _STANDS_OUT:
         return (routine,), (several[0],)
-    cohort = [subject for subject in ranked if subject != routine][:_COHORT]
+    most = int(_COHORT_SHARE * len(scene.training))
+    cohort: list[str] = []
+    for subject in ranked:
+        if subject == routine:
+            continue
+        if len(scene.of_subjects([*cohort, subject])) > most:
+            break
+        cohort.append(subject)
+        if sum(memorised[item] ** 2 for item in cohort) >= _ENOUGH or len(cohort) == _COHORT:
+            break
     return (routine,), tuple(cohort)
 
 
@@ -176,6 +187,7 @@ def _line(home: Home, state: ErasureCase, audited: CandidateVerified) -> Mapping
     decision = typed(Decision, stored["decision"])
     plan = json.loads(home.store.get(audited.plan))
     influence = evidence.influence.equivalence
+    known = evidence.influence.established  # else the numbers mean nothing and aren't reported
     method = next(
         (item.started.method for item in state.attempts if item.started.attempt == audited.attempt),
         audited.role.value,
@@ -189,20 +201,18 @@ def _line(home: Home, state: ErasureCase, audited: CandidateVerified) -> Mapping
         "method": method,
         "verdict": audited.verdict.value,
         "rho": {
-            "lower": _finite(influence.lower),
-            "point": _finite(influence.point),
-            "upper": _finite(influence.upper),
+            name: round(value, 4) if known and math.isfinite(value) else None
+            for name, value in (
+                ("lower", influence.lower),
+                ("point", influence.point),
+                ("upper", influence.upper),
+            )
         },
         "margin": float(plan["margin"]),
         "power": {name: float(text) for name, text in plan["power"].items()},
         "basis": basis.value,
         "reasons": [reason.text for reason in decision.reasons],
     }
-
-
-def _finite(value: float) -> float | None:
-    """An interval without an end, or no estimate at all, is null."""
-    return round(value, 4) if math.isfinite(value) else None
 
 
 def _publish(out: Path, cases: Sequence[DemoCase]) -> list[Path]:

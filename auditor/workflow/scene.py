@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from torch import nn
 
 from auditor.domain.artefact import Digest
 from auditor.domain.event import ModelRegistered
-from auditor.errors import DataError
+from auditor.errors import DataError, MisuseError
 from auditor.learning.datasets import ImageSet, Split, load_images, read_manifest, split_by_patient
 from auditor.learning.recipe import Recipe, parse_recipe
 from auditor.learning.training import train
-from auditor.learning.weights import load_weights, weights_bytes
+from auditor.learning.weights import convert_checkpoint, load_weights, weights_bytes
 from auditor.workflow.accounting import references_folder
 from auditor.workflow.home import Home
 from auditor.workflow.registry import (
@@ -24,10 +25,15 @@ from auditor.workflow.registry import (
     data_record,
     deploy,
     erased_payloads,
+    find_model,
     register_data,
     register_version,
     require_model,
 )
+
+Notice = Callable[[str], None]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,38 +72,93 @@ def derive_seed(*parts: object) -> int:
 
 
 def train_and_register(
-    home: Home, *, model: str, manifest: Path, recipe: Recipe
+    home: Home, *, model: str, manifest: Path, recipe: Recipe, notice: Notice
 ) -> ModelRegistered:
-    """Train a model by its recipe, put data, recipe and weights on the books and deploy it."""
+    """Train a model by its recipe, put data, recipe and weights on the books and deploy it.
+
+    Raises:
+        MisuseError: a name that is no short token, or one that is taken.
+        DataError, ModelError: data or recipe can't be used; the ledger is as it was.
+    """
+    intake = _intake(home, model, manifest, recipe, notice)
+    seed = derive_seed("model", model, recipe.digest, intake.record.digest)
+    module = train(recipe, intake.images, intake.split.train, seed)
+    return _enter(home, model, intake, recipe, weights_bytes(module))
+
+
+def register_trained(
+    home: Home, *, model: str, manifest: Path, recipe: Recipe, weights: Path, notice: Notice
+) -> ModelRegistered:
+    """Put a model on the books that was trained elsewhere, by the recipe its owner declares.
+
+    Whether the recipe describes it is measured at its first audit; until then it is a claim.
+
+    Raises:
+        ModelError: weights that would need unpickling, hold NaN, or don't fit the recipe.
+        MisuseError, DataError: as `train_and_register`.
+    """
+    content = convert_checkpoint(weights)
+    load_weights(recipe, content)
+    return _enter(home, model, _intake(home, model, manifest, recipe, notice), recipe, content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Intake:
+    """A data set, read and divided, not yet on the books."""
+
+    name: str
+    record: DataRecord
+    images: ImageSet
+    split: Split
+    synthetic: bool
+
+
+def _intake(home: Home, model: str, manifest: Path, recipe: Recipe, notice: Notice) -> _Intake:
+    if not _NAME.fullmatch(model):
+        raise MisuseError("a model's name is 1 to 64 letters, digits, dots, dashes or underscores")
+    if find_model(home, model) is not None:
+        raise MisuseError(f"a model named {model} is registered already; choose another name")
     loaded = read_manifest(manifest)
+    for line in loaded.notices:
+        notice(f"{manifest}: {line}")
     images = load_images(loaded, recipe.input_size)
-    data_set = f"data-{loaded.digest.value[:12]}"
+    if int(images.labels.max()) >= recipe.classes:
+        raise DataError(f"{manifest}: a label beyond the recipe's {recipe.classes} classes")
     record = DataRecord(
         manifest=manifest.resolve(),
         digest=loaded.digest,
         size=recipe.input_size,
         split_seed=derive_seed("split", loaded.digest),
     )
-    patients = len(set(images.subjects))
-    if not home.ledger.replay(f"data:{data_set}"):
+    return _Intake(
+        name=f"data-{loaded.digest.value[:12]}",
+        record=record,
+        images=images,
+        split=split_by_patient(images, recipe, record.split_seed),
+        synthetic=loaded.synthetic,
+    )
+
+
+def _enter(
+    home: Home, model: str, intake: _Intake, recipe: Recipe, weights: bytes
+) -> ModelRegistered:
+    if not home.ledger.replay(f"data:{intake.name}"):
+        subjects = intake.images.subjects
         register_data(
             home,
-            data_set,
-            record,
-            counts=(len(images.subjects), patients),
-            synthetic=loaded.synthetic,
+            intake.name,
+            intake.record,
+            counts=(len(subjects), len(set(subjects))),
+            synthetic=intake.synthetic,
         )
-    split = split_by_patient(images, recipe, record.split_seed)
-    seed = derive_seed("model", model, recipe.digest, loaded.digest)
-    module = train(recipe, images, split.train, seed)
     version = register_version(
         home,
         model=model,
         architecture=recipe.architecture,
-        weights=home.store.put(weights_bytes(module)),
+        weights=home.store.put(weights),
         recipe=home.store.put(recipe.canonical_bytes()),
-        data_set=data_set,
-        training_images=len(split.train),
+        data_set=intake.name,
+        training_images=len(intake.split.train),
     )
     deploy(home, version)
     return version
