@@ -5,7 +5,9 @@ Pure: no files, no models. Secondary tests can veto, never grant; "not rejected"
 
 from __future__ import annotations
 
-from auditor.domain.evidence import AucRegression, Evidence, Influence
+from math import isfinite
+
+from auditor.domain.evidence import AucRegression, Estimate, Evidence, Influence
 from auditor.domain.verdict import Decision, Reason, ReasonCode, Verdict
 from auditor.verification.plan import Plan
 
@@ -81,8 +83,7 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
         found.append(
             _reason(
                 ReasonCode.INTERVAL_STRADDLES,
-                f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] "
-                f"isn't wholly inside the margin of {plan.margin:.2f}",
+                _straddles(inner, plan.margin),
             )
         )
     controls = len(influence.untouched)
@@ -135,6 +136,15 @@ def _passes(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
             ReasonCode.AUC_NON_INFERIOR,
             f"AUC is within {plan.auc_margin:.3f}: {_auc_text(evidence.auc)}",
         ),
+    )
+
+
+def _straddles(inner: Estimate, margin: float) -> str:
+    if not (isfinite(inner.lower) and isfinite(inner.upper)):
+        return "the patients differ so much that residual influence has no bounded interval"
+    return (
+        f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] "
+        f"isn't wholly inside the margin of {margin:.2f}"
     )
 
 

@@ -1,0 +1,160 @@
+"""Statements and pages of every kind of document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+
+import jsonschema
+import pikepdf
+import pytest
+
+from auditor.certificates.facts import DocumentFacts, Parties
+from auditor.certificates.page import document_html
+from auditor.certificates.render import render_certificate
+from auditor.certificates.statement import parse_statement, statement_bytes
+from auditor.certificates.visible import verify_visible
+from auditor.domain.artefact import Digest
+from auditor.domain.canonical import canonical_bytes
+from auditor.domain.request import Outcome
+from auditor.domain.verdict import Basis
+from auditor.errors import CertificateError, InvalidCertificateError
+from tests.certificates import examples
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "templates" / "erasure-certificate-v1.schema.json").read_text()
+)
+EVERY = pytest.mark.parametrize("facts", examples.ALL.values(), ids=examples.ALL.keys())
+Make = Callable[[], DocumentFacts]
+
+
+def rendered(facts: DocumentFacts) -> tuple[str, bytes]:
+    payload = statement_bytes(facts)
+    predicate, digest = parse_statement(payload)["predicate"], str(Digest.of(payload))
+    return document_html(predicate, digest), render_certificate(predicate, digest, b"{}", "proof")
+
+
+@EVERY
+def test_every_document_fits_the_published_schema(facts: Make) -> None:
+    statement = json.loads(statement_bytes(facts()))
+    jsonschema.validate(statement["predicate"], SCHEMA)
+    for name in SCHEMA["required"]:
+        less = {key: value for key, value in statement["predicate"].items() if key != name}
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(less, SCHEMA)
+
+
+@EVERY
+def test_a_statement_is_read_back_and_any_other_refused(facts: Make) -> None:
+    payload = statement_bytes(facts())
+    assert canonical_bytes(dict(parse_statement(payload))) == payload
+    statement = json.loads(payload)
+    for name in statement["predicate"]:
+        less = {key: value for key, value in statement["predicate"].items() if key != name}
+        if name not in ("audit", "plan", "conclusion"):
+            with pytest.raises(CertificateError):
+                parse_statement(canonical_bytes({**statement, "predicate": less}))
+    for forged in (
+        payload + b" ",
+        payload[:-1],
+        b"\xff",
+        b"[]",
+        canonical_bytes({**statement, "_type": "https://in-toto.io/Statement/v0.1"}),
+        canonical_bytes({**statement, "subject": []}),
+        canonical_bytes({**statement, "extra": 1}),
+        canonical_bytes({**statement, "predicate": {**statement["predicate"], "extra": 1}}),
+        canonical_bytes({**statement, "predicate": "none"}),
+    ):
+        with pytest.raises(CertificateError):
+            parse_statement(forged)
+
+
+@EVERY
+def test_pages_show_exactly_what_was_signed(facts: Make) -> None:
+    html, pdf = rendered(facts())
+    verify_visible(pdf, html, examples.CASE)
+    for old, new in ((", concerning ", ", not concerning "), ("Findings under", "Findings  beyond")):
+        assert old in html
+        with pytest.raises(InvalidCertificateError):
+            verify_visible(pdf, html.replace(old, new), examples.CASE)
+    with pytest.raises(InvalidCertificateError):
+        verify_visible(pdf, html, "another-case")
+    with pytest.raises(InvalidCertificateError):
+        verify_visible(b"%PDF-1.7 nothing", html, examples.CASE)
+
+
+@EVERY
+def test_one_statement_gives_one_archival_accessible_pdf_of_few_pages(facts: Make) -> None:
+    _, pdf = rendered(facts())
+    assert pdf == rendered(facts())[1]
+    with pikepdf.open(BytesIO(pdf)) as document:
+        assert 1 <= len(document.pages) <= 3
+        assert document.Root.MarkInfo.Marked
+        assert str(document.Root.Lang) == "en"
+        metadata = document.open_metadata()
+        assert metadata["pdfaid:part"] == "3"
+        assert metadata["pdfuaid:part"] == "1"
+        assert set(document.attachments) == {"statement.dsse.json", "prepared.tlog-proof"}
+        for page in document.pages:
+            fonts = page.Resources.get("/Font", {})
+            for font in fonts.values():
+                described = font.DescendantFonts[0].FontDescriptor
+                assert "/FontFile2" in described or "/FontFile3" in described
+
+
+def test_names_are_printed_as_text_never_as_markup() -> None:
+    facts = examples.nothing()
+    named = replace(facts, parties=Parties(controller="<script>alert(1)</script>", dpo="A & B"))
+    html, pdf = rendered(named)
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    verify_visible(pdf, html, examples.CASE)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 121, "a\u202eb", "a\u200bb", "e\u0301"])
+def test_names_that_could_deceive_are_refused(name: str) -> None:
+    with pytest.raises(CertificateError):
+        Parties(controller=name, dpo="DPO")
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda f: replace(f, outcome=Outcome.NOT_ERASED),
+        lambda f: replace(f, conclusion=None),
+        lambda f: replace(f, plan=None),
+        lambda f: replace(f, model=replace(f.model, after=None)),
+        lambda f: replace(f, attempts=()),
+        lambda f: replace(f, issued=date(2026, 1, 1)),
+        lambda f: replace(f, request=replace(f.request, decided=date(2026, 1, 1))),
+        lambda f: replace(f, request=replace(f.request, subjects=0)),
+        lambda f: replace(f, plan=replace(f.plan, margin=0.51)),
+        lambda f: replace(f, plan=replace(f.plan, alpha=0.0)),
+        lambda f: replace(f, conclusion=replace(f.conclusion, basis=Basis.NONE)),
+        lambda f: replace(f, conclusion=replace(f.conclusion, basis=Basis.EXACT)),
+        lambda f: replace(f, conclusion=replace(f.conclusion, decision=examples.STRADDLES)),
+        lambda f: replace(f, conclusion=replace(f.conclusion, decision=examples.OUTSIDE)),
+    ],
+)
+def test_a_document_cannot_claim_what_its_evidence_does_not_back(
+    break_it: Callable[[DocumentFacts], DocumentFacts],
+) -> None:
+    with pytest.raises(CertificateError):
+        break_it(examples.passed())
+
+
+def test_the_first_lines_say_what_cannot_be_excluded() -> None:
+    certified = json.loads(statement_bytes(examples.passed()))["predicate"]
+    assert certified["summary"][0].startswith("Up to 35 % of the influence")
+    drawn = json.loads(statement_bytes(examples.exact()))["predicate"]
+    assert drawn["notices"][0]["about"] == "synthetic-data"
+    hidden = json.loads(statement_bytes(examples.unknowable()))["predicate"]
+    assert "equivalence" not in hidden["audit"]["influence"]
+    for make in examples.ALL.values():
+        text = statement_bytes(make()).decode()
+        for word in ("anonymous", "compliant", "erased from"):
+            assert word not in text
