@@ -26,11 +26,29 @@ from auditor.shipped import shipped
 
 _FONTS = ("EBGaramond12-Regular.ttf", "EBGaramond12-Italic.ttf", "DejaVuSansMono.ttf")
 _EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
-_IDENTIFICATION = (
-    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    b'<rdf:Description xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/" rdf:about="">'
-    b"<pdfuaid:part>1</pdfuaid:part></rdf:Description></rdf:RDF>"
-)
+# PDF/UA-1 (ISO 14289-1 section 5) asks for its mark; PDF/A-3 (ISO 19005-3 section 6.6.2.3.3) asks
+# that a schema it doesn't know itself be described beside it.
+_ACCESSIBLE = b"""
+<rdf:Description rdf:about="" xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/">
+<pdfuaid:part>1</pdfuaid:part></rdf:Description>
+<rdf:Description rdf:about=""
+  xmlns:pdfaExtension="http://www.aiim.org/pdfa/ns/extension/"
+  xmlns:pdfaSchema="http://www.aiim.org/pdfa/ns/schema#"
+  xmlns:pdfaProperty="http://www.aiim.org/pdfa/ns/property#">
+<pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource">
+<pdfaSchema:schema>PDF/UA identification schema</pdfaSchema:schema>
+<pdfaSchema:namespaceURI>http://www.aiim.org/pdfua/ns/id/</pdfaSchema:namespaceURI>
+<pdfaSchema:prefix>pdfuaid</pdfaSchema:prefix>
+<pdfaSchema:property><rdf:Seq><rdf:li rdf:parseType="Resource">
+<pdfaProperty:name>part</pdfaProperty:name>
+<pdfaProperty:valueType>Integer</pdfaProperty:valueType>
+<pdfaProperty:category>internal</pdfaProperty:category>
+<pdfaProperty:description>Part of ISO 14289 the file conforms to</pdfaProperty:description>
+</rdf:li></rdf:Seq></pdfaSchema:property>
+</rdf:li></rdf:Bag></pdfaExtension:schemas>
+</rdf:Description>
+"""
+_END_OF_METADATA = b"</rdf:RDF>"
 
 
 def render_certificate(
@@ -59,7 +77,7 @@ def render_certificate(
             pdf_tags=True,
             pdf_identifier=hashlib.sha256(envelope).digest()[:16],
             attachments=attachments,
-            xmp_metadata=[BytesIO(_IDENTIFICATION)],
+            finisher=_mark_accessible,
         )
     if not isinstance(pdf, bytes) or not pdf.startswith(b"%PDF-"):
         raise CertificateError("the page can't be drawn; is Pango installed?")
@@ -75,6 +93,14 @@ class _ShippedOnly(URLFetcher):  # type: ignore[misc]  # published without types
             raise FatalURLFetchingError(f"a certificate may not load {url[:80]}")
         content = (shipped("templates") / "fonts" / name).read_bytes()
         return URLFetcherResponse(url, body=content, headers={"Content-Type": "font/ttf"})
+
+
+def _mark_accessible(_document: object, pdf: Any) -> None:
+    """Say in the metadata that the file is PDF/UA-1 too; WeasyPrint writes one mark only."""
+    for item in pdf.objects:
+        if getattr(item, "extra", {}).get("Type") == "/Metadata":
+            (metadata,) = item.stream
+            item.stream = [metadata.replace(_END_OF_METADATA, _ACCESSIBLE + _END_OF_METADATA)]
 
 
 def _attachment(

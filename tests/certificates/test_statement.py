@@ -77,7 +77,10 @@ def test_a_statement_is_read_back_and_any_other_refused(facts: Make) -> None:
 def test_pages_show_exactly_what_was_signed(facts: Make) -> None:
     html, pdf = rendered(facts())
     verify_visible(pdf, html, examples.CASE)
-    for old, new in ((", concerning ", ", not concerning "), ("Findings under", "Findings  beyond")):
+    for old, new in (
+        (", concerning ", ", not concerning "),
+        ("Findings under", "Findings  beyond"),
+    ):
         assert old in html
         with pytest.raises(InvalidCertificateError):
             verify_visible(pdf, html.replace(old, new), examples.CASE)

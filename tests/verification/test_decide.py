@@ -1,0 +1,132 @@
+"""The decision, line by line of its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from auditor.domain.artefact import Digest
+from auditor.domain.evidence import CandidateRole, Evidence, Power
+from auditor.domain.verdict import ReasonCode, Verdict
+from auditor.errors import EvidenceError
+from auditor.verification.decide import decide
+from auditor.verification.plan import Plan
+from tests.certificates import examples
+
+X = Digest.of(b"x")
+PLAN = Plan(
+    case="c",
+    model=X,
+    data=X,
+    recipe=X,
+    bank=X,
+    policies=X,
+    code=X,
+    margin=0.35,
+    alpha=0.05,
+    rungs=1,
+    required_power=0.8,
+    auc_margin=0.032,
+    auc_margin_refused=False,
+    power=Power(detect_untouched=0.97, pass_retrain=0.84),
+    tests=("lira-offline",),
+    ladder=(("newton", X), ("retrain", X)),
+)
+
+
+def measured(point: float = 0.05, width: float = 0.2, *, rejected: bool = False) -> Evidence:
+    return examples.evidence(
+        weights=X, point=point, width=width, role=CandidateRole.REQUEST, rejected=rejected
+    )
+
+
+def verdict_of(evidence: Evidence, plan: Plan = PLAN, *, inferior: bool = False) -> object:
+    decision = decide(plan, evidence, auc_inferior=inferior)
+    assert decision.reasons
+    assert all(reason.text for reason in decision.reasons)
+    return decision.verdict, decision.reasons[0].code
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict", "code"),
+    [
+        (measured(), Verdict.PASSED, ReasonCode.EQUIVALENT),
+        (measured(0.9, 0.2), Verdict.FAILED, ReasonCode.INFLUENCE_OUTSIDE),
+        (measured(-0.9, 0.2), Verdict.FAILED, ReasonCode.INFLUENCE_OUTSIDE),
+        (measured(0.3, 0.2), Verdict.INDETERMINATE, ReasonCode.INTERVAL_STRADDLES),
+        (measured(0, float("inf")), Verdict.INDETERMINATE, ReasonCode.INTERVAL_STRADDLES),
+        (measured(rejected=True), Verdict.FAILED, ReasonCode.SECONDARY_REJECTED),
+    ],
+)
+def test_influence_and_secondary_tests(
+    evidence: Evidence, verdict: Verdict, code: ReasonCode
+) -> None:
+    assert verdict_of(evidence) == (verdict, code)
+
+
+def test_a_loss_of_auc_fails() -> None:
+    assert verdict_of(measured(), inferior=True) == (Verdict.FAILED, ReasonCode.AUC_INFERIOR)
+
+
+Change = Callable[[Evidence], Evidence]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (
+            lambda e: replace(e, influence=replace(e.influence, established=False)),
+            ReasonCode.GAP_NOT_ESTABLISHED,
+        ),
+        (
+            lambda e: replace(e, influence=replace(e.influence, control_detected=4)),
+            ReasonCode.CONTROL_NOT_DETECTED,
+        ),
+        (
+            lambda e: replace(e, recipe_fit=replace(e.recipe_fit, matches=False)),
+            ReasonCode.RECIPE_MISMATCH,
+        ),
+        (
+            lambda e: replace(
+                e,
+                auc=replace(
+                    e.auc,
+                    comparisons=tuple(
+                        replace(c, difference=replace(c.difference, lower=-0.04))
+                        for c in e.auc.comparisons
+                    ),
+                ),
+            ),
+            ReasonCode.AUC_UNDECIDED,
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_indeterminate(change: Change, code: ReasonCode) -> None:
+    assert verdict_of(change(measured())) == (Verdict.INDETERMINATE, code)
+
+
+def test_a_plan_without_power_or_with_too_wide_an_auc_margin_passes_nothing() -> None:
+    weak = replace(PLAN, power=Power(detect_untouched=0.5, pass_retrain=0.9))
+    assert verdict_of(measured(), weak) == (Verdict.INDETERMINATE, ReasonCode.POWER_TOO_LOW)
+    wide = replace(PLAN, auc_margin_refused=True)
+    assert verdict_of(measured(), wide) == (Verdict.INDETERMINATE, ReasonCode.AUC_MARGIN_REFUSED)
+    assert PLAN.within_reach and not weak.within_reach and not wide.within_reach
+
+
+def test_a_model_the_recipe_does_not_describe_is_not_even_failed() -> None:
+    strange = measured(0.9)
+    strange = replace(strange, recipe_fit=replace(strange.recipe_fit, matches=False))
+    assert verdict_of(strange) == (Verdict.INDETERMINATE, ReasonCode.RECIPE_MISMATCH)
+
+
+def test_a_plan_survives_its_bytes_and_shares_alpha_among_its_rungs() -> None:
+    assert Plan.from_bytes(PLAN.canonical_bytes()) == PLAN
+    assert PLAN.equivalence_level == pytest.approx(0.9)
+    two = replace(PLAN, rungs=2)
+    assert two.rejection_alpha == pytest.approx(0.05 / 2 / 3)
+    assert two.digest != PLAN.digest
+    for changes in ({"margin": 0.51}, {"margin": 0.0}, {"alpha": 0.2}, {"rungs": 0}):
+        with pytest.raises(EvidenceError):
+            replace(PLAN, **changes)
