@@ -46,6 +46,8 @@ class Recipe:
         positive = (self.input_size, self.width, self.epochs, self.batch_size, self.train_images)
         if min(positive) < 1 or self.classes < 2:
             raise ModelError("a recipe's sizes are at least 1, its classes at least 2")
+        if self.width % 4:
+            raise ModelError("width is a multiple of 4, the number of normalisation groups")
         if not (0 < self.learning_rate < 1 and 0 <= self.weight_decay < 1):
             raise ModelError("learning_rate lies in (0, 1), weight_decay in [0, 1)")
         if not 0 < self.validation_share < 1:

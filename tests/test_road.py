@@ -1,0 +1,318 @@
+"""The whole road: what a demo leaves behind, on phantoms and on real chest X-rays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor.certificates.sealed_pdf import read_sealed_pdf
+from auditor.domain import event as ev
+from auditor.workflow.home import open_home
+from auditor.workflow.notary import certificate_path
+from auditor.workflow.record import load_case
+
+NIH = Path(__file__).parents[2] / "shared" / "data" / "nih_cxr_64" / "manifest.csv"
+DETECTABLE = 0.8
+
+
+def run(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "auditor.cli.main", *map(str, words)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, **options
+    )
+
+
+@pytest.fixture(scope="session")
+def on_real_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not NIH.exists():
+        pytest.skip(f"no real chest X-rays at {NIH}")
+    out = tmp_path_factory.mktemp("nih") / "demo"
+    ran = run("demo", "--out", out, "--data", NIH)
+    assert ran.returncode == 0, ran.stderr
+    return out
+
+
+@pytest.fixture(params=["phantoms", "real"])
+def walked(request: pytest.FixtureRequest) -> Path:
+    name = "demo" if request.param == "phantoms" else "on_real_images"
+    found: Path = request.getfixturevalue(name)
+    return found
+
+
+def summary(out: Path) -> list[dict[str, Any]]:
+    read: list[dict[str, Any]] = json.loads((out / "summary.json").read_text())
+    return read
+
+
+def test_every_case_ends_in_a_document_that_verifies_offline(walked: Path, tmp_path: Path) -> None:
+    documents = sorted((walked / "certificates").glob("*.pdf"))
+    assert len(documents) == 2
+    trust = walked / "home" / "trust.json"
+    for document in documents:
+        ran = run("verify", document, "--trust", trust, "--json")
+        assert ran.returncode == 0, ran.stdout
+        report = json.loads(ran.stdout)
+        assert report["status"] == "VALID_STATUS_UNKNOWN"
+        assert all(check["held"] for check in report["checks"])
+        assert run("verify", document, "--trust", trust, "--require-status").returncode == 4
+        forged = tmp_path / document.name
+        content = bytearray(document.read_bytes())
+        content[len(content) // 2] ^= 1
+        forged.write_bytes(content)
+        ran = run("verify", forged, "--trust", trust)
+        assert ran.returncode == 3
+        assert "INVALID" in ran.stdout
+    assert run("verify", tmp_path / "none.pdf", "--trust", trust).returncode == 1
+    assert run("ledger", "audit", "--home", walked / "home").returncode == 0
+
+
+def test_untouched_is_failed_where_power_was_declared_and_a_retrain_never(walked: Path) -> None:
+    lines = summary(walked)
+    by_case: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        by_case.setdefault(line["case"], []).append(line)
+        assert set(line) == {
+            *("case", "candidate", "method", "verdict", "rho", "margin"),
+            *("power", "basis", "reasons"),
+        }
+        if line["candidate"] == "untouched":
+            assert line["verdict"] != "PASSED"
+            if line["power"]["detect_untouched"] >= DETECTABLE:
+                assert line["verdict"] == "FAILED"
+        if line["method"] == "retrain":
+            assert line["verdict"] != "FAILED"
+    assert len(by_case) == 2
+    for audited in by_case.values():
+        methods = {(line["candidate"], line["method"]) for line in audited}
+        assert {("untouched", "untouched"), ("retrain", "retrain")} <= methods
+        assert ("request", "newton") in methods
+        assert audited[-1]["basis"] != "none"
+
+
+def test_the_phantoms_memorised_patient_can_be_decided(demo: Path) -> None:
+    (line,) = [item for item in summary(demo)[-4:] if item["candidate"] == "untouched"]
+    assert line["power"]["detect_untouched"] >= DETECTABLE
+    assert line["verdict"] == "FAILED"
+
+
+def test_synthetic_images_are_called_so_and_real_ones_not(walked: Path, demo: Path) -> None:
+    for document in (walked / "certificates").glob("*.pdf"):
+        said = json.loads(
+            run(*("verify", document, "--trust", walked / "home" / "trust.json", "--json")).stdout
+        )["predicate"]
+        assert said["syntheticData"] == ("yes" if walked == demo else "no")
+        about = [notice["about"] for notice in said["notices"]]
+        assert ("synthetic-data" in about) is (walked == demo)
+        assert "hipaa" in about
+
+
+def test_old_model_and_references_are_gone_and_what_is_kept_is_listed(walked: Path) -> None:
+    home = open_home(walked / "home")
+    for stream in home.ledger.streams("case:"):
+        case = load_case(home, stream.removeprefix("case:"))
+        if case.scope is None or case.bank is None:
+            continue
+        fates = {item.artefact: item.fate.value for item in case.accounted}
+        assert fates[case.scope.weights] == "destroyed"
+        assert not home.store.has(case.scope.weights)
+        assert "retained" in fates.values()
+        for item in case.accounted:
+            if item.fate.value == "destroyed":
+                assert not home.store.has(item.artefact)
+    assert not [path for path in (walked / "home" / "references").rglob("*") if path.is_file()]
+    home.close()
+
+
+def test_no_patient_is_named_in_ledger_documents_or_summary(walked: Path) -> None:
+    import csv
+
+    manifest = NIH if not (walked / "phantoms").exists() else walked / "phantoms" / "manifest.csv"
+    with manifest.open(encoding="utf-8") as file:
+        subjects = {row["subject_id"] for row in csv.DictReader(file)}
+    longer = [subject.encode() for subject in subjects if len(subject) > 4]
+    connection = sqlite3.connect(walked / "home" / "ledger.db")
+    ledger = b"".join(entry for (entry,) in connection.execute("SELECT entry FROM entry"))
+    connection.close()
+    texts = [ledger, (walked / "summary.json").read_bytes()]
+    for document in (walked / "certificates").glob("*.pdf"):
+        texts += read_sealed_pdf(document.read_bytes()).attachments.values()
+    assert longer
+    assert not any(subject in text for subject in longer for text in texts)
+
+
+_WALK = """
+import os, signal, sys
+from pathlib import Path
+from auditor.ledger.sql import SqlEventStore
+from auditor.workflow.casework import RunSettings
+from auditor.workflow.home import open_home
+from auditor.workflow.running import run_case
+
+appended, real, deadly, late = 0, SqlEventStore.append, int(sys.argv[3]), sys.argv[4] == "late"
+
+def append(self, *arguments):
+    global appended
+    appended += 1
+    if appended == deadly and not late:
+        os.kill(os.getpid(), signal.SIGKILL)
+    rows = real(self, *arguments)
+    if appended == deadly and late:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rows
+
+SqlEventStore.append = append
+if __name__ == "__main__":
+    settings = RunSettings(out_models=8, in_models=8, scouts=4, workers=2)
+    home = open_home(Path(sys.argv[1]))
+    run_case(home, sys.argv[2], settings, progress=lambda *_: None, notice=lambda _: None)
+"""
+
+
+def _walk_with_kills(home: Path, case: str, deadly: int, folder: Path) -> int:
+    script = folder / "walk.py"
+    script.write_text(_WALK, encoding="utf-8")
+    for kills in range(60):
+        words = [sys.executable, str(script), str(home), case, str(deadly)]
+        ended = subprocess.run(
+            [*words, "late" if kills % 2 else "early"],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode == 0:
+            return kills
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+    raise AssertionError("the case never ends")
+
+
+def _filed(home: Path, subject: str, model: str = "detector") -> str:
+    words = ("request", "file", "--model", model, "--subject", subject)
+    case: str = json.loads(run(*words, "--home", home, "--json").stdout)["case"]
+    assert run("request", "decide", case, "--grant", "--home", home).returncode == 0
+    return case
+
+
+def test_killed_again_and_again_a_case_ends_with_one_certificate(
+    demo_copy: Path, tmp_path: Path
+) -> None:
+    home = demo_copy / "home"
+    case = _filed(home, _left_in_training(home))
+    assert _walk_with_kills(home, case, 4, tmp_path) >= 5
+    opened = open_home(home)
+    kinds = [type(item.event) for item in opened.ledger.replay(f"case:{case}")]
+    for once in (ev.PlanPinned, ev.VerdictReached, ev.CertificatePrepared, ev.CertificateIssued):
+        assert kinds.count(once) == 1
+    assert kinds.index(ev.PlanPinned) < kinds.index(ev.AttemptStarted)
+    assert opened.ledger.audit().entries == opened.ledger.size
+    document = certificate_path(opened, case)
+    left = [path.name for path in document.parent.iterdir() if path.name.startswith(".")]
+    assert left == []
+    opened.close()
+    assert run("verify", document, "--trust", home / "trust.json").returncode == 0
+
+
+def _left_in_training(home: Path) -> str:
+    """A patient the model in service is still trained on."""
+    from auditor.workflow.scene import load_scene
+
+    opened = open_home(home)
+    scene = load_scene(opened, "detector")
+    opened.close()
+    return scene.images.subjects[scene.training[0]]
+
+
+def test_a_patient_the_model_never_saw_is_a_finding(
+    demo_copy: Path, auditor_run: Callable[..., int]
+) -> None:
+    home = demo_copy / "home"
+    case = _filed(home, "nobody")
+    assert auditor_run("run", "--pending", "--home", home) == 0
+    assert auditor_run("run", "--case", case, "--home", home) == 0
+    assert auditor_run("certificate", "show", case, "--home", home) == 0
+    document = home / "certificates" / f"{case}.pdf"
+    ran = run("verify", document, "--trust", home / "trust.json", "--json")
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["predicate"]["outcome"] == "nothing-to-unlearn"
+
+
+@pytest.fixture
+def auditor_run() -> Callable[..., int]:
+    from auditor.cli.main import main
+
+    return lambda *words: main([str(word) for word in words])
+
+
+def test_a_model_its_recipe_does_not_describe_is_never_judged(
+    demo_copy: Path, tmp_path: Path
+) -> None:
+    from auditor.learning.models import build
+    from auditor.learning.recipe import QUICK
+    from auditor.learning.weights import weights_bytes
+    from auditor.workflow.casework import RunSettings
+    from auditor.workflow.running import run_case
+
+    home, weights = demo_copy / "home", tmp_path / "elsewhere.safetensors"
+    weights.write_bytes(weights_bytes(build(QUICK, 99)))  # never trained at all
+    manifest = json.loads(json.dumps(str(_manifest_of(home))))
+    ran = run(
+        *("model", "register", "foreign", "--weights", weights, "--data", manifest),
+        *("--home", home),
+    )
+    assert ran.returncode == 0, ran.stderr
+    opened = open_home(home)
+    from auditor.workflow.scene import load_scene
+
+    scene = load_scene(opened, "foreign")
+    case = _filed(home, scene.images.subjects[scene.training[0]], "foreign")
+    state = run_case(
+        opened,
+        case,
+        RunSettings(out_models=8, in_models=8, scouts=4, workers=2, attempt_out_of_reach=True),
+        progress=lambda *_: None,
+        notice=lambda _: None,
+    )
+    assert {item.verdict.value for item in state.controls} == {"INDETERMINATE"}
+    stored = json.loads(opened.store.get(state.controls[0].evidence))
+    assert stored["decision"]["reasons"][0]["code"] == "recipe-mismatch"
+    opened.close()
+
+
+def _manifest_of(home: Path) -> Path:
+    from auditor.workflow.registry import data_record, require_model
+
+    opened = open_home(home)
+    record = data_record(opened, require_model(opened, "detector").versions[0].data_set)[1]
+    opened.close()
+    return record.manifest
+
+
+def test_one_home_is_run_by_one_process(demo_copy: Path, auditor_run: Callable[..., int]) -> None:
+    import fcntl
+
+    home = demo_copy / "home"
+    case = _filed(home, "nobody")
+    with (home / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert auditor_run("run", "--case", case, "--home", home) == 1
+    assert auditor_run("run", "--case", case, "--home", home) == 0
+    assert auditor_run("run", "--home", home) == 2
+    assert auditor_run("run", "--case", "none", "--home", home) == 2
+
+
+def test_a_demo_never_writes_over_something(tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("mine", encoding="utf-8")
+    ran = run("demo", "--out", tmp_path)
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
