@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from auditor.certificates.sealed_pdf import read_sealed_pdf
+from auditor.certificates.statement import ENVELOPE
 from auditor.domain import event as ev
 from auditor.workflow.home import open_home
 from auditor.workflow.notary import certificate_path
@@ -139,15 +141,17 @@ def test_no_patient_is_named_in_ledger_documents_or_summary(walked: Path) -> Non
     manifest = NIH if not (walked / "phantoms").exists() else walked / "phantoms" / "manifest.csv"
     with manifest.open(encoding="utf-8") as file:
         subjects = {row["subject_id"] for row in csv.DictReader(file)}
-    longer = [subject.encode() for subject in subjects if len(subject) > 4]
     connection = sqlite3.connect(walked / "home" / "ledger.db")
     ledger = b"".join(entry for (entry,) in connection.execute("SELECT entry FROM entry"))
     connection.close()
+    assert subjects and ledger
+    assert not any(f'"{subject}"'.encode() in ledger for subject in subjects)
+    long = [subject.encode() for subject in subjects if len(subject) > 4]  # no mere numbers
     texts = [ledger, (walked / "summary.json").read_bytes()]
     for document in (walked / "certificates").glob("*.pdf"):
-        texts += read_sealed_pdf(document.read_bytes()).attachments.values()
-    assert longer
-    assert not any(subject in text for subject in longer for text in texts)
+        envelope = json.loads(read_sealed_pdf(document.read_bytes()).attachments[ENVELOPE])
+        texts.append(b64decode(envelope["payload"]))
+    assert not any(subject in text for subject in long for text in texts)
 
 
 _WALK = """
@@ -160,8 +164,11 @@ from auditor.workflow.running import run_case
 
 appended, real, deadly, late = 0, SqlEventStore.append, int(sys.argv[3]), sys.argv[4] == "late"
 
-def append(self, *arguments):
+def append(self, stream, drafts, expected_version):
     global appended
+    arguments = (stream, drafts, expected_version)
+    if drafts[0].event_id in {row.event_id for row in self.rows(stream)}:
+        return real(self, *arguments)  # written by an earlier life
     appended += 1
     if appended == deadly and not late:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -264,7 +271,7 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
 
     home, weights = demo_copy / "home", tmp_path / "elsewhere.safetensors"
     weights.write_bytes(weights_bytes(build(QUICK, 99)))  # never trained at all
-    manifest = json.loads(json.dumps(str(_manifest_of(home))))
+    manifest = _manifest_of(home)
     ran = run(
         *("model", "register", "foreign", "--weights", weights, "--data", manifest),
         *("--home", home),
