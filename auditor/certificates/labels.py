@@ -56,6 +56,11 @@ ARTEFACTS = {
     ArtefactKind.REQUEST_PAYLOAD: "the request itself, in the vault",
 }
 
+REASONS = {
+    "medical-record-retention": "the medical record must be kept",
+    "gdpr-5-2-accountability": "accountability, Article 5(2) GDPR",
+}
+
 FATES = {
     ArtefactFate.REPLACED: "Replaced",
     ArtefactFate.DESTROYED: "Destroyed",

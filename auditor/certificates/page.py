@@ -19,6 +19,7 @@ from auditor.shipped import shipped
 
 _TEMPLATE = "certificate.html.j2"
 _STYLE = "certificate.css"
+_MINUS = re.compile(r"(?<![\w-])-(?=[\d.]|inf)")
 _IDLE_ZEROS = re.compile(r"(\.\d\d\d*?)0+(?!\d)")
 
 
@@ -82,5 +83,7 @@ def _signed(decimal: object) -> str:
 
     >>> _signed("-0.1300"), _signed("1.0000"), _signed("-0.003 [-0.018, +0.012]")
     ('−0.13', '1.00', '−0.003 [−0.018, +0.012]')
+    >>> _signed("never-seen")
+    'never-seen'
     """
-    return _IDLE_ZEROS.sub(r"\1", str(decimal)).replace("-", "−")
+    return _MINUS.sub("−", _IDLE_ZEROS.sub(r"\1", str(decimal)))
