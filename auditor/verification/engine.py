@@ -79,6 +79,7 @@ def prepare(
     _, ins = left_out(out_scores, in_scores, patients, rejection)
     auc = fix_margin(original.scores, [item.scores for item in out], layout, equivalence)
     passing = pass_power(scale, margin, outs) * (0.0 if auc.refused else auc.power)
+    detected = sum(abs_outside(item.lower, item.upper, margin) for item in ins)
     return Readiness(
         layout=layout,
         out=tuple(out),
@@ -86,7 +87,8 @@ def prepare(
         auc=auc,
         recipe_fit=fit_recipe(original, untouched, layout, scale),
         power=Power(
-            detect_untouched=detect_power(scale, margin, rejection),
+            # never above the share in fact detected, which knows the patients' part of the interval
+            detect_untouched=min(detect_power(scale, margin, rejection), detected / len(ins)),
             pass_retrain=passing * (1 - alpha / rungs / SHARES),
         ),
         margin=margin,
@@ -94,7 +96,7 @@ def prepare(
         rungs=rungs,
         out_rho=tuple(item.point for item in outs),
         untouched_rho=tuple(item.point for item in ins),
-        control_detected=sum(abs_outside(item.lower, item.upper, margin) for item in ins),
+        control_detected=detected,
     )
 
 
