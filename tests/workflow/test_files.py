@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,21 +30,24 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.fixture
+@contextmanager
 def small_files_only() -> Iterator[None]:
-    """The system refuses to let any file grow past 8 bytes, as a full disk would."""
+    """The system refuses to let any file grow past 8 bytes, as a full disk would.
+
+    For as short as can be: the test runner's own log is a file too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_write_that_fails_half_way_leaves_the_old_file(
-    tmp_path: Path, small_files_only: None
-) -> None:
+def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "kept"
     write_file(path, b"old")
-    with pytest.raises(HomeError, match=f"can't write {path}"):
+    with pytest.raises(HomeError, match=f"can't write {path}"), small_files_only():
         write_file(path, b"x" * 4096)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
