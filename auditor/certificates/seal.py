@@ -144,7 +144,7 @@ def _signer(seal: Seal) -> SimpleSigner:
     from pyhanko_certvalidator.registry import SimpleCertificateStore
 
     private = seal.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    certificates = SimpleCertificateStore()  # type: ignore[no-untyped-call]
+    certificates = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # half typed
     certificates.register_multiple(
         asn1.Certificate.load(item.public_bytes(Encoding.DER)) for item in seal.others
     )

@@ -53,7 +53,9 @@ def _drawn(pdf: bytes, case: str) -> str:
 def _without_footer(text: str, footer: str) -> str:
     if text.endswith(footer):
         return text.removesuffix(footer)
-    return text.removeprefix(footer)
+    if text.startswith(footer):
+        return text.removeprefix(footer)
+    raise InvalidCertificateError("a page lacks its footer, or is out of its place")
 
 
 def _texts_of(html: str) -> tuple[str, str]:

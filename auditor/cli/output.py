@@ -62,17 +62,24 @@ def _text(value: object) -> str:
 
 def _bar() -> Iterator[tuple[Progress, Notice]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as shown:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
 
         def progress(label: str, done: int, total: int) -> None:
             if label not in tasks:
                 tasks[label] = shown.add_task(label, total=total)
-            shown.update(tasks[label], completed=done, total=total)  # type: ignore[arg-type]
+            shown.update(tasks[label], completed=done, total=total)
 
         yield progress, lambda text: console.print(text, markup=False, highlight=False)
 

@@ -146,7 +146,10 @@ def split_by_patient(images: ImageSet, recipe: Recipe, seed: int) -> Split:
     """
     if any(images.splits):
         return Split(
-            **{name: _where(images, lambda i, n=name: images.splits[i] == n) for name in _SPLITS}
+            **{
+                name: tuple(i for i, split in enumerate(images.splits) if split == name)
+                for name in _SPLITS
+            }
         )
     patients = _interleaved(images, seed)
     sizes = dict.fromkeys(patients, 0)
@@ -162,14 +165,10 @@ def split_by_patient(images: ImageSet, recipe: Recipe, seed: int) -> Split:
     parts = {"train": set(train), "validation": set(patients[:cut]), "test": set(patients[cut:])}
     return Split(
         **{
-            name: _where(images, lambda i, chosen=chosen: images.subjects[i] in chosen)
+            name: tuple(i for i, subject in enumerate(images.subjects) if subject in chosen)
             for name, chosen in parts.items()
         }
     )
-
-
-def _where(images: ImageSet, holds: object) -> tuple[int, ...]:
-    return tuple(i for i in range(len(images.subjects)) if holds(i))  # type: ignore[operator]
 
 
 def _interleaved(images: ImageSet, seed: int) -> list[str]:

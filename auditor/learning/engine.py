@@ -12,8 +12,8 @@ def require_engine() -> None:
         EngineMissingError: they aren't, or they don't.
     """
     try:
-        import torch  # noqa: F401
-        import torchvision  # noqa: F401
+        import torch  # noqa: F401  # whether it can be imported is the question
+        import torchvision  # noqa: F401  # the same
     except ImportError as error:
         raise EngineMissingError(
             f"this command needs the engine ({error.name or 'torch'} is missing); "

@@ -7,7 +7,7 @@ touch each other, so the gradient of a sum over examples holds every example's o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,7 +77,7 @@ def catch(
     entering: dict[str, Tensor] = {}
     leaving: dict[str, Tensor] = {}
 
-    def keep(name: str):  # type: ignore[no-untyped-def]
+    def keep(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             if name in entering:
                 raise UnlearningError(f"layer {name} is used twice in one pass; leave it out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -30,6 +31,12 @@ class Measurements:
     features: NDArray[np.float32]
 
 
+class _Featured(Protocol):
+    """What every model of the bench offers beside ``forward``."""
+
+    def features(self, x: Tensor) -> Tensor: ...
+
+
 def measure(module: nn.Module, images: Tensor, labels: Tensor) -> Measurements:
     """Measure a model, in evaluation mode, on its own device.
 
@@ -46,7 +53,7 @@ def measure(module: nn.Module, images: Tensor, labels: Tensor) -> Measurements:
     logits, features = [], []
     with torch.no_grad():
         for batch in torch.split(images, _BATCH):
-            inner = module.get_submodule("").features(batch.to(device))  # type: ignore[operator]
+            inner = cast("_Featured", module).features(batch.to(device))
             features.append(inner.float().cpu())
             logits.append(module(batch.to(device)).double().cpu())
     values = torch.cat(logits)
