@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def train_many(
         min(workers, len(open_jobs)),
         mp_context=get_context("spawn"),
         initializer=_receive,
-        initargs=(images,),
+        initargs=(_copy(images),),
     ) as pool:
         futures = [pool.submit(_train_one, job, path) for job, path in open_jobs]
         try:
@@ -77,6 +77,11 @@ def train_many(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return paths
+
+
+def _copy(images: ImageSet) -> ImageSet:
+    """To send away: torch moves what it sends to shared memory, under any NumPy view of it."""
+    return replace(images, images=images.images.clone(), labels=images.labels.clone())
 
 
 def _receive(images: ImageSet) -> None:

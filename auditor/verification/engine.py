@@ -79,17 +79,20 @@ def prepare(
     _, ins = left_out(out_scores, in_scores, patients, rejection)
     auc = fix_margin(original.scores, [item.scores for item in out], layout, equivalence)
     passing = pass_power(scale, margin, outs) * (0.0 if auc.refused else auc.power)
+    fit = fit_recipe(original, untouched, layout, scale)
+    decidable = float(fit.matches)  # on another recipe's bank no verdict rests: no power at all
     detected = sum(abs_outside(item.lower, item.upper, margin) for item in ins)
     return Readiness(
         layout=layout,
         out=tuple(out),
         scale=scale,
         auc=auc,
-        recipe_fit=fit_recipe(original, untouched, layout, scale),
+        recipe_fit=fit,
         power=Power(
             # never above the share in fact detected, which knows the patients' part of the interval
-            detect_untouched=min(detect_power(scale, margin, rejection), detected / len(ins)),
-            pass_retrain=passing * (1 - alpha / rungs / SHARES),
+            detect_untouched=decidable
+            * min(detect_power(scale, margin, rejection), detected / len(ins)),
+            pass_retrain=decidable * passing * (1 - alpha / rungs / SHARES),
         ),
         margin=margin,
         alpha=alpha,

@@ -118,6 +118,8 @@ def _direction(
     if typical <= 0:
         raise EvidenceError("reference scores don't vary; were the models trained by seed?")
     rise = untouched.mean(axis=0) - out.mean(axis=0)
+    if not rise.any():
+        raise EvidenceError("IN and OUT models score the same; are they the same models?")
     weights = rise / (variance + typical)  # shrunk: a variance from few models is itself noise
     weights = weights / np.linalg.norm(weights)
     return (

@@ -1,19 +1,22 @@
 """Choosing a method's damping on surrogates: the step that leaves the least of *their* influence.
 
 Subject to two bounds measured on other patients: loss on retained images no larger than a fixed
-multiple of what reference models show, and AUC on validation patients no worse than the worst
-reference model's. Only the surrogates' scores are read, never the request's (DESIGN 4.11).
+multiple of what reference models show, and AUC on validation patients no worse than that of the
+model itself or of the worst reference model. Where no surrogate was memorised enough to tune on,
+the strongest step inside the bounds is taken. Only the surrogates' scores are read, never the
+request's (DESIGN section 4 point 11).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from auditor.errors import EvidenceError, UnlearningError
 from auditor.unlearning.guo2020newton import candidates
 from auditor.unlearning.task import Task
 from auditor.verification.delong import auc
@@ -29,11 +32,10 @@ _LOSS_SLACK = 3.0  # times the largest retained loss among reference models
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """The damping chosen, what it left of the surrogates' influence, and every one tried."""
+    """The damping chosen, and what it left of the surrogates' influence where that shows."""
 
     parameters: Mapping[str, str]
-    residual: float
-    tried: tuple[tuple[float, float], ...]
+    residual: float | None
 
 
 def calibrate_newton(
@@ -44,9 +46,9 @@ def calibrate_newton(
     retained = scene.without(bank.forgotten, apart)
     references = (*bank.out.measured, *bank.untouched.measured)
     loss_bound = _LOSS_SLACK * max(_loss(item, retained) for item in references)
-    auc_bound = min(_auc(scene, item) for item in references)
-    residuals: dict[float, list[float]] = {damping: [] for damping in dampings}
-    groups_used = 0
+    auc_bound = min(_auc(scene, item) for item in (*references, measure_all(scene, module)))
+    allowed = set(dampings)
+    residuals: list[dict[float, float]] = []  # one per group that shows a gap, by damping
     for group in bank.surrogates:
         layout = layout_for(
             scene, group, apart=(*bank.forgotten, *apart), unseen=scene.split.validation
@@ -59,33 +61,37 @@ def calibrate_newton(
             retain=retained,
             seed=derive_seed("calibration", bank.digest),
         )
-        kept = [
-            (damping, measured)
-            for damping, candidate in candidates(task, dampings)
-            if _loss(measured := measure_all(scene, candidate), retained) <= loss_bound
-            and _auc(scene, measured) >= auc_bound
-        ]
+        kept = {
+            damping: measured
+            for damping, measured in _measured(scene, task, dampings)
+            if _loss(measured, retained) <= loss_bound and _auc(scene, measured) >= auc_bound
+        }
+        allowed &= set(kept)
         points, strength = influence_on(
-            bank.untouched.measured, bank.out.measured, [item for _, item in kept], layout
+            bank.untouched.measured, bank.out.measured, tuple(kept.values()), layout
         )
-        if strength < _LEAST_GAP:
-            continue
-        groups_used += 1
-        for (damping, _), point in zip(kept, points, strict=True):
-            residuals[damping].append(point)
-    usable = {
-        damping: float(np.mean(values))
-        for damping, values in residuals.items()
-        if groups_used and len(values) == groups_used
-    }
-    if not usable:
+        if strength >= _LEAST_GAP:
+            residuals.append(dict(zip(kept, points, strict=True)))
+    if not allowed:
         return None
-    best = min(usable, key=lambda damping: abs(usable[damping]))
-    return Calibrated(
-        parameters={"damping": repr(best)},
-        residual=usable[best],
-        tried=tuple(sorted(usable.items())),
-    )
+    left = {damping: _mean([points[damping] for points in residuals]) for damping in allowed}
+    best = min(allowed, key=lambda damping: (abs(left[damping] or 0.0), damping))
+    return Calibrated(parameters={"damping": repr(best)}, residual=left[best])
+
+
+def _measured(
+    scene: Scene, task: Task, dampings: Sequence[float]
+) -> Iterator[tuple[float, Measurements]]:
+    """From the strongest damping down, until a step leads to NaN or infinity."""
+    try:
+        for damping, module in candidates(task, sorted(dampings, reverse=True)):
+            yield damping, measure_all(scene, module)
+    except (UnlearningError, EvidenceError):
+        return
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def _loss(measured: Measurements, indices: Sequence[int]) -> float:

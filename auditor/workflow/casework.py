@@ -8,6 +8,7 @@ from functools import cached_property
 from torch import nn
 
 from auditor.domain import event as ev
+from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.case import ErasureCase
 from auditor.errors import MisuseError, TamperedError
 from auditor.verification.engine import Readiness, prepare
@@ -110,7 +111,7 @@ class Casework:
             self.forgotten,
             [scene.of_subjects(group) for group in groups],
             scouts=scouts,
-            seed=f"bank/{self.requested.payload}",
+            seed=f"bank/{scene.version.weights}/{_of(self.forgotten)}",
             out_models=self.settings.out_models,
             in_models=self.settings.in_models,
             workers=self.settings.workers,
@@ -156,3 +157,8 @@ class Casework:
     def write(self, event: ev.Event, step: str) -> None:
         """Dictate one event of this case."""
         record(self.home, case_stream(self.case), event, step)
+
+
+def _of(forgotten: tuple[int, ...]) -> Digest:
+    """Seeds depend on what is asked, not on the asking: filing again draws no luckier bank."""
+    return digest_of([str(index) for index in forgotten])

@@ -1,7 +1,8 @@
 """One erasure, from a granted request to the reached verdict; resumable after any event.
 
 Each function below takes one `Step`: it does the work, then writes the event. Work that was done
-but not yet written is done again and comes out the same, because every seed is derived.
+but not yet written is done again and comes out the same, because every seed is derived: the bank's
+from the model and the images asked about, all others from the bank the plan pins.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def audit_controls(work: Casework) -> None:
             work.scene.recipe,
             work.scene.images,
             work.scene.without(work.forgotten),
-            derive_seed("control", work.plan.digest),
+            derive_seed("control", work.plan.bank),
         )
         weights = work.home.store.put(weights_bytes(retrained))
         _verify(work, CandidateRole.RETRAIN, weights, attempt=0)
@@ -187,7 +188,7 @@ def _run_method(work: Casework, method: str) -> tuple[Digest, Digest, int]:
         images=work.scene.images,
         forget=work.forgotten,
         retain=work.scene.without(work.forgotten),
-        seed=derive_seed(method, plan.digest),
+        seed=derive_seed(method, plan.bank),
     )
     started = time.monotonic()
     module = METHODS[method].run(task, work.home.read_mapping(parameters))

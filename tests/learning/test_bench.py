@@ -91,6 +91,16 @@ def test_training_depends_on_the_seed_and_on_nothing_else(tmp_path: Path) -> Non
         train(RECIPE, images, [], 1)
 
 
+def test_sending_images_to_workers_moves_nothing_under_a_view_of_them(tmp_path: Path) -> None:
+    images = load_images(read_manifest(write(tmp_path, lines_of(tmp_path))), 28)
+    view, pictures = images.labels.numpy(), images.images.numpy()
+    before = view.tobytes(), pictures.tobytes()
+    jobs = [TrainingJob(name=f"m-{k}", recipe=RECIPE, indices=(0, 1), seed=k) for k in range(2)]
+    train_many(jobs, images, folder=tmp_path, workers=2, progress=lambda *_: None)
+    assert not images.labels.is_shared() and not images.images.is_shared()
+    assert (view.tobytes(), pictures.tobytes()) == before
+
+
 def test_weights_come_back_and_others_are_refused() -> None:
     module = build(RECIPE, 1)
     content = weights_bytes(module)

@@ -221,3 +221,5 @@ def test_a_bank_too_small_or_broken_is_refused() -> None:
         fit_scale(broken, good, ONE_PATIENT)
     with pytest.raises(EvidenceError, match="vary"):
         fit_scale(np.zeros((16, IMAGES)), good, ONE_PATIENT)
+    with pytest.raises(EvidenceError, match="same"):
+        fit_scale(good, good, ONE_PATIENT)
