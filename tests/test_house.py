@@ -24,6 +24,7 @@ COMMANDS = {
     "init": ENGINE,
     "demo": ENGINE,
     "model": ENGINE,
+    "report": ENGINE,
     "request": ENGINE,
     "run": ENGINE,
     "certificate": ENGINE,

@@ -18,6 +18,7 @@ _COMMANDS = {
     "ledger": "Audit the ledger, sign checkpoints and prove entries.",
     "model": "Train, register, list and show models.",
     "policy": "List, explain and check the rules.",
+    "report": "Report on a quarter's cases.",
     "request": "File, list, show and decide erasure requests.",
     "run": "Unlearn, verify, decide and certify granted cases.",
     "verify": "Verify a certificate offline, against a trust file.",

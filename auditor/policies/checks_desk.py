@@ -64,7 +64,7 @@ def ground_of_regime(papers: Papers) -> Observation:
 def answered_in_time(papers: Papers) -> Observation:
     """Granted and carried out within the limit, or within its timely extension."""
     facts = papers.facts
-    deadline, extension = _limit(papers)
+    deadline, extension = deadline_in_force(papers), _extension(papers)
     ends = _ends(deadline, facts.as_of)
     before = (facts.request, *([extension] if extension is not None else []))
     done = _carried_out(facts)
@@ -123,14 +123,20 @@ def kept_until(papers: Papers) -> Observation:
     return for_a_person(text, facts.request, last)
 
 
-def _limit(papers: Papers) -> tuple[Deadline, Leaf[ev.RequestDecided] | None]:
-    """The deadline in force, and the extension it rests on; a late extension extends nothing."""
+def deadline_in_force(papers: Papers) -> Deadline:
+    """End of the rule's time limit, or of its extension where one was taken in time."""
+    limit = _required_limit(papers)
+    extended = limit.extended if _extension(papers) is not None else None
+    return _counted(limit, papers.facts, extended or limit.length)
+
+
+def _extension(papers: Papers) -> Leaf[ev.RequestDecided] | None:
+    """The extension, where the rule knows one; a late one extends nothing."""
     facts, limit = papers.facts, _required_limit(papers)
-    first = _counted(limit, facts, limit.length)
     extended = facts.find_decision(DecisionKind.EXTENDED)
-    if limit.extended is None or extended is None or extended.day > first.day:
-        return first, None
-    return _counted(limit, facts, limit.extended), extended
+    if limit.extended is None or extended is None:
+        return None
+    return extended if extended.day <= _counted(limit, facts, limit.length).day else None
 
 
 def _required_limit(papers: Papers) -> TimeLimit:

@@ -51,6 +51,7 @@ def test_a_home_can_be_kept_without_the_engine(tmp_path: Path) -> None:
         ("ledger", "prove", "0"),
         ("certificate", "list"),
         ("keys", "list"),
+        ("report", "quarter", "2026Q4"),
     ):
         ran = bare(home, *words)
         assert ran.returncode == 0, (words, ran.stderr)
