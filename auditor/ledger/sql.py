@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Engine, UniqueConstraint, func
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from auditor.errors import TamperedError
 from auditor.ledger.database import open_database, reading, writing
 from auditor.ledger.store import Draft, Row, already_there, require_version
 from auditor.proof.merkle import Frontier
@@ -151,15 +152,35 @@ def _version(session: Session, stream: str) -> int:
 
 def _frontier(session: Session) -> Frontier:
     head = session.get(HeadRow, _HEAD)
-    return Frontier() if head is None else Frontier.from_bytes(head.size, head.peaks)
+    if head is None:
+        return Frontier()
+    if type(head.size) is not int or type(head.peaks) is not bytes:
+        raise TamperedError("the ledger's head was changed: it isn't of its own type")
+    return Frontier.from_bytes(head.size, head.peaks)
 
 
 def _row(row: EntryRow) -> Row:
+    """Read a row; SQLite holds a value of any type in any column, so nothing is taken for granted.
+
+    Raises:
+        TamperedError: a column isn't what the ledger writes there.
+    """
+    texts, numbers = (row.stream, row.event_id), (row.sequence, row.version)
+    try:
+        if not (
+            all(type(text) is str for text in texts)
+            and all(type(number) is int for number in numbers)
+            and all(type(octets) is bytes for octets in (row.entry, row.leaf))
+        ):
+            raise ValueError
+        event_id = UUID(row.event_id)
+    except ValueError:
+        raise TamperedError(f"entry {row.sequence} of the ledger was changed") from None
     return Row(
         sequence=row.sequence,
         stream=row.stream,
         version=row.version,
-        event_id=UUID(row.event_id),
+        event_id=event_id,
         entry=row.entry,
         leaf=row.leaf,
     )

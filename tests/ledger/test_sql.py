@@ -62,6 +62,18 @@ def test_the_guard_rails_refuse(database: Path, statement: str) -> None:
         "UPDATE head SET size = 4",
         "UPDATE head SET peaks = zeroblob(64)",
         "UPDATE entry SET sequence = 7 WHERE sequence = 4",
+        # SQLite takes any type in any column
+        "UPDATE entry SET entry = replace(entry, 'detector', 'detected') WHERE sequence = 2",
+        "UPDATE entry SET entry = 7 WHERE sequence = 2",
+        "UPDATE entry SET leaf = 'leaf' WHERE sequence = 2",
+        "UPDATE entry SET event_id = 'none' WHERE sequence = 2",
+        "UPDATE entry SET event_id = 12 WHERE sequence = 2",
+        "UPDATE entry SET event_id = x'0011' WHERE sequence = 2",
+        "UPDATE entry SET stream = x'6d' WHERE sequence = 2",
+        "UPDATE entry SET version = 'two' WHERE sequence = 2",
+        "UPDATE entry SET version = 1.5 WHERE sequence = 2",
+        "UPDATE head SET size = 'five'",
+        "UPDATE head SET peaks = 'peaks'",
     ],
 )
 def test_behind_the_guard_rails_the_audit_finds_it(database: Path, statement: str) -> None:
