@@ -12,6 +12,7 @@ from pathlib import Path
 import jsonschema
 import pikepdf
 import pytest
+from pypdf import PdfReader, PdfWriter
 
 from auditor.certificates.facts import DocumentFacts, Parties
 from auditor.certificates.page import document_html
@@ -88,6 +89,26 @@ def test_pages_show_exactly_what_was_signed(facts: Make) -> None:
         verify_visible(pdf, html, "another-case")
     with pytest.raises(InvalidCertificateError):
         verify_visible(b"%PDF-1.7 nothing", html, examples.CASE)
+
+
+@EVERY
+def test_pages_left_out_doubled_or_out_of_place_are_refused(facts: Make) -> None:
+    html, pdf = rendered(facts())
+    whole = list(range(len(PdfReader(BytesIO(pdf)).pages)))
+    verify_visible(_with_pages(pdf, whole), html, examples.CASE)
+    for order in (whole[:-1], [*whole, whole[-1]], whole[::-1]):
+        assert order != whole
+        with pytest.raises(InvalidCertificateError):
+            verify_visible(_with_pages(pdf, order), html, examples.CASE)
+
+
+def _with_pages(pdf: bytes, order: list[int]) -> bytes:
+    """The document with its pages left out, doubled or put in another order."""
+    pages, writer, made = PdfReader(BytesIO(pdf)).pages, PdfWriter(), BytesIO()
+    for number in order:
+        writer.add_page(pages[number])
+    writer.write(made)
+    return made.getvalue()
 
 
 @EVERY
