@@ -18,6 +18,7 @@ import pytest
 from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.statement import ENVELOPE
 from auditor.domain import event as ev
+from auditor.domain.verdict import Basis
 from auditor.workflow.home import open_home
 from auditor.workflow.notary import certificate_path
 from auditor.workflow.record import load_case
@@ -78,7 +79,9 @@ def test_every_case_ends_in_a_document_that_verifies_offline(walked: Path, tmp_p
     assert run("ledger", "audit", "--home", walked / "home").returncode == 0
 
 
-def test_untouched_is_failed_where_power_was_declared_and_a_retrain_never(walked: Path) -> None:
+def test_untouched_is_failed_where_power_was_declared_and_a_retrain_as_rarely_as_alpha(
+    walked: Path,
+) -> None:
     lines = summary(walked)
     by_case: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
@@ -91,14 +94,16 @@ def test_untouched_is_failed_where_power_was_declared_and_a_retrain_never(walked
             assert line["verdict"] != "PASSED"
             if line["power"]["detect_untouched"] >= DETECTABLE:
                 assert line["verdict"] == "FAILED"
-        if line["method"] == "retrain":
-            assert line["verdict"] != "FAILED"
+    retrains = [line["verdict"] for line in lines if line["method"] == "retrain"]
+    assert len(retrains) == 4
+    # each is FAILED with probability at most alpha = 0.05, and that is promised; two of four: 0.014
+    assert retrains.count("FAILED") <= 1
     assert len(by_case) == 2
     for audited in by_case.values():
         methods = {(line["candidate"], line["method"]) for line in audited}
         assert {("untouched", "untouched"), ("retrain", "retrain")} <= methods
         assert ("request", "newton") in methods
-        assert audited[-1]["basis"] != "none"
+        assert (audited[-1]["basis"] == "none") is (audited[-1]["verdict"] == "FAILED")
 
 
 def test_the_phantoms_memorised_patient_can_be_decided(demo: Path) -> None:
@@ -125,8 +130,10 @@ def test_old_model_and_references_are_gone_and_what_is_kept_is_listed(walked: Pa
         if case.scope is None or case.bank is None:
             continue
         fates = {item.artefact: item.fate.value for item in case.accounted}
-        assert fates[case.scope.weights] == "destroyed"
-        assert not home.store.has(case.scope.weights)
+        assert case.reached is not None
+        erased = case.reached.basis is not Basis.NONE
+        assert (fates[case.scope.weights] == "destroyed") is erased
+        assert home.store.has(case.scope.weights) is not erased
         assert "retained" in fates.values()
         for item in case.accounted:
             if item.fate.value == "destroyed":
