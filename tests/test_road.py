@@ -110,6 +110,9 @@ def test_the_phantoms_memorised_patient_can_be_decided(demo: Path) -> None:
     (line,) = [item for item in summary(demo)[-4:] if item["candidate"] == "untouched"]
     assert line["power"]["detect_untouched"] >= DETECTABLE
     assert line["verdict"] == "FAILED"
+    retrains = [item for item in summary(demo)[-4:] if item["method"] == "retrain"]
+    assert len(retrains) == 2 and all(item["verdict"] != "FAILED" for item in retrains)
+    assert retrains[-1]["basis"] != "none"
 
 
 def test_synthetic_images_are_called_so_and_real_ones_not(walked: Path, demo: Path) -> None:

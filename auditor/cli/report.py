@@ -14,6 +14,11 @@ from auditor.cli.output import emit, home_option, json_option
 if TYPE_CHECKING:
     from auditor.workflow.quarter import QuarterReport, ReportLine
 
+_COLUMNS = (
+    *("case", "received", "due", "closed", "in_time", "rule"),
+    *("regime", "ground", "model", "state", "verdict", "basis", "outcome"),
+)
+
 
 @click.group()
 def report() -> None:
@@ -67,33 +72,28 @@ def _summary(made: QuarterReport) -> dict[str, object]:
 
 def _row(item: ReportLine) -> dict[str, str]:
     line, answer = item.line, item.answer
-    return {
-        "case": line.case,
-        "received": str(line.received),
-        "due": "" if answer is None else str(answer.due),
-        "closed": "" if item.closed is None else str(item.closed),
-        "in_time": "" if answer is None else answer.finding.status.value,
-        "rule": "" if answer is None else answer.finding.rule_id,
-        "regime": line.regime.value,
-        "ground": line.ground.value,
-        "model": line.model,
-        "state": line.state,
-        "verdict": "" if line.verdict is None else line.verdict.value,
-        "basis": item.basis,
-        "outcome": "" if line.outcome is None else line.outcome.value,
-    }
+    cells = (
+        line.case,
+        str(line.received),
+        "" if answer is None else str(answer.due),
+        "" if item.closed is None else str(item.closed),
+        "" if answer is None else answer.finding.status.value,
+        "" if answer is None else answer.finding.rule_id,
+        line.regime.value,
+        line.ground.value,
+        line.model,
+        line.state,
+        "" if line.verdict is None else line.verdict.value,
+        item.basis,
+        "" if line.outcome is None else line.outcome.value,
+    )
+    return dict(zip(_COLUMNS, cells, strict=True))
 
 
 def _csv(rows: list[dict[str, str]]) -> str:
     """RFC 4180, a header even without cases."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    writer.writerows(row.values() for row in rows)
+    writer = csv.DictWriter(text, _COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
-
-
-_COLUMNS = (
-    *("case", "received", "due", "closed", "in_time", "rule"),
-    *("regime", "ground", "model", "state", "verdict", "basis", "outcome"),
-)

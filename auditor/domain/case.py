@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from auditor.domain import event as ev
 from auditor.domain.request import DecisionKind
@@ -122,9 +123,9 @@ def _evolve_attempt(case: ErasureCase, event: ev.Event) -> ErasureCase:
             return case
 
 
-def _with_attempt(case: ErasureCase, number: int, **changes: object) -> ErasureCase:
+def _with_attempt(case: ErasureCase, number: int, **changes: Any) -> ErasureCase:
     """The case with its last attempt changed; an event of any other attempt is out of place."""
     if not case.attempts or case.attempts[-1].started.attempt != number:
         raise ValueError(f"attempt {number} isn't the one under way")
-    last = replace(case.attempts[-1], **changes)  # type: ignore[arg-type]  # checked by tests
+    last = replace(case.attempts[-1], **changes)
     return replace(case, attempts=(*case.attempts[:-1], last))

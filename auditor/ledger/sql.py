@@ -165,17 +165,14 @@ def _row(row: EntryRow) -> Row:
     Raises:
         TamperedError: a column isn't what the ledger writes there.
     """
-    texts, numbers = (row.stream, row.event_id), (row.sequence, row.version)
+    held = (row.sequence, row.stream, row.version, row.event_id, row.entry, row.leaf)
+    changed = TamperedError(f"entry {row.sequence} of the ledger was changed")
+    if tuple(map(type, held)) != (int, str, int, str, bytes, bytes):
+        raise changed
     try:
-        if not (
-            all(type(text) is str for text in texts)
-            and all(type(number) is int for number in numbers)
-            and all(type(octets) is bytes for octets in (row.entry, row.leaf))
-        ):
-            raise ValueError
         event_id = UUID(row.event_id)
     except ValueError:
-        raise TamperedError(f"entry {row.sequence} of the ledger was changed") from None
+        raise changed from None
     return Row(
         sequence=row.sequence,
         stream=row.stream,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -12,6 +13,7 @@ from auditor.domain.verdict import FindingStatus
 from auditor.errors import MisuseError
 from auditor.policies.deadlines import Answer, answer_of
 from auditor.policies.load import load_packs
+from auditor.policies.rule import RulePack
 from auditor.workflow.desk import CaseLine, case_facts, case_line
 from auditor.workflow.home import Home
 from auditor.workflow.record import load_case
@@ -108,25 +110,32 @@ def report_quarter(home: Home, quarter: Quarter) -> QuarterReport:
     Raises:
         TamperedError: the ledger doesn't hash to what it should; nothing is reported from it.
     """
-    audited = home.ledger.audit()
-    lines = (_line(home, stream.removeprefix("case:")) for stream in home.ledger.streams("case:"))
+    audited, packs = home.ledger.audit(), load_packs()
+    lines = (
+        _find_line(home, stream.removeprefix("case:"), quarter, packs)
+        for stream in home.ledger.streams("case:")
+    )
     return QuarterReport(
         quarter=quarter,
         as_of=datetime.now(UTC).date(),
         entries=audited.entries,
         root=audited.root,
-        lines=tuple(
-            item for item in lines if item.line.received in quarter or item.closed in quarter
-        ),
+        lines=tuple(item for item in lines if item is not None),
     )
 
 
-def _line(home: Home, case: str) -> ReportLine:
+def _find_line(
+    home: Home, case: str, quarter: Quarter, packs: Sequence[RulePack]
+) -> ReportLine | None:
+    """The line of a case that was received or closed in the quarter."""
     state, facts = load_case(home, case), case_facts(home, case)
-    issued = facts.find_last(ev.CertificateIssued)
+    line, issued = case_line(state), facts.find_last(ev.CertificateIssued)
+    closed = None if issued is None else issued.day
+    if line.received not in quarter and closed not in quarter:
+        return None
     return ReportLine(
-        line=case_line(state),
+        line=line,
         basis="" if state.reached is None else state.reached.basis.value,
-        closed=None if issued is None else issued.day,
-        answer=answer_of(load_packs(), facts),
+        closed=closed,
+        answer=answer_of(packs, facts),
     )

@@ -167,8 +167,8 @@ def test_weights_that_cannot_be_trusted_are_refused(
 
 
 class _Bomb:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return (Path.touch, (Path("exploded"),))  # type: ignore[return-value]
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[Path]]:
+        return (Path.touch, (Path("exploded"),))
 
 
 def test_a_pickle_is_never_run(

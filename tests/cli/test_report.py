@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_a_quarter_holds_its_own_cases_and_names_the_late_ones(
 
 
 def test_a_timely_extension_moves_the_day_an_answer_is_due(auditor: Auditor, stocked: Home) -> None:
-    today = date.today()
+    today = datetime.now(UTC).date()
     case = filed(auditor, stocked, str(today))
     name = f"{today.year}Q{(today.month + 2) // 3}"
     before = auditor("report", "quarter", name, "--home", stocked.root, "--json").json["cases"][0]
@@ -71,7 +71,7 @@ def test_what_the_demo_closed_is_told_with_its_basis(auditor: Auditor, demo: Pat
     closed = json.loads((demo / "summary.json").read_text(encoding="utf-8"))
     issued = auditor("certificate", "list", "--home", demo / "home", "--json").json
     cases = {line["case"]: line["basis"] for line in closed}  # the last audit of each case
-    today = date.today()
+    today = datetime.now(UTC).date()
     rows = {}
     for name in {f"{day.year}Q{(day.month + 2) // 3}" for day in (today, _demo_day(demo))}:
         told = auditor("report", "quarter", name, "--home", demo / "home", "--json").json
@@ -85,7 +85,7 @@ def test_what_the_demo_closed_is_told_with_its_basis(auditor: Auditor, demo: Pat
 
 
 def _demo_day(demo: Path) -> date:
-    return date.fromtimestamp((demo / "summary.json").stat().st_mtime)
+    return datetime.fromtimestamp((demo / "summary.json").stat().st_mtime, UTC).date()
 
 
 @pytest.mark.parametrize("name", ["2026", "2026Q5", "2026q1", "0000Q1", "9999Q4", "Q1", ""])

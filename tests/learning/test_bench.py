@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from auditor.learning.recipe import Recipe, parse_recipe
 from auditor.learning.store import ContentStore
 from auditor.learning.training import train
 from auditor.learning.weights import load_weights, weights_bytes
+from auditor.verification.measure import measure
 from tests.pictures import draw, lines_of, write
 
 RECIPE = Recipe(input_size=28, width=4, epochs=1, train_images=24)
@@ -123,7 +125,8 @@ def test_a_torchvision_model_takes_grey_pictures() -> None:
     module = build(Recipe(architecture="resnet18", input_size=32), 1).eval()
     pictures = torch.zeros(2, 1, 32, 32)
     assert module(pictures).shape == (2, 2)
-    assert module.get_submodule("").features(pictures).shape == (2, 512)  # type: ignore[operator]
+    measured = measure(module, pictures, torch.zeros(2, dtype=torch.long))
+    assert measured.features.shape == (2, 512)
 
 
 def test_a_recipe_survives_its_bytes() -> None:
@@ -131,15 +134,16 @@ def test_a_recipe_survives_its_bytes() -> None:
     for broken in (b"{}", b"no", b"[]"):
         with pytest.raises(ModelError):
             parse_recipe(broken)
-    for changes in (
+    senseless: tuple[dict[str, Any], ...] = (
         {"epochs": 0},
         {"width": 6},
         {"classes": 1},
         {"learning_rate": 2.0},
         {"validation_share": 1},
-    ):
+    )
+    for changes in senseless:
         with pytest.raises(ModelError):
-            Recipe(**changes)  # type: ignore[arg-type]
+            Recipe(**changes)
 
 
 def test_pictures_of_every_kind_give_one_grey(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from auditor.errors import EvidenceError
 from auditor.verification.engine import Readiness, audit, prepare
 from auditor.verification.layout import Layout
 from auditor.verification.measure import Measurements
-from auditor.verification.plan import Plan
+from auditor.verification.plan import SHARES, Plan
+from auditor.verification.power import detect_power
 
 IMAGES = 400
 LAYOUT = Layout(
@@ -98,17 +99,21 @@ def test_no_power_is_declared_where_the_recipe_does_not_describe_the_model() -> 
 
 
 def test_declared_power_is_never_above_the_share_of_left_out_controls_detected() -> None:
+    """Where one patient of six carries all the influence, only the patients' interval is wide."""
     random = np.random.default_rng(3)
-    for strength in (0.3, 0.6, 1.0):
-        out = [model(random, seen=False) for _ in range(16)]
-        halfway = []
+    layout = replace(LAYOUT, forgotten=np.arange(6), retained=np.arange(6, 160))
+    out, untouched = [], []
+    for block, rise in ((out, 0.0), (untouched, 6.0)):
         for _ in range(16):
             some = model(random, seen=False)
             margins = some.margins.copy()
-            margins[LAYOUT.forgotten] += strength * random.uniform(0, 2)
-            halfway.append(replace(some, margins=margins))
-        readiness = prepare(out=out, untouched=halfway, original=halfway[0], layout=LAYOUT)
-        assert readiness.power.detect_untouched <= readiness.control_detected / 16
+            margins[4:6] -= 3.5  # of `retained` in `model`, forgotten here
+            margins[0] += rise
+            block.append(replace(some, margins=margins))
+    readiness = prepare(out=out, untouched=untouched, original=untouched[0], layout=layout)
+    assert detect_power(readiness.scale, readiness.margin, 1 - 2 * 0.05 / SHARES) > 0.9
+    assert readiness.control_detected < 8
+    assert readiness.power.detect_untouched <= readiness.control_detected / 16
 
 
 def test_a_plan_of_another_bank_is_refused() -> None:
