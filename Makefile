@@ -2,6 +2,7 @@
 #
 #   make demo [DATA=manifest.csv] [SIZE=pixels] [PROFILE=quick|full]
 #   make test      lint, types, import rules, tests with branch coverage
+#                  (with a PostgreSQL server: .ci/with-postgresql make test)
 #   make lint      the first three of these
 #   make clean     remove the virtual environment, the demo and every cache
 

@@ -1,4 +1,4 @@
-"""The book: append, replay, checkpoint, prove, audit."""
+"""The book: append, replay, prove, audit."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from auditor.domain.entry import Recorded, entry_bytes
-from auditor.domain.event import Event, event_from
+from auditor.domain.event import KINDS, Event, event_from
 from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
-from auditor.ledger.store import Draft, EventStore, Row
-from auditor.proof.merkle import Frontier, inclusion_path, leaf_hash
-from auditor.proof.note import Checkpoint, sign_checkpoint
-from auditor.proof.signing import Signer
+from auditor.ledger.store import Draft, EventStore, Row, Write
+from auditor.proof.merkle import (
+    Frontier,
+    consistency_path,
+    inclusion_path,
+    leaf_hash,
+    root_at,
+    verify_consistency,
+    verify_inclusion,
+)
 
 Clock: TypeAlias = Callable[[], datetime]
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told how many entries are done, and of how many."""
+
+_PROGRESS_EVERY = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +36,22 @@ class Audited:
 
     entries: int
     root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Events for one stream, as a caller words it.
+
+    Attributes:
+        expected_version: how many events the writer believes the stream to hold.
+        event_ids: one per event; a call repeated with the same ids changes nothing and returns
+            what was recorded the first time.
+    """
+
+    stream: str
+    events: tuple[Event, ...]
+    expected_version: int
+    event_ids: tuple[UUID, ...]
 
 
 def utc_now() -> datetime:
@@ -49,32 +75,33 @@ class Ledger:
         expected_version: int,
         event_ids: Sequence[UUID],
     ) -> tuple[Recorded, ...]:
-        """Append events to a stream, all or none.
+        """Append events to one stream, all or none; see `Append` and `append_all`."""
+        return self.append_all(
+            [
+                Append(
+                    stream=stream,
+                    events=tuple(events),
+                    expected_version=expected_version,
+                    event_ids=tuple(event_ids),
+                )
+            ]
+        )
 
-        Args:
-            expected_version: how many events the writer believes the stream to hold.
-            event_ids: one per event; a call repeated with the same ids changes nothing and
-                returns what was recorded the first time.
+    def append_all(self, appends: Sequence[Append]) -> tuple[Recorded, ...]:
+        """Append to several streams in one durable commit, all or none.
 
         Raises:
-            ConcurrencyError: the stream is at another version.
+            ConcurrencyError: a stream is at another version.
             LedgerError: an id was used before for something else, or the store can't be written.
         """
         moment = self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        drafts = [
-            Draft(
-                event_id=event_id,
-                entry=entry_bytes(
-                    event,
-                    stream=stream,
-                    version=expected_version + number,
-                    event_id=event_id,
-                    recorded_at=moment,
-                ),
-            )
-            for number, (event, event_id) in enumerate(zip(events, event_ids, strict=True))
-        ]
-        return tuple(_recorded(row) for row in self._store.append(stream, drafts, expected_version))
+        writes = [_write(each, moment) for each in appends]
+        drafts = [draft for write in writes for draft in write.drafts]
+        events = [event for each in appends for event in each.events]
+        return tuple(
+            _placed(row, event, moment) if row.entry is draft.entry else _recorded(row)
+            for row, draft, event in zip(self._store.append(writes), drafts, events, strict=True)
+        )
 
     def replay(self, stream: str) -> tuple[Recorded, ...]:
         """A stream's events in order.
@@ -82,22 +109,31 @@ class Ledger:
         Raises:
             TamperedError: an entry was changed.
         """
-        return tuple(_recorded(row) for row in self._store.rows(stream))
+        return tuple(_recorded(row) for row in self._store.stream(stream))
 
-    def read(self) -> Iterator[Recorded]:
-        """Every event in order."""
-        return (_recorded(row) for row in self._store.rows())
+    def version(self, stream: str) -> int:
+        """How many events a stream holds."""
+        return self._store.version(stream)
+
+    def read(self, start: int = 0) -> Iterator[Recorded]:
+        """Every event in order, from sequence ``start`` on."""
+        return (_recorded(row) for row in self._store.rows(start))
+
+    def entries(self, start: int = 0) -> Iterator[bytes]:
+        """The stored bytes of every entry in order, each held against its leaf hash."""
+        return (_checked(row).entry for row in self._store.rows(start))
 
     def entry(self, sequence: int) -> bytes:
         """The stored bytes of one entry.
 
         Raises:
             MisuseError: there is no such entry.
+            TamperedError: it was changed.
         """
         row = self._store.row(sequence)
         if row is None:
             raise MisuseError(f"the ledger has no entry {sequence}; it holds {self.size}")
-        return row.entry
+        return _checked(row).entry
 
     def streams(self, prefix: str) -> tuple[str, ...]:
         """Names of streams that start so, in the order of their first entry."""
@@ -106,98 +142,171 @@ class Ledger:
     @property
     def size(self) -> int:
         """How many entries there are."""
-        return self._frontier().size
+        return self.frontier().size
+
+    def frontier(self) -> Frontier:
+        """The Merkle frontier over all entries.
+
+        Raises:
+            TamperedError: it isn't one.
+        """
+        try:
+            return self._store.frontier()
+        except ProofError as error:
+            raise TamperedError(f"the ledger's head was changed: {error}") from None
 
     def root(self, size: int | None = None) -> bytes:
-        """Merkle root over the first ``size`` entries' bytes, by default over all.
+        """Merkle root over the first ``size`` entries, by default over all; O(log n) reads.
 
         Raises:
             LedgerError: there are fewer.
         """
-        leaves = self._leaves()
-        if size is not None and size > len(leaves):
-            raise LedgerError(f"the ledger holds {len(leaves)} entries, not {size}")
-        frontier = Frontier()
-        for leaf in leaves[:size]:
-            frontier = frontier.append(leaf)
-        return frontier.root()
-
-    def checkpoint(self, signer: Signer, origin: str) -> str:
-        """Sign the state now.
-
-        Returns:
-            A C2SP signed note.
-        """
-        frontier = self._frontier()
-        state = Checkpoint(origin=origin, size=frontier.size, root=frontier.root())
-        return sign_checkpoint(state, signer, origin)
+        frontier = self.frontier()
+        if size is None or size == frontier.size:
+            return frontier.root()
+        if size > frontier.size:
+            raise LedgerError(f"the ledger holds {frontier.size} entries, not {size}")
+        return root_at(self._store.hashes, size)
 
     def prove(self, sequence: int, size: int) -> tuple[bytes, ...]:
         """Inclusion path of an entry in the tree of the first ``size`` entries.
 
         Raises:
             ProofError: no such entry in a tree of that size.
+            TamperedError: the stored hashes don't lead from the entry to the root.
         """
-        return inclusion_path(self._leaves(), sequence, size)
+        if size > self.size:
+            raise ProofError(f"the ledger holds {self.size} entries, not {size}")
+        path = inclusion_path(self._store.hashes, sequence, size)
+        leaf = leaf_hash(self.entry(sequence))
+        try:
+            verify_inclusion(leaf, sequence, size, path, self.root(size))
+        except ProofError:
+            raise TamperedError(
+                "the ledger's stored hashes don't prove that entry; run: auditor ledger audit"
+            ) from None
+        return path
 
-    def audit(self) -> Audited:
+    def prove_extension(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Proof that the first ``new`` entries extend the first ``old`` ones.
+
+        Raises:
+            ProofError: sizes out of order, or beyond the ledger.
+            TamperedError: the stored hashes don't prove it.
+        """
+        if new > self.size:
+            raise ProofError(f"the ledger holds {self.size} entries, not {new}")
+        path = consistency_path(self._store.hashes, old, new)
+        try:
+            verify_consistency(old, new, self.root(old), self.root(new), path)
+        except ProofError:
+            raise TamperedError(
+                "the ledger's stored hashes don't prove its growth; run: auditor ledger audit"
+            ) from None
+        return path
+
+    def audit(self, progress: Progress | None = None) -> Audited:
         """Re-hash every stored byte and hold it against leaves, columns and frontier.
 
         Raises:
             TamperedError: naming the first entry that isn't what it was.
         """
-        frontier, versions, ids = Frontier(), dict[str, int](), set[UUID]()
+        head = self.frontier()
+        frontier, versions, ids = Frontier(), dict[str, int](), set[bytes]()
         for row in self._store.rows():
             if row.sequence != frontier.size:
                 raise TamperedError(f"entry {frontier.size} is missing from the ledger")
-            recorded = _recorded(row)
-            if recorded.version != versions.get(row.stream, 0) or row.event_id in ids:
+            _check_columns(row)
+            if row.version != versions.get(row.stream, 0) or row.event_id.bytes in ids:
                 raise TamperedError(f"entry {row.sequence} is out of order in its stream")
-            versions[row.stream] = recorded.version + 1
-            ids.add(row.event_id)
-            frontier = frontier.append(leaf_hash(row.entry))
-        if frontier != self._frontier():
+            versions[row.stream] = row.version + 1
+            ids.add(row.event_id.bytes)
+            frontier, completed = frontier.grow(row.leaf)
+            if row.subtrees != b"".join(completed):
+                raise TamperedError(f"the hashes stored with entry {row.sequence} were changed")
+            if frontier.size == head.size and frontier != head:
+                raise TamperedError("the ledger's entries don't lead to its Merkle frontier")
+            if progress is not None and frontier.size % _PROGRESS_EVERY == 0:
+                progress(frontier.size, head.size)
+        if frontier.size < head.size:
+            raise TamperedError(f"entry {frontier.size} is missing from the ledger")
+        if frontier.size > head.size and frontier != self.frontier():
+            # entries appended while the audit ran have moved the head along
             raise TamperedError("the ledger's entries don't lead to its Merkle frontier")
+        if progress is not None:
+            progress(frontier.size, frontier.size)
         return Audited(entries=frontier.size, root=frontier.root())
 
     def close(self) -> None:
         """Let go of the store's files."""
         self._store.close()
 
-    def _frontier(self) -> Frontier:
-        try:
-            return self._store.frontier()
-        except ProofError as error:
-            raise TamperedError(f"the ledger's head was changed: {error}") from None
 
-    def _leaves(self) -> list[bytes]:
-        return [leaf_hash(row.entry) for row in self._store.rows()]
+def _write(append: Append, moment: str) -> Write:
+    return Write(
+        stream=append.stream,
+        expected_version=append.expected_version,
+        drafts=tuple(
+            Draft(
+                event_id=event_id,
+                entry=entry_bytes(
+                    event,
+                    stream=append.stream,
+                    version=append.expected_version + number,
+                    event_id=event_id,
+                    recorded_at=moment,
+                ),
+            )
+            for number, (event, event_id) in enumerate(
+                zip(append.events, append.event_ids, strict=True)
+            )
+        ),
+    )
+
+
+def _placed(row: Row, event: Event, moment: str) -> Recorded:
+    return Recorded(
+        sequence=row.sequence,
+        stream=row.stream,
+        version=row.version,
+        event_id=row.event_id,
+        recorded_at=moment,
+        event=event,
+    )
+
+
+def _checked(row: Row) -> Row:
+    if leaf_hash(row.entry) != row.leaf:
+        raise TamperedError(f"entry {row.sequence} of the ledger was changed")
+    return row
+
+
+def _check_columns(row: Row) -> dict[str, Any]:
+    """An entry's fields, after checking that its bytes and columns are what they were."""
+    try:
+        fields = json.loads(_checked(row).entry)
+        readable = isinstance(fields["data"], dict) and fields["kind"] in KINDS
+        filed = (fields["stream"], fields["version"], fields["event_id"])
+    except (ValueError, KeyError, TypeError):
+        fields, readable, filed = {}, False, None
+    if not readable:
+        raise TamperedError(
+            f"entry {row.sequence} of the ledger can't be read; it was changed, or written by a "
+            "newer version"
+        )
+    if filed != (row.stream, row.version, str(row.event_id)):
+        raise TamperedError(f"entry {row.sequence} of the ledger was filed where it doesn't belong")
+    return dict(fields)
 
 
 def _recorded(row: Row) -> Recorded:
     """Read an entry, after checking that its bytes and columns are what they were."""
-    if leaf_hash(row.entry) != row.leaf:
-        raise TamperedError(f"entry {row.sequence} of the ledger was changed")
+    fields = _check_columns(row)
     try:
-        fields = json.loads(row.entry)
         event = event_from(fields["kind"], fields["data"])
-        recorded = Recorded(
-            sequence=row.sequence,
-            stream=fields["stream"],
-            version=fields["version"],
-            event_id=UUID(fields["event_id"]),
-            recorded_at=fields["recorded_at"],
-            event=event,
-        )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, TypeError):
         raise TamperedError(
             f"entry {row.sequence} of the ledger can't be read; it was changed, or written by a "
             "newer version"
         ) from None
-    if (recorded.stream, recorded.version, recorded.event_id) != (
-        row.stream,
-        row.version,
-        row.event_id,
-    ):
-        raise TamperedError(f"entry {row.sequence} of the ledger was filed where it doesn't belong")
-    return recorded
+    return _placed(row, event, str(fields["recorded_at"]))

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from auditor.ledger.store import Draft, Row, already_there, require_version
-from auditor.proof.merkle import Frontier
+from auditor.ledger.store import (
+    Row,
+    Write,
+    already_there,
+    grown,
+    last_leaf,
+    require_distinct,
+    require_version,
+    stored_hash,
+)
+from auditor.proof.merkle import Frontier, Subtree
 
 
 class MemoryEventStore:
@@ -16,36 +25,38 @@ class MemoryEventStore:
         self._rows: list[Row] = []
         self._frontier = Frontier()
 
-    def append(self, stream: str, drafts: Sequence[Draft], expected_version: int) -> Sequence[Row]:
+    def append(self, writes: Sequence[Write]) -> Sequence[Row]:
         """See `EventStore.append`."""
-        wanted = {draft.event_id for draft in drafts}
-        found = [row for row in self._rows if row.event_id in wanted]
-        if already_there(stream, drafts, found):
-            return found
-        require_version(stream, sum(1 for _ in self.rows(stream)), expected_version)
-        added = [
-            Row(
-                sequence=len(self._rows) + number,
-                stream=stream,
-                version=expected_version + number,
-                event_id=draft.event_id,
-                entry=draft.entry,
-                leaf=draft.leaf,
-            )
-            for number, draft in enumerate(drafts)
-        ]
-        self._rows += added
-        for row in added:
-            self._frontier = self._frontier.append(row.leaf)
-        return added
+        require_distinct(writes)
+        kept, frontier, result = list(self._rows), self._frontier, list[Row]()
+        for write in writes:
+            wanted = {draft.event_id for draft in write.drafts}
+            found = [row for row in kept if row.event_id in wanted]
+            if not already_there(write, found):
+                version = sum(row.stream == write.stream for row in kept)
+                require_version(write.stream, version, write.expected_version)
+                frontier, added = grown(frontier, write, version)
+                kept += added
+                found = list(added)
+            result += found
+        self._rows, self._frontier = kept, frontier
+        return result
 
-    def rows(self, stream: str | None = None) -> Iterator[Row]:
+    def rows(self, start: int = 0) -> Iterator[Row]:
         """See `EventStore.rows`."""
-        return (row for row in tuple(self._rows) if stream is None or row.stream == stream)
+        return iter(self._rows[start:])
+
+    def stream(self, name: str) -> Iterator[Row]:
+        """See `EventStore.stream`."""
+        return (row for row in self._rows if row.stream == name)
 
     def row(self, sequence: int) -> Row | None:
         """See `EventStore.row`."""
         return self._rows[sequence] if 0 <= sequence < len(self._rows) else None
+
+    def version(self, stream: str) -> int:
+        """See `EventStore.version`."""
+        return sum(row.stream == stream for row in self._rows)
 
     def streams(self, prefix: str) -> tuple[str, ...]:
         """See `EventStore.streams`."""
@@ -55,6 +66,14 @@ class MemoryEventStore:
     def frontier(self) -> Frontier:
         """See `EventStore.frontier`."""
         return self._frontier
+
+    def hashes(self, wanted: Sequence[Subtree]) -> Sequence[bytes]:
+        """See `EventStore.hashes`."""
+        found = [self.row(last_leaf(subtree)) for subtree in wanted]
+        return [
+            stored_hash(subtree, None if row is None else (row.leaf, row.subtrees))
+            for subtree, row in zip(wanted, found, strict=True)
+        ]
 
     def close(self) -> None:
         """Nothing to let go of."""

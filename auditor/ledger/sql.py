@@ -9,56 +9,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Engine, UniqueConstraint, func
-from sqlmodel import Field, Session, SQLModel, col, select
-
-from auditor.errors import TamperedError
-from auditor.ledger.database import open_database, reading, writing
-from auditor.ledger.store import Draft, Row, already_there, require_version
-from auditor.proof.merkle import Frontier
-
-_HEAD = 0
-
-_TRIGGERS = tuple(
-    f"CREATE TRIGGER IF NOT EXISTS entry_no_{name} BEFORE {what} "
-    f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-    for name, what in (
-        ("update", "UPDATE ON entry"),
-        ("delete", "DELETE ON entry"),
-        # INSERT OR REPLACE deletes silently where recursive_triggers is off
-        (
-            "replace",
-            "INSERT ON entry WHEN EXISTS (SELECT 1 FROM entry WHERE sequence = NEW.sequence "
-            "OR event_id = NEW.event_id OR (stream = NEW.stream AND version = NEW.version))",
-        ),
-    )
+from sqlalchemy import (
+    Engine,
+    Executable,
+    LargeBinary,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
 )
+from sqlmodel import col
 
+from auditor.errors import ConcurrencyError, TamperedError
+from auditor.ledger.database import (
+    POSTGRESQL,
+    Driver,
+    DuplicateError,
+    composed,
+    driving,
+    reading,
+)
+from auditor.ledger.schema import ready_database
+from auditor.ledger.store import (
+    Row,
+    Write,
+    already_there,
+    grown,
+    last_leaf,
+    require_distinct,
+    require_version,
+    stored_hash,
+)
+from auditor.ledger.tables import Count, EntryRow, HeadRow
+from auditor.proof.merkle import Frontier, Subtree
 
-class EntryRow(SQLModel, table=True):
-    """One entry. The columns beside ``entry`` are for finding it."""
-
-    __tablename__ = "entry"
-    __table_args__ = (UniqueConstraint("stream", "version"),)
-
-    sequence: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    stream: str = Field(index=True)
-    version: int
-    event_id: str = Field(unique=True)
-    entry: bytes
-    leaf: bytes
-
-
-class HeadRow(SQLModel, table=True):
-    """The Merkle frontier over all entries; one row."""
-
-    __tablename__ = "head"
-
-    id: int = Field(primary_key=True)
-    size: int
-    peaks: bytes
+_ROWS_AT_ONCE = 5_000
+_IDS_AT_ONCE = 500  # SQLite's limit on values in one statement is 32,766, older ones' 999
 
 
 class SqlEventStore:
@@ -68,116 +59,206 @@ class SqlEventStore:
         """Address the database; tables are made when it is first used."""
         self._url = url
 
-    def append(self, stream: str, drafts: Sequence[Draft], expected_version: int) -> Sequence[Row]:
+    def append(self, writes: Sequence[Write]) -> Sequence[Row]:
         """See `EventStore.append`."""
-        with writing(self._engine) as session:
-            ids = [str(draft.event_id) for draft in drafts]
-            known = select(EntryRow).where(col(EntryRow.event_id).in_(ids))
-            found = [_row(row) for row in session.exec(known.order_by(col(EntryRow.sequence)))]
-            if already_there(stream, drafts, found):
-                return found
-            require_version(stream, _version(session, stream), expected_version)
-            return _write(session, stream, drafts, expected_version)
+        require_distinct(writes)
+        try:
+            return self._append(writes, known={})
+        except (ConcurrencyError, DuplicateError) as error:
+            known = self._known(writes)
+            if not known:
+                raise error from None
+            return self._append(writes, known)
 
-    def rows(self, stream: str | None = None) -> Iterator[Row]:
-        """See `EventStore.rows`."""
-        query = select(EntryRow).order_by(col(EntryRow.sequence))
-        if stream is not None:
-            query = query.where(EntryRow.stream == stream)
-        with reading(self._engine) as session:
-            found = [_row(row) for row in session.exec(query)]
-        return iter(found)
+    def rows(self, start: int = 0) -> Iterator[Row]:
+        """See `EventStore.rows`; read page by page, so that a ledger may outgrow the memory."""
+        yield from self._pages(self._statements.rows, start, {})
+
+    def stream(self, name: str) -> Iterator[Row]:
+        """See `EventStore.stream`."""
+        yield from self._pages(self._statements.stream, 0, {"stream": name})
 
     def row(self, sequence: int) -> Row | None:
         """See `EventStore.row`."""
-        with reading(self._engine) as session:
-            found = session.get(EntryRow, sequence)
-            return None if found is None else _row(found)
+        values = {"start": sequence, "stop": sequence + 1}
+        with driving(self._engine, write=False) as driver:
+            found = driver.rows(self._statements.rows, values)
+        return _row(found[0]) if found else None
+
+    def version(self, stream: str) -> int:
+        """See `EventStore.version`."""
+        with driving(self._engine, write=False) as driver:
+            return _version(driver, self._statements, stream)
 
     def streams(self, prefix: str) -> tuple[str, ...]:
         """See `EventStore.streams`."""
         query = (
-            select(EntryRow.stream)
+            select(col(EntryRow.stream))
+            .where(col(EntryRow.version) == 0)
             .where(col(EntryRow.stream).startswith(prefix, autoescape=True))
-            .group_by(EntryRow.stream)
-            .order_by(func.min(EntryRow.sequence))
+            .order_by(col(EntryRow.sequence))
         )
         with reading(self._engine) as session:
-            return tuple(session.exec(query))
+            return tuple(session.execute(query).scalars())
 
     def frontier(self) -> Frontier:
         """See `EventStore.frontier`."""
-        with reading(self._engine) as session:
-            return _frontier(session)
+        with driving(self._engine, write=False) as driver:
+            return _frontier(driver, self._statements)
+
+    def hashes(self, wanted: Sequence[Subtree]) -> Sequence[bytes]:
+        """See `EventStore.hashes`; one indexed read for each."""
+        with driving(self._engine, write=False) as driver:
+            return [_hash(driver, self._statements, subtree) for subtree in wanted]
 
     def close(self) -> None:
         """See `EventStore.close`."""
         if "_engine" in self.__dict__:
             self._engine.dispose()
 
+    def _append(self, writes: Sequence[Write], known: dict[UUID, Row]) -> Sequence[Row]:
+        result: list[Row] = []
+        with driving(self._engine, write=True) as driver:
+            before = frontier = _frontier(driver, self._statements)
+            for write in writes:
+                found = [known[d.event_id] for d in write.drafts if d.event_id in known]
+                if not already_there(write, found):
+                    version = _version(driver, self._statements, write.stream)
+                    require_version(write.stream, version, write.expected_version)
+                    frontier, added = grown(frontier, write, version)
+                    driver.run(self._statements.insert, [_values(row) for row in added])
+                    found = list(added)
+                result += found
+            if frontier != before:
+                peaks = {"new_size": frontier.size, "new_peaks": frontier.to_bytes()}
+                driver.run(self._statements.advance, [peaks])
+        return result
+
+    def _pages(self, statement: str, start: int, values: dict[str, object]) -> Iterator[Row]:
+        found: Sequence[tuple[Any, ...]] = [()]
+        while found:
+            page = {**values, "start": start, "stop": start + _ROWS_AT_ONCE}
+            with driving(self._engine, write=False) as driver:
+                found = driver.rows(statement, page)
+            for fields in found:
+                yield _row(fields)
+            start += _ROWS_AT_ONCE
+
+    def _known(self, writes: Sequence[Write]) -> dict[UUID, Row]:
+        ids = [str(draft.event_id) for write in writes for draft in write.drafts]
+        known = {}
+        with reading(self._engine) as session:
+            for start in range(0, len(ids), _IDS_AT_ONCE):
+                some = ids[start : start + _IDS_AT_ONCE]
+                for fields in session.execute(_ROW.where(col(EntryRow.event_id).in_(some))):
+                    row = _row(tuple(fields))
+                    known[row.event_id] = row
+        return known
+
     @cached_property
     def _engine(self) -> Engine:
-        engine = open_database(self._url)
-        with writing(engine) as session:
-            tables = [SQLModel.metadata.tables[name] for name in ("entry", "head")]
-            SQLModel.metadata.create_all(session.connection(), tables=tables)
-            for trigger in _TRIGGERS:
-                session.connection().exec_driver_sql(trigger)
-        return engine
+        return ready_database(self._url)
+
+    @cached_property
+    def _statements(self) -> _Statements:
+        return _statements(self._engine)
 
 
-def _write(session: Session, stream: str, drafts: Sequence[Draft], version: int) -> Sequence[Row]:
-    frontier = _frontier(session)
-    added = []
-    for number, draft in enumerate(drafts):
-        row = EntryRow(
-            sequence=frontier.size,
-            stream=stream,
-            version=version + number,
-            event_id=str(draft.event_id),
-            entry=draft.entry,
-            leaf=draft.leaf,
-        )
-        session.add(row)
-        added.append(_row(row))
-        frontier = frontier.append(draft.leaf)
-    session.merge(HeadRow(id=_HEAD, size=frontier.size, peaks=frontier.to_bytes()))
-    return added
+_COLUMNS = ("sequence", "stream", "version", "event_id", "entry", "leaf", "subtrees")
+_ROW: Select[Any] = select(*(getattr(EntryRow, name) for name in _COLUMNS))
 
 
-def _version(session: Session, stream: str) -> int:
-    query = select(func.count()).select_from(EntryRow).where(EntryRow.stream == stream)
-    return session.exec(query).one()
+class _Statements(NamedTuple):
+    """What the hot paths say to the database, in its dialect."""
+
+    frontier: str
+    version: str
+    insert: str
+    advance: str
+    rows: str
+    stream: str
+    hashes: str
 
 
-def _frontier(session: Session) -> Frontier:
-    head = session.get(HeadRow, _HEAD)
-    if head is None:
-        return Frontier()
-    if type(head.size) is not int or type(head.peaks) is not bytes:
-        raise TamperedError("the ledger's head was changed: it isn't of its own type")
-    return Frontier.from_bytes(head.size, head.peaks)
+def _statements(engine: Engine) -> _Statements:
+    sequence, version = col(EntryRow.sequence), col(EntryRow.version)
+    start, stop = bindparam("start", type_=Count), bindparam("stop", type_=Count)
+    of_stream = col(EntryRow.stream) == bindparam("stream")
+    size, peaks = bindparam("new_size", type_=Count), bindparam("new_peaks", type_=LargeBinary())
+    advance: Executable = (
+        # the application's role may not update the head itself; see the migration
+        select(func.ledger_advance(size, peaks))
+        if engine.dialect.name == POSTGRESQL
+        else update(HeadRow).values(size=size, peaks=peaks)
+    )
+    return _Statements(
+        frontier=composed(engine, select(HeadRow.size, HeadRow.peaks)),  # type: ignore[call-overload]
+        version=composed(engine, select(func.max(version)).where(of_stream)),
+        insert=composed(engine, insert(EntryRow)),
+        advance=composed(engine, advance),
+        rows=composed(engine, _ROW.where(sequence >= start, sequence < stop).order_by(sequence)),
+        stream=composed(
+            engine, _ROW.where(of_stream, version >= start, version < stop).order_by(version)
+        ),
+        hashes=composed(
+            engine,
+            select(EntryRow.leaf, EntryRow.subtrees).where(  # type: ignore[call-overload]
+                sequence == bindparam("sequence", type_=Count)
+            ),
+        ),
+    )
 
 
-def _row(row: EntryRow) -> Row:
+def _values(row: Row) -> dict[str, object]:
+    return {
+        "sequence": row.sequence,
+        "stream": row.stream,
+        "version": row.version,
+        "event_id": str(row.event_id),
+        "entry": row.entry,
+        "leaf": row.leaf,
+        "subtrees": row.subtrees,
+    }
+
+
+def _version(driver: Driver, statements: _Statements, stream: str) -> int:
+    newest = driver.rows(statements.version, {"stream": stream})[0][0]
+    if newest is not None and type(newest) is not int:
+        raise TamperedError("a version number of the ledger was changed: it isn't of its own type")
+    return 0 if newest is None else newest + 1
+
+
+def _frontier(driver: Driver, statements: _Statements) -> Frontier:
+    heads = driver.rows(statements.frontier, {})
+    if len(heads) != 1 or tuple(map(type, heads[0])) != (int, bytes):
+        raise TamperedError("the ledger's head was changed: it is missing, or not of its own type")
+    return Frontier.from_bytes(*heads[0])
+
+
+def _hash(driver: Driver, statements: _Statements, subtree: Subtree) -> bytes:
+    found = driver.rows(statements.hashes, {"sequence": last_leaf(subtree)})
+    held = found[0] if found and tuple(map(type, found[0])) == (bytes, bytes) else None
+    return stored_hash(subtree, None if held is None else (held[0], held[1]))
+
+
+def _row(fields: tuple[Any, ...]) -> Row:
     """Read a row; SQLite holds a value of any type in any column, so nothing is taken for granted.
 
     Raises:
         TamperedError: a column isn't what the ledger writes there.
     """
-    held = (row.sequence, row.stream, row.version, row.event_id, row.entry, row.leaf)
-    changed = TamperedError(f"entry {row.sequence} of the ledger was changed")
-    if tuple(map(type, held)) != (int, str, int, str, bytes, bytes):
-        raise changed
+    if tuple(map(type, fields)) != (int, str, int, str, bytes, bytes, bytes):
+        raise TamperedError(f"entry {fields[0]} of the ledger was changed")
     try:
-        event_id = UUID(row.event_id)
+        event_id = UUID(fields[3])
     except ValueError:
-        raise changed from None
+        raise TamperedError(f"entry {fields[0]} of the ledger was changed") from None
     return Row(
-        sequence=row.sequence,
-        stream=row.stream,
-        version=row.version,
+        sequence=fields[0],
+        stream=fields[1],
+        version=fields[2],
         event_id=event_id,
-        entry=row.entry,
-        leaf=row.leaf,
+        entry=fields[4],
+        leaf=fields[5],
+        subtrees=fields[6],
     )

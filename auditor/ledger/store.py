@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from auditor.errors import ConcurrencyError, LedgerError
-from auditor.proof.merkle import Frontier, leaf_hash
+from auditor.errors import ConcurrencyError, LedgerError, TamperedError
+from auditor.proof.merkle import HASH_BYTES, Frontier, Subtree, leaf_hash
 
 LARGEST_ENTRY = 65_535  # C2SP tlog-tiles: entries in a bundle have 16-bit lengths
 
@@ -24,15 +24,25 @@ class Draft:
         if len(self.entry) > LARGEST_ENTRY:
             raise LedgerError(f"an entry of {len(self.entry)} bytes; at most {LARGEST_ENTRY} fit")
 
-    @property
-    def leaf(self) -> bytes:
-        """RFC 6962 leaf hash of the bytes."""
-        return leaf_hash(self.entry)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """Entries for one stream, which the writer believes to hold ``expected_version`` of them."""
+
+    stream: str
+    expected_version: int
+    drafts: tuple[Draft, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """An entry in its place. Only ``entry`` is evidence; the rest is there to find it by."""
+    """An entry in its place. Only ``entry`` is evidence; the rest is there to find it by.
+
+    Attributes:
+        leaf: RFC 6962 leaf hash of ``entry``.
+        subtrees: roots of the perfect subtrees that this leaf completes, smallest first, one after
+            another (`auditor.proof.merkle.completed_by`); any proof is made of these.
+    """
 
     sequence: int
     stream: str
@@ -40,27 +50,38 @@ class Row:
     event_id: UUID
     entry: bytes
     leaf: bytes
+    subtrees: bytes
 
 
 class EventStore(Protocol):
-    """Entries under gapless sequence numbers from 0, and the Merkle frontier over them."""
+    """Entries under gapless sequence numbers from 0, and the Merkle tree over them."""
 
-    def append(self, stream: str, drafts: Sequence[Draft], expected_version: int) -> Sequence[Row]:
-        """Append all drafts to a stream, or none, and advance the frontier with them.
+    def append(self, writes: Sequence[Write]) -> Sequence[Row]:
+        """Append all entries of all writes, or none, and advance the frontier with them.
 
-        Drafts whose event ids are all there already are returned as they were stored, whatever
+        A write whose event ids are all there already is returned as it was stored, whatever
         version is expected: that is a repeated call.
 
+        Returns:
+            The rows in the order of the drafts.
+
         Raises:
-            ConcurrencyError: the stream is at another version.
-            LedgerError: some drafts are there and some aren't, or the store can't be written.
+            ConcurrencyError: a stream is at another version.
+            LedgerError: some of a write's entries are there and some aren't, or the store can't
+                be written.
         """
 
-    def rows(self, stream: str | None = None) -> Iterator[Row]:
-        """Entries in order, of one stream or of all."""
+    def rows(self, start: int = 0) -> Iterator[Row]:
+        """Entries in order from sequence ``start`` on."""
+
+    def stream(self, name: str) -> Iterator[Row]:
+        """A stream's entries in order."""
 
     def row(self, sequence: int) -> Row | None:
         """The entry in that place, if there is one."""
+
+    def version(self, stream: str) -> int:
+        """How many entries a stream holds."""
 
     def streams(self, prefix: str) -> tuple[str, ...]:
         """Names of streams that start so, in the order of their first entry."""
@@ -68,11 +89,39 @@ class EventStore(Protocol):
     def frontier(self) -> Frontier:
         """The Merkle frontier as it was last written."""
 
+    def hashes(self, wanted: Sequence[Subtree]) -> Sequence[bytes]:
+        """Roots of perfect subtrees, as stored (`auditor.proof.merkle.HashReader`).
+
+        Raises:
+            TamperedError: one that should be there isn't.
+        """
+
     def close(self) -> None:
         """Let go of files and connections; the store opens them again when it is used."""
 
 
-def already_there(stream: str, drafts: Sequence[Draft], found: Sequence[Row]) -> bool:
+def grown(frontier: Frontier, write: Write, version: int) -> tuple[Frontier, Sequence[Row]]:
+    """The rows of a write in their places after ``frontier``, and the frontier after them."""
+    rows = []
+    for number, draft in enumerate(write.drafts):
+        leaf = leaf_hash(draft.entry)
+        sequence = frontier.size
+        frontier, completed = frontier.grow(leaf)
+        rows.append(
+            Row(
+                sequence=sequence,
+                stream=write.stream,
+                version=version + number,
+                event_id=draft.event_id,
+                entry=draft.entry,
+                leaf=leaf,
+                subtrees=b"".join(completed),
+            )
+        )
+    return frontier, rows
+
+
+def already_there(write: Write, found: Sequence[Row]) -> bool:
     """Whether these drafts were appended before: all of them, to this stream.
 
     Raises:
@@ -80,7 +129,7 @@ def already_there(stream: str, drafts: Sequence[Draft], found: Sequence[Row]) ->
     """
     if not found:
         return False
-    if len(found) != len(drafts) or any(row.stream != stream for row in found):
+    if len(found) != len(write.drafts) or any(row.stream != write.stream for row in found):
         raise LedgerError("an event id was used before, for something else")
     return True
 
@@ -92,3 +141,30 @@ def require_version(stream: str, found: int, expected: int) -> None:
             f"{stream.partition(':')[0]} stream is at version {found}, not {expected}: "
             "somebody else wrote to it; run the command again"
         )
+
+
+def require_distinct(writes: Sequence[Write]) -> None:
+    """Raise LedgerError where one call names an event id twice."""
+    ids = [draft.event_id for write in writes for draft in write.drafts]
+    if len(set(ids)) != len(ids):
+        raise LedgerError("an event id stands twice in one call")
+
+
+def last_leaf(subtree: Subtree) -> int:
+    """The leaf that completes a subtree; its row holds the subtree's root."""
+    level, index = subtree
+    return ((index + 1) << level) - 1
+
+
+def stored_hash(subtree: Subtree, held: tuple[bytes, bytes] | None) -> bytes:
+    """A subtree's root, out of leaf and subtrees of the row of its last leaf.
+
+    Raises:
+        TamperedError: there is no such row, or it holds something else.
+    """
+    level = subtree[0]
+    leaf, above = held or (b"", b"")
+    value = above[(level - 1) * HASH_BYTES : level * HASH_BYTES] if level else leaf
+    if len(value) != HASH_BYTES:
+        raise TamperedError(f"entry {last_leaf(subtree)} of the ledger was changed or is missing")
+    return value

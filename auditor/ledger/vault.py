@@ -3,9 +3,12 @@
     commitment = SHA-256(nonce || payload)         nonce: 32 random bytes
 
 Nonce and payload lie encrypted (AES-256-GCM, NIST SP 800-38D) under a key of the subject's own,
-which lies wrapped under the home's key-encryption key. Forgetting a subject deletes rows, nonces
-and key; the ledger's entries still verify, and nobody can confirm a guess at what they commit to
-(EDPB Guidelines 01/2025). Rows are found by HMAC-SHA-256 of the subject under a secret of its own.
+which lies wrapped under a key-encryption key. Forgetting a subject deletes rows, nonces and key;
+the ledger's entries still verify, and nobody can confirm a guess at what they commit to (EDPB
+Guidelines 01/2025). Rows are found by HMAC-SHA-256 of the subject under a secret of its own.
+
+Backups made before still hold the rows, with the subject's key wrapped. Once the key-encryption
+key was rotated and the old one destroyed, those copies open no more; no leaf changes by that.
 """
 
 from __future__ import annotations
@@ -13,30 +16,29 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Engine
 from sqlmodel import Field, Session, SQLModel, col, delete, select
 
 from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, TamperedError
-from auditor.ledger.database import empty_write_ahead_log, open_database, reading, writing
+from auditor.ledger.database import erase_traces, reading, writing
+from auditor.ledger.schema import ready_database
+from auditor.ledger.wrapping import KEY_BITS, KeyWrapping, decrypted, encrypted
 
 _NONCE_BYTES = 32
-_IV_BYTES = 12  # SP 800-38D section 5.2.1.1: the recommended length
-_KEY_BITS = 256
 
 
 class VaultKeyRow(SQLModel, table=True):
-    """A subject's key, wrapped."""
+    """A subject's key, wrapped; empty ``wrapped_by``: written before keys had names."""
 
     __tablename__ = "vault_key"
 
     lookup: str = Field(primary_key=True)
     wrapped: bytes
+    wrapped_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 class VaultPayloadRow(SQLModel, table=True):
@@ -52,11 +54,25 @@ class VaultPayloadRow(SQLModel, table=True):
 class Vault:
     """Payloads by commitment; one key per subject."""
 
-    def __init__(self, path: Path, *, key_encryption_key: bytes, lookup_key: bytes) -> None:
-        """Address the vault in a database file; both keys are 32 bytes."""
-        self._path = path
-        self._wrapping = AESGCM(key_encryption_key)
+    def __init__(
+        self,
+        url: str,
+        *,
+        wrapping: KeyWrapping,
+        lookup_key: bytes,
+        retired: Sequence[KeyWrapping] = (),
+    ) -> None:
+        """Address the vault in a database.
+
+        Args:
+            wrapping: the key-encryption key that new subjects' keys are wrapped under.
+            lookup_key: 32 bytes, the secret of the look-up.
+            retired: key-encryption keys of before, until `rotate` has come to its end.
+        """
+        self._url = url
+        self._wrapping = wrapping
         self._lookup_key = lookup_key
+        self._retired = tuple(retired)
 
     def seal(self, subject: str, payload: bytes) -> Digest:
         """Keep a payload under a subject's key.
@@ -68,8 +84,7 @@ class Vault:
         commitment = Digest.of(nonce + payload)
         lookup = self._lookup(subject)
         with writing(self._engine) as session:
-            key = AESGCM(self._key(session, lookup))
-            sealed = _sealed(key, nonce + payload, commitment.value)
+            sealed = encrypted(self._key(session, lookup), nonce + payload, commitment.value)
             session.add(VaultPayloadRow(commitment=commitment.value, lookup=lookup, sealed=sealed))
         return commitment
 
@@ -85,12 +100,16 @@ class Vault:
             key = None if row is None else session.get(VaultKeyRow, row.lookup)
             if row is None or key is None:
                 raise LedgerError("the vault holds nothing for this commitment; it was erased")
-            sealed, lookup, wrapped = row.sealed, row.lookup, key.wrapped
-        secret = _opened(self._wrapping, wrapped, lookup)
-        content = _opened(AESGCM(secret), sealed, commitment.value)
+            sealed, secret = row.sealed, self._unwrapped(key)
+        content = decrypted(secret, _as_bytes(sealed), commitment.value)
         if not hmac.compare_digest(hashlib.sha256(content).hexdigest(), commitment.value):
             raise TamperedError("a payload of the vault isn't what the ledger commits to")
         return content[_NONCE_BYTES:]
+
+    def holds(self, commitment: Digest) -> bool:
+        """Whether there is something behind a commitment."""
+        with reading(self._engine) as session:
+            return session.get(VaultPayloadRow, commitment.value) is not None
 
     def commitments(self, subject: str) -> tuple[Digest, ...]:
         """What is kept under a subject."""
@@ -101,7 +120,7 @@ class Vault:
             return tuple(Digest(value) for value in sorted(session.exec(query)))
 
     def forget(self, subject: str) -> int:
-        """Destroy a subject's payloads, nonces and key, also in the database's own log.
+        """Destroy a subject's payloads, nonces and key, also in the database's own files.
 
         Returns:
             How many payloads there were.
@@ -111,8 +130,27 @@ class Vault:
         with writing(self._engine) as session:
             session.exec(delete(VaultPayloadRow).where(col(VaultPayloadRow.lookup) == lookup))
             session.exec(delete(VaultKeyRow).where(col(VaultKeyRow.lookup) == lookup))
-        empty_write_ahead_log(self._engine)
+        erase_traces(self._engine, ("vault_payload", "vault_key"))
         return found
+
+    def rotate(self) -> int:
+        """Wrap every subject's key under the key-encryption key of now, all or none.
+
+        Payloads, commitments and so the ledger's leaves stay as they are. When it has returned,
+        the retired keys can be destroyed.
+
+        Returns:
+            How many keys were wrapped anew; the others were already.
+        """
+        with writing(self._engine) as session:
+            query = select(VaultKeyRow).where(VaultKeyRow.wrapped_by != self._wrapping.name)
+            rows = session.exec(query).all()
+            for row in rows:
+                row.wrapped = self._wrapping.wrap(self._unwrapped(row), row.lookup)
+                row.wrapped_by = self._wrapping.name
+                session.add(row)
+        erase_traces(self._engine, ("vault_key",))
+        return len(rows)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -121,11 +159,7 @@ class Vault:
 
     @cached_property
     def _engine(self) -> Engine:
-        engine = open_database(f"sqlite:///{self._path}")
-        tables = [SQLModel.metadata.tables[name] for name in ("vault_key", "vault_payload")]
-        with writing(engine) as session:
-            SQLModel.metadata.create_all(session.connection(), tables=tables)
-        return engine
+        return ready_database(self._url)
 
     def _lookup(self, subject: str) -> str:
         return hmac.new(self._lookup_key, subject.encode("utf-8"), hashlib.sha256).hexdigest()
@@ -133,22 +167,30 @@ class Vault:
     def _key(self, session: Session, lookup: str) -> bytes:
         row = session.get(VaultKeyRow, lookup)
         if row is not None:
-            return _opened(self._wrapping, row.wrapped, lookup)
-        secret = AESGCM.generate_key(_KEY_BITS)
-        session.add(VaultKeyRow(lookup=lookup, wrapped=_sealed(self._wrapping, secret, lookup)))
+            return self._unwrapped(row)
+        secret = secrets.token_bytes(KEY_BITS // 8)
+        wrapped = self._wrapping.wrap(secret, lookup)
+        session.add(VaultKeyRow(lookup=lookup, wrapped=wrapped, wrapped_by=self._wrapping.name))
         session.flush()
         return secret
 
-
-def _sealed(key: AESGCM, content: bytes, about: str) -> bytes:
-    iv = secrets.token_bytes(_IV_BYTES)
-    return iv + key.encrypt(iv, content, about.encode("ascii"))
-
-
-def _opened(key: AESGCM, sealed: bytes, about: str) -> bytes:
-    try:
-        return key.decrypt(sealed[:_IV_BYTES], sealed[_IV_BYTES:], about.encode("ascii"))
-    except (InvalidTag, ValueError):
+    def _unwrapped(self, row: VaultKeyRow) -> bytes:
+        """A subject's key; a row without a name is tried under each key there is."""
+        keys = (self._wrapping, *self._retired)
+        fitting = [key for key in keys if row.wrapped_by in (key.name, "")]
+        for key in fitting:
+            try:
+                return key.unwrap(_as_bytes(row.wrapped), row.lookup)
+            except TamperedError:
+                if key is fitting[-1]:
+                    raise
         raise TamperedError(
-            "a payload of the vault doesn't open: it was changed, or the home's keys were"
-        ) from None
+            "a payload of the vault doesn't open: its key is wrapped under one that isn't here; "
+            "restore the home's keys"
+        )
+
+
+def _as_bytes(value: object) -> bytes:
+    if type(value) is not bytes:  # SQLite holds a value of any type in any column
+        raise TamperedError("a row of the vault was changed: it isn't of its own type")
+    return value

@@ -10,12 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from auditor.errors import ProofError
 
 HASH_BYTES = 32
+
+Subtree: TypeAlias = tuple[int, int]
+"""A perfect subtree: its level (0: a leaf) and its place among those of that level."""
+
+HashReader: TypeAlias = Callable[[Sequence[Subtree]], Sequence[bytes]]
+"""Tells the roots of perfect subtrees, in the order asked for."""
+
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -49,19 +57,19 @@ class Frontier:
 
     def append(self, leaf: bytes) -> Frontier:
         """The frontier with one more leaf hash."""
-        peaks, carry = list(self.peaks), leaf
+        return self.grow(leaf)[0]
+
+    def grow(self, leaf: bytes) -> tuple[Frontier, tuple[bytes, ...]]:
+        """The frontier with one more leaf hash, and the roots of `completed_by` that leaf."""
+        peaks, carry, completed = list(self.peaks), leaf, []
         for _ in range(_trailing_ones(self.size)):
             carry = node_hash(peaks.pop(), carry)
-        return Frontier(self.size + 1, (*peaks, carry))
+            completed.append(carry)
+        return Frontier(self.size + 1, (*peaks, carry)), tuple(completed)
 
     def root(self) -> bytes:
         """Root of the tree so far; of the empty tree, the hash of nothing."""
-        if not self.peaks:
-            return EMPTY_ROOT
-        root = self.peaks[-1]
-        for peak in reversed(self.peaks[:-1]):
-            root = node_hash(peak, root)
-        return root
+        return _joined(self.peaks) if self.peaks else EMPTY_ROOT
 
     def to_bytes(self) -> bytes:
         """The peaks one after another, as the ledger stores them."""
@@ -80,6 +88,15 @@ class Frontier:
         return cls(size, tuple(data[start : start + HASH_BYTES] for start in starts))
 
 
+def hashes_of(leaf_hashes: Sequence[bytes]) -> HashReader:
+    """A reader over a list of leaf hashes, for trees small enough to lie in memory."""
+
+    def read(wanted: Sequence[Subtree]) -> Sequence[bytes]:
+        return [root_of(leaf_hashes[i << level : (i + 1) << level]) for level, i in wanted]
+
+    return read
+
+
 def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
     """Merkle tree hash of a list of leaf hashes."""
     frontier = Frontier()
@@ -88,28 +105,59 @@ def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
     return frontier.root()
 
 
-def inclusion_path(leaf_hashes: Sequence[bytes], index: int, size: int) -> tuple[bytes, ...]:
+def subtrees(start: int, end: int) -> tuple[Subtree, ...]:
+    """The perfect subtrees that leaves ``start`` to ``end`` fall into, from left to right.
+
+    ``start`` must be where a subtree of the range's size begins, as it is for every range that a
+    Merkle proof names.
+
+    >>> subtrees(0, 7)
+    ((2, 0), (1, 2), (0, 6))
+    """
+    found = []
+    while start < end:
+        level = (end - start).bit_length() - 1
+        found.append((level, start >> level))
+        start += 1 << level
+    return tuple(found)
+
+
+def completed_by(index: int) -> tuple[Subtree, ...]:
+    """The subtrees above leaf level that leaf ``index`` completes, smallest first.
+
+    >>> completed_by(3)
+    ((1, 1), (2, 0))
+    """
+    return tuple((level, index >> level) for level in range(1, _trailing_ones(index) + 1))
+
+
+def root_at(read: HashReader, size: int) -> bytes:
+    """Root of the tree of the first ``size`` leaves, from O(log size) hashes."""
+    return _root_of_ranges(read, [(0, size)])[0] if size else EMPTY_ROOT
+
+
+def inclusion_path(read: HashReader, index: int, size: int) -> tuple[bytes, ...]:
     """Audit path of leaf ``index`` in the tree of the first ``size`` leaves (section 2.1.1).
 
     Returns:
         Sibling hashes from the leaf's up to the root's child.
 
     Raises:
-        ProofError: the tree isn't that large, or has no such leaf.
+        ProofError: there is no such leaf in a tree of that size.
     """
-    if not 0 <= index < size <= len(leaf_hashes):
-        raise ProofError(f"no leaf {index} in a tree of {size} out of {len(leaf_hashes)} leaves")
-    path: list[bytes] = []
+    if not 0 <= index < size:
+        raise ProofError(f"no leaf {index} in a tree of {size} leaves")
+    ranges: list[tuple[int, int]] = []
     start, end = 0, size
     while end - start > 1:
         middle = start + _split(end - start)
         if index < middle:
-            path.append(root_of(leaf_hashes[middle:end]))
+            ranges.append((middle, end))
             end = middle
         else:
-            path.append(root_of(leaf_hashes[start:middle]))
+            ranges.append((start, middle))
             start = middle
-    return tuple(reversed(path))
+    return _root_of_ranges(read, ranges[::-1])
 
 
 def verify_inclusion(
@@ -140,31 +188,31 @@ def verify_inclusion(
     _check_root(value, root, "inclusion")
 
 
-def consistency_path(leaf_hashes: Sequence[bytes], old: int, new: int) -> tuple[bytes, ...]:
+def consistency_path(read: HashReader, old: int, new: int) -> tuple[bytes, ...]:
     """Proof that the tree of ``new`` leaves extends that of ``old`` (section 2.1.2).
 
     Empty where ``old`` is 0 or equals ``new``: then there is nothing to show.
 
     Raises:
-        ProofError: the sizes are out of order, or the tree isn't that large.
+        ProofError: the sizes are out of order.
     """
-    if not 0 <= old <= new <= len(leaf_hashes):
-        raise ProofError(f"no proof from {old} to {new} out of {len(leaf_hashes)} leaves")
+    if not 0 <= old <= new:
+        raise ProofError(f"a tree of {new} leaves can't extend one of {old}")
     if old in (0, new):
         return ()
-    path: list[bytes] = []
+    ranges: list[tuple[int, int]] = []
     start, end, whole = 0, new, True  # whole: the old tree's root itself is known to the reader
     while old != end:
         middle = start + _split(end - start)
         if old <= middle:
-            path.append(root_of(leaf_hashes[middle:end]))
+            ranges.append((middle, end))
             end = middle
         else:
-            path.append(root_of(leaf_hashes[start:middle]))
+            ranges.append((start, middle))
             start, whole = middle, False
     if not whole:
-        path.append(root_of(leaf_hashes[start:end]))
-    return tuple(reversed(path))
+        ranges.append((start, end))
+    return _root_of_ranges(read, ranges[::-1])
 
 
 def verify_consistency(
@@ -207,6 +255,20 @@ def verify_consistency(
             new_value = node_hash(new_value, sibling)
     _check_root(old_value, old_root, "consistency")
     _check_root(new_value, new_root, "consistency")
+
+
+def _root_of_ranges(read: HashReader, ranges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
+    parts = [subtrees(start, end) for start, end in ranges]
+    hashes = iter(read([part for each in parts for part in each]))
+    return tuple(_joined([next(hashes) for _ in each]) for each in parts)
+
+
+def _joined(peaks: Sequence[bytes]) -> bytes:
+    """Root over perfect subtrees that stand side by side, largest first."""
+    root = peaks[-1]
+    for peak in reversed(peaks[:-1]):
+        root = node_hash(peak, root)
+    return root
 
 
 def _fold(leaf: bytes, index: int, siblings: Sequence[bytes]) -> bytes:

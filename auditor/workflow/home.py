@@ -34,7 +34,8 @@ from auditor.learning.store import ContentStore
 from auditor.ledger.ledger import Clock, Ledger, utc_now
 from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.vault import Vault
-from auditor.proof.note import Checkpoint, verify_checkpoint
+from auditor.ledger.wrapping import AesKey
+from auditor.proof.note import Checkpoint, sign_checkpoint, verify_checkpoint
 from auditor.proof.signing import Signer, load_signer
 from auditor.proof.trust import TrustFile, fingerprint, parse_trust, trust_bytes
 from auditor.workflow.book import require_extends
@@ -124,8 +125,8 @@ class Home:
     def vault(self) -> Vault:
         """Erasable payloads that ledger entries commit to."""
         return Vault(
-            self.root / DATABASE,
-            key_encryption_key=self.keyring.read(VAULT_KEY),
+            f"sqlite:///{self.root / DATABASE}",
+            wrapping=AesKey(self.keyring.read(VAULT_KEY)),
             lookup_key=self.keyring.read(LOOKUP_KEY),
         )
 
@@ -249,7 +250,9 @@ def record_checkpoint(home: Home) -> str:
         known = home.newest_checkpoint()
         if known is not None:
             require_extends(home.ledger, known)
-        note = home.ledger.checkpoint(home.log_signer, home.trust.log_origin)
+        frontier, origin = home.ledger.frontier(), home.trust.log_origin
+        state = Checkpoint(origin=origin, size=frontier.size, root=frontier.root())
+        note = sign_checkpoint(state, home.log_signer, origin)
         write_file(home.checkpoints_path, note.encode("utf-8"))
         write_file(home.trust_path, trust_bytes(replace(home.trust, checkpoint=note)))
     return note

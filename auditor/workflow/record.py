@@ -28,7 +28,7 @@ def record(home: Home, stream: str, event: Event, step: str) -> Recorded:
     The event id is derived from stream and step, so a step repeated after a crash can't be
     recorded a second time.
     """
-    version = len(home.ledger.replay(stream))
+    version = home.ledger.version(stream)
     event_id = uuid5(_NAMESPACE, f"{stream}/{step}")
     (recorded,) = home.ledger.append(
         stream, [event], expected_version=version, event_ids=[event_id]

@@ -1,52 +1,120 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, TamperedError
 from auditor.ledger.vault import Vault
+from auditor.ledger.wrapping import AesKey
+from tests.postgresql import database
 
 PAYLOAD = b'{"subjects":["patient-4711"]}'
+OLD, NEW = AesKey(bytes(32)), AesKey(bytes([1]) * 32)
 
 
-def vault(path: Path, key: bytes = bytes(32)) -> Vault:
-    return Vault(path / "ledger.db", key_encryption_key=key, lookup_key=bytes(range(32)))
+def vault(path: Path, key: AesKey = OLD, *retired: AesKey) -> Vault:
+    return vault_at(f"sqlite:///{path / 'ledger.db'}", key, *retired)
 
 
-def test_a_payload_comes_back_and_its_commitment_tells_nothing(tmp_path: Path) -> None:
-    kept = vault(tmp_path)
+def vault_at(address: str, key: AesKey = OLD, *retired: AesKey) -> Vault:
+    return Vault(address, wrapping=key, lookup_key=bytes(range(32)), retired=retired)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ledger.db'}"
+    else:
+        with database() as made:
+            yield made.application
+
+
+def test_a_payload_comes_back_and_its_commitment_tells_nothing(address: str) -> None:
+    kept = vault_at(address)
     first, second = kept.seal("case:1", PAYLOAD), kept.seal("case:1", PAYLOAD)
     assert first != second
     assert first.value != hashlib.sha256(PAYLOAD).hexdigest()
     assert kept.open(first) == kept.open(second) == PAYLOAD
     assert kept.commitments("case:1") == tuple(sorted((first, second), key=lambda d: d.value))
     kept.close()
-    assert vault(tmp_path).open(first) == PAYLOAD
+    again = vault_at(address)
+    assert again.open(first) == PAYLOAD
+    again.close()
 
 
-def test_forgetting_takes_payload_nonce_and_key_and_leaves_others(tmp_path: Path) -> None:
-    kept = vault(tmp_path)
+def test_forgetting_takes_payload_nonce_and_key_and_leaves_others(address: str) -> None:
+    kept = vault_at(address)
     gone, stays = kept.seal("case:1", PAYLOAD), kept.seal("case:2", PAYLOAD)
-    before = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert gone.value.encode() in before
+    assert kept.holds(gone)
     assert kept.forget("case:1") == 1
     assert kept.forget("case:1") == 0
+    assert not kept.holds(gone)
     with pytest.raises(LedgerError, match="erased"):
         kept.open(gone)
     assert kept.open(stays) == PAYLOAD
     kept.close()
-    after = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert gone.value.encode() not in after
+
+
+def on_disk(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+def test_nothing_forgotten_stays_in_any_file(tmp_path: Path) -> None:
+    kept = vault(tmp_path)
+    gone, stays = kept.seal("case:1", PAYLOAD), kept.seal("case:2", PAYLOAD)
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        traces = connection.execute(
+            "SELECT sealed, wrapped FROM vault_payload JOIN vault_key USING (lookup) "
+            "WHERE commitment = ?",
+            (gone.value,),
+        ).fetchone()
+    connection.close()
+    before = on_disk(tmp_path)
+    assert all(trace in before for trace in (*traces, gone.value.encode()))
+    kept.forget("case:1")
+    kept.close()
+    after = on_disk(tmp_path)
+    assert not any(trace in after for trace in (*traces, gone.value.encode()))
     assert stays.value.encode() in after
+
+
+def test_nothing_forgotten_stays_in_postgresqls_tables() -> None:
+    with database() as made:
+        kept = vault_at(made.application)
+        gone = kept.seal("case:1", PAYLOAD)
+        files = made.as_owner(
+            "SELECT pg_relation_filepath('vault_payload'), pg_relation_filepath('vault_key')"
+        )
+        kept.forget("case:1")
+        kept.close()
+        renewed = made.as_owner(
+            "SELECT pg_relation_filepath('vault_payload'), pg_relation_filepath('vault_key')"
+        )
+        # VACUUM FULL wrote new files and removed those that held the rows
+        assert not set(files[0]) & set(renewed[0])
+        made.as_owner("CHECKPOINT")
+        (held,) = made.as_owner(
+            "SELECT encode(pg_read_binary_file(pg_relation_filepath('vault_payload')), 'escape')"
+        )
+        assert gone.value not in held[0]
 
 
 def test_nothing_readable_lies_on_disk(tmp_path: Path) -> None:
     kept = vault(tmp_path)
     kept.seal("case:1", PAYLOAD)
     kept.close()
-    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    stored = on_disk(tmp_path)
     assert b"patient-4711" not in stored
     assert b"case:1" not in stored
 
@@ -56,4 +124,132 @@ def test_another_homes_key_opens_nothing(tmp_path: Path) -> None:
     commitment = kept.seal("case:1", PAYLOAD)
     kept.close()
     with pytest.raises(TamperedError):
-        vault(tmp_path, key=bytes([1]) * 32).open(commitment)
+        vault(tmp_path, NEW).open(commitment)
+
+
+def test_a_rotated_vault_opens_with_the_new_key_and_not_with_the_old(address: str) -> None:
+    kept = vault_at(address)
+    sealed = [kept.seal(f"case:{number}", PAYLOAD) for number in range(3)]
+    kept.close()
+    turning = vault_at(address, NEW, OLD)
+    assert all(turning.open(commitment) == PAYLOAD for commitment in sealed)
+    fresh = turning.seal("case:9", PAYLOAD)
+    assert (turning.rotate(), turning.rotate()) == (3, 0)
+    turning.close()
+    after, before = vault_at(address, NEW), vault_at(address, OLD)
+    assert all(after.open(commitment) == PAYLOAD for commitment in (*sealed, fresh))
+    for commitment in (*sealed, fresh):
+        with pytest.raises(TamperedError):
+            before.open(commitment)
+    after.close()
+    before.close()
+
+
+_ROTATE = """
+import sys
+from pathlib import Path
+from tests.ledger.test_vault import NEW, OLD, vault
+turning = vault(Path(sys.argv[1]), NEW, OLD)
+print("ready", flush=True)
+turning.rotate()
+"""
+
+
+def test_a_rotation_that_is_killed_leaves_every_payload_readable(tmp_path: Path) -> None:
+    kept = vault(tmp_path)
+    sealed = [kept.seal(f"case:{number}", PAYLOAD) for number in range(200)]
+    kept.close()
+    for delay in (0.0, 0.01, 0.02, 0.05):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _ROTATE, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(delay)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        process.stdout.close()
+        turning = vault(tmp_path, NEW, OLD)
+        assert all(turning.open(commitment) == PAYLOAD for commitment in sealed[::20])
+        turning.close()
+    turning = vault(tmp_path, NEW, OLD)
+    turning.rotate()
+    turning.close()
+    assert all(vault(tmp_path, NEW).open(commitment) == PAYLOAD for commitment in sealed)
+
+
+_SEAL = """
+import sys
+from tests.ledger.test_vault import vault_at
+for number in range(5):
+    print(vault_at(sys.argv[1]).seal("case:shared", b"payload").value, flush=True)
+"""
+
+
+def test_processes_that_seal_for_one_subject_share_its_key(address: str) -> None:
+    writers = [
+        subprocess.Popen([sys.executable, "-c", _SEAL, address], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    told = [line for writer in writers for line in writer.communicate()[0].split()]
+    kept = vault_at(address)
+    assert len(told) == len(kept.commitments("case:shared")) == 15
+    assert all(kept.open(Digest(value)) == b"payload" for value in told)
+    kept.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE vault_payload SET sealed = (SELECT sealed FROM vault_payload "
+        "WHERE commitment = :b) WHERE commitment = :a",
+        "UPDATE vault_key SET wrapped = (SELECT k.wrapped FROM vault_key k JOIN vault_payload p "
+        "USING (lookup) WHERE p.commitment = :b) WHERE lookup = (SELECT lookup FROM vault_payload "
+        "WHERE commitment = :a)",
+        "UPDATE vault_payload SET lookup = (SELECT lookup FROM vault_payload "
+        "WHERE commitment = :b) WHERE commitment = :a",
+        "UPDATE vault_payload SET sealed = 'text' WHERE commitment = :a AND :b <> ''",
+        "UPDATE vault_payload SET sealed = x'00' WHERE commitment = :a AND :b <> ''",
+        "UPDATE vault_key SET wrapped = 7 WHERE :a <> :b",
+        "UPDATE vault_key SET wrapped_by = 'another' WHERE :a <> :b",
+    ],
+)
+def test_rows_put_in_each_others_place_are_noticed(tmp_path: Path, statement: str) -> None:
+    kept = vault(tmp_path)
+    first, second = kept.seal("case:1", PAYLOAD), kept.seal("case:2", b"another")
+    kept.close()
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        connection.execute(statement, {"a": first.value, "b": second.value})
+    connection.close()
+    with pytest.raises(TamperedError):
+        vault(tmp_path).open(first)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["seal", "forget", "rotate"]))))
+def test_the_vault_does_what_a_dict_does(tmp_path: Path, steps: list[tuple[str, str]]) -> None:
+    folder = tmp_path / secrets.token_hex(4)
+    folder.mkdir()
+    keys, kept = [OLD], vault(folder)
+    twin: dict[Digest, tuple[str, bytes]] = {}
+    for number, (subject, step) in enumerate(steps):
+        payload = f"{subject}{number}".encode()
+        if step == "seal":
+            twin[kept.seal(subject, payload)] = (subject, payload)
+        elif step == "forget":
+            gone = [commitment for commitment, (name, _) in twin.items() if name == subject]
+            assert kept.forget(subject) == len(gone)
+            for commitment in gone:
+                del twin[commitment]
+        else:
+            kept.close()
+            keys.append(AesKey(bytes([number + 2]) * 32))
+            kept = vault(folder, keys[-1], keys[-2])
+            kept.rotate()
+    assert all(kept.open(commitment) == payload for commitment, (_, payload) in twin.items())
+    for subject in "abc":
+        expected = {commitment for commitment, (name, _) in twin.items() if name == subject}
+        assert set(kept.commitments(subject)) == expected
+    kept.close()

@@ -14,6 +14,7 @@ from auditor.proof.merkle import (
     EMPTY_ROOT,
     Frontier,
     consistency_path,
+    hashes_of,
     inclusion_path,
     leaf_hash,
     root_of,
@@ -52,7 +53,7 @@ def test_the_rfcs_empty_tree_and_leaf() -> None:
 @given(sizes, st.data())
 def test_every_leaf_can_be_proved_and_no_other_passes(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
-    path, root = inclusion_path(LEAVES, index, size), naive_root(LEAVES[:size])
+    path, root = inclusion_path(hashes_of(LEAVES), index, size), naive_root(LEAVES[:size])
     verify_inclusion(LEAVES[index], index, size, path, root)
     other = data.draw(st.integers(0, size).filter(lambda value: value != index))
     with pytest.raises(ProofError):
@@ -71,7 +72,7 @@ def test_every_leaf_can_be_proved_and_no_other_passes(size: int, data: st.DataOb
 @given(sizes, st.data())
 def test_growth_can_be_proved_and_a_rewritten_past_cannot(size: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(0, size))
-    path = consistency_path(LEAVES, old, size)
+    path = consistency_path(hashes_of(LEAVES), old, size)
     old_root, new_root = naive_root(LEAVES[:old]), naive_root(LEAVES[:size])
     verify_consistency(old, size, old_root, new_root, path)
     with pytest.raises(ProofError):
@@ -93,6 +94,6 @@ def test_a_frontier_survives_its_bytes_and_refuses_others() -> None:
         with pytest.raises(ProofError):
             Frontier.from_bytes(size, data)
     with pytest.raises(ProofError):
-        inclusion_path(LEAVES, 3, 3)
+        inclusion_path(hashes_of(LEAVES), 3, 3)
     with pytest.raises(ProofError):
-        consistency_path(LEAVES, 5, 4)
+        consistency_path(hashes_of(LEAVES), 5, 4)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from auditor.errors import ProofError
 from auditor.proof.dsse import pre_authentication_encoding, sign_envelope, verify_envelope
-from auditor.proof.merkle import inclusion_path, leaf_hash, root_of
+from auditor.proof.merkle import hashes_of, inclusion_path, leaf_hash, root_of
 from auditor.proof.note import Checkpoint, parse_vkey, sign_checkpoint, verify_checkpoint, vkey
 from auditor.proof.signing import (
     ED25519,
@@ -74,7 +74,7 @@ def test_a_checkpoint_of_another_log_or_key_is_refused() -> None:
 
 @given(st.integers(0, 8), st.integers(0, 8))
 def test_a_proof_fits_its_entry_alone(index: int, other: int) -> None:
-    path = inclusion_path(LEAVES, index, 9)
+    path = inclusion_path(hashes_of(LEAVES), index, 9)
     text = format_proof(index, path, NOTE, extra=ENTRIES[index])
     assert carried_entry(text) == ENTRIES[index]
     assert verify_proof_at(text, ENTRIES[index], VKEY)[0] == index
