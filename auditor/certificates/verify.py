@@ -30,7 +30,8 @@ from auditor.certificates.sealed_pdf import SealedPdf, read_sealed_pdf, verify_s
 from auditor.certificates.statement import ENVELOPE, PAYLOAD_TYPE, PROOF, parse_statement
 from auditor.certificates.visible import verify_visible
 from auditor.domain.artefact import Digest
-from auditor.domain.event import CertificateIssued, CertificatePrepared, Event, event_from
+from auditor.domain.event import CertificateIssued, CertificatePrepared, event_from
+from auditor.domain.kind import Event
 from auditor.errors import CertificateError, InvalidCertificateError, ProofError
 from auditor.proof.dsse import Opened, verify_envelope
 from auditor.proof.note import Checkpoint, verify_checkpoint

@@ -25,9 +25,9 @@ def certificate() -> None:
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every issued document, oldest case first."""
-    from auditor.workflow.desk import list_cases
     from auditor.workflow.home import open_home
     from auditor.workflow.record import load_case
+    from auditor.workflow.register import list_cases
 
     opened = open_home(home)
     states = (load_case(opened, line.case) for line in list_cases(opened))

@@ -13,16 +13,19 @@ from auditor.cli.output import emit, home_option, json_option
 @click.option("--controller", required=True, help="Name of the hospital, as on certificates.")
 @click.option("--dpo", required=True, help="Name or office of the data protection officer.")
 @click.option("--country", default="", help='For public holidays, e.g. "DE".  [weekends only]')
+@click.option("--database", default="", help="postgresql:// address.  [SQLite in the home]")
 @home_option
 @json_option
-def init(controller: str, dpo: str, country: str, home: Path | None, as_json: bool) -> None:
+def init(
+    controller: str, dpo: str, country: str, database: str, home: Path | None, as_json: bool
+) -> None:
     """Create a home: settings, keys, ledger and the trust file.
 
     Give the printed fingerprint to the regulator by another way than the certificates.
     """
     from auditor.workflow.home import create_home
 
-    made = create_home(home, controller=controller, dpo=dpo, country=country)
+    made = create_home(home, controller=controller, dpo=dpo, country=country, database=database)
     emit(
         {
             "home": str(made.root),

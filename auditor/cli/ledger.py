@@ -60,3 +60,14 @@ def prove(sequence: int, target: Path | None, home: Path | None, as_json: bool) 
         emit({"sequence": sequence, "entry": entry.decode("utf-8"), "proof": proof}, as_json)
     elif target is None:
         click.echo(proof, nl=False)
+
+
+@ledger.command()
+@click.option("--owner", required=True, help="postgresql:// address under the tables' owner.")
+@click.option("--role", required=True, help="The application's role, which must exist.")
+def migrate(owner: str, role: str) -> None:
+    """Make or update the tables on PostgreSQL; the application may then only insert and read."""
+    from auditor.ledger.schema import migrate_as_owner
+
+    migrate_as_owner(owner, role)
+    click.echo(f"The ledger's tables are up to date; {role} may insert entries and read them.")

@@ -13,7 +13,7 @@ from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
-    from auditor.workflow.desk import CaseLine
+    from auditor.workflow.register import CaseLine
 
 _DECISIONS = {
     "grant": DecisionKind.GRANTED,
@@ -83,8 +83,8 @@ def file_(
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every case, oldest first."""
-    from auditor.workflow.desk import list_cases
     from auditor.workflow.home import open_home
+    from auditor.workflow.register import list_cases
 
     emit([_row(line) for line in list_cases(open_home(home))], as_json)
 
@@ -95,12 +95,12 @@ def list_(home: Path | None, as_json: bool) -> None:
 @json_option
 def show(case: str, home: Path | None, as_json: bool) -> None:
     """Show one case and what happened to it, event by event."""
-    from auditor.workflow.desk import case_line, require_case
     from auditor.workflow.home import open_home
     from auditor.workflow.record import case_stream
+    from auditor.workflow.register import case_line
 
     opened = open_home(home)
-    row = _row(case_line(require_case(opened, case)))
+    row = _row(case_line(opened, case))
     history = [
         {"sequence": item.sequence, "recorded_at": item.recorded_at, "kind": item.event.kind}
         for item in opened.ledger.replay(case_stream(case))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.domain import event as ev
+from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind
 
 
@@ -64,7 +65,7 @@ class ErasureCase:
         return tuple(method for method in self.plan.ladder if method not in gone)
 
 
-def project(events: Iterable[ev.Event]) -> ErasureCase:
+def project(events: Iterable[Event]) -> ErasureCase:
     """Replay a case's stream."""
     case = ErasureCase()
     for event in events:
@@ -72,7 +73,7 @@ def project(events: Iterable[ev.Event]) -> ErasureCase:
     return case
 
 
-def evolve(case: ErasureCase, event: ev.Event) -> ErasureCase:
+def evolve(case: ErasureCase, event: Event) -> ErasureCase:
     """The case after one more event; events of no concern leave it as it is."""
     match event:
         case ev.ErasureRequested():
@@ -105,7 +106,7 @@ def evolve(case: ErasureCase, event: ev.Event) -> ErasureCase:
             return _evolve_attempt(case, event)
 
 
-def _evolve_attempt(case: ErasureCase, event: ev.Event) -> ErasureCase:
+def _evolve_attempt(case: ErasureCase, event: Event) -> ErasureCase:
     match event:
         case ev.AttemptStarted():
             return replace(case, attempts=(*case.attempts, Attempt(started=event)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from auditor.domain.canonical import canonical_bytes
-from auditor.domain.event import Event
+from auditor.domain.kind import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,79 +7,51 @@ person, so that leaves hold no personal data (DESIGN section 6). `docs/events.md
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar, TypeVar
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
-from auditor.domain.canonical import Canonical
-from auditor.domain.codec import plain, typed
+from auditor.domain.codec import typed
 from auditor.domain.evidence import CandidateRole
+from auditor.domain.kind import KINDS, Event, named
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
+from auditor.domain.upcast import UPCASTERS, upcast
 from auditor.domain.verdict import Basis, Verdict
-
-_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,127}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Base of all kinds. Strings must be short tokens: nothing that reads as prose."""
-
-    kind: ClassVar[str] = ""
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            items = value if isinstance(value, tuple) else (value,)
-            for item in items:
-                if isinstance(item, str) and not _TOKEN.fullmatch(item):
-                    raise ValueError(f"{self.kind}.{field.name} is not a short token")
-
-    def data(self) -> dict[str, Canonical]:
-        """Fields as canonical JSON values."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
-
-
-KINDS: dict[str, type[Event]] = {}
-E_ = TypeVar("E_", bound=type[Event])
-
-
-def _kind(name: str) -> Callable[[E_], E_]:
-    def register(cls: E_) -> E_:
-        cls.kind = name
-        KINDS[name] = cls
-        return cls
-
-    return register
 
 
 def event_from(kind: str, data: Mapping[str, object]) -> Event:
-    """Rebuild an event from its kind and stored fields.
+    """Rebuild an event from its kind and stored fields; older kinds are lifted (`upcast`).
 
     Raises:
         ValueError: unknown kind, unknown or missing field, or a value of the wrong type.
     """
+    kind, data = upcast(kind, data)
     cls = KINDS.get(kind)
     if cls is None:
         raise ValueError(f"unknown event kind {kind}")
     return typed(cls, data)
 
 
+def is_known(kind: object) -> bool:
+    """Whether this version can read events of that kind."""
+    return kind in KINDS or kind in UPCASTERS
+
+
 # Home, data and models -------------------------------------------------------------------------
 
 
-@_kind("home-created/v1")
+@named("home-created/v2")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeCreated(Event):
-    """A home was made; `trust` is the digest of the first trust file."""
+    """A home was made; `trust` is its first trust file's digest, `origin` the ledger's name."""
 
     code_version: str
     trust: Digest
+    origin: str
 
 
-@_kind("data-registered/v1")
+@named("data-registered/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRegistered(Event):
     """A data set; `commitment` is SHA-256(nonce || manifest), the nonce stays in the vault."""
@@ -91,7 +63,7 @@ class DataRegistered(Event):
     synthetic: str
 
 
-@_kind("model-registered/v1")
+@named("model-registered/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRegistered(Event):
     """A trained model by digest, with the recipe and data it was trained by."""
@@ -105,7 +77,7 @@ class ModelRegistered(Event):
     training_images: int
 
 
-@_kind("model-deployed/v1")
+@named("model-deployed/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDeployed(Event):
     """These weights went into service."""
@@ -115,7 +87,7 @@ class ModelDeployed(Event):
     weights: Digest
 
 
-@_kind("model-retired/v1")
+@named("model-retired/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRetired(Event):
     """These weights went out of service."""
@@ -128,7 +100,7 @@ class ModelRetired(Event):
 # The desk --------------------------------------------------------------------------------------
 
 
-@_kind("erasure-requested/v1")
+@named("erasure-requested/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureRequested(Event):
     """A request arrived. `payload` commits to the subject list in the vault.
@@ -146,7 +118,7 @@ class ErasureRequested(Event):
     policies: Digest
 
 
-@_kind("request-decided/v1")
+@named("request-decided/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDecided(Event):
     """The desk's decision; `actor` is a role name or key id, never a person's name."""
@@ -156,7 +128,7 @@ class RequestDecided(Event):
     actor: str
 
 
-@_kind("grounds-checked/v1")
+@named("grounds-checked/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundsChecked(Event):
     """The request was laid beside the rule packs before anything was done.
@@ -170,7 +142,7 @@ class GroundsChecked(Event):
     against: int
 
 
-@_kind("scope-established/v1")
+@named("scope-established/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeEstablished(Event):
     """Inventory made: how many of the subject's images trained the model in service."""
@@ -184,7 +156,7 @@ class ScopeEstablished(Event):
 # One erasure -----------------------------------------------------------------------------------
 
 
-@_kind("bank-trained/v1")
+@named("bank-trained/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankTrained(Event):
     """Reference models stand: `bank` is the digest over recipe, data, cohort and weights."""
@@ -195,7 +167,7 @@ class BankTrained(Event):
     in_models: int
 
 
-@_kind("method-calibrated/v1")
+@named("method-calibrated/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodCalibrated(Event):
     """A method's parameters were chosen on surrogate patients, never on this request's own."""
@@ -205,7 +177,7 @@ class MethodCalibrated(Event):
     parameters: Digest
 
 
-@_kind("plan-pinned/v1")
+@named("plan-pinned/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPinned(Event):
     """Pre-registration: everything the verdict depends on, fixed before the run."""
@@ -216,7 +188,7 @@ class PlanPinned(Event):
     ladder: tuple[str, ...]
 
 
-@_kind("rung-skipped/v1")
+@named("rung-skipped/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungSkipped(Event):
     """A rung of the ladder was out of reach before it was tried."""
@@ -226,7 +198,7 @@ class RungSkipped(Event):
     reason: str
 
 
-@_kind("attempt-started/v1")
+@named("attempt-started/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted(Event):
     """A rung was stepped on. Written before the method runs, so no attempt can be hidden."""
@@ -237,7 +209,7 @@ class AttemptStarted(Event):
     plan: Digest
 
 
-@_kind("unlearning-completed/v1")
+@named("unlearning-completed/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearningCompleted(Event):
     """A method produced a candidate."""
@@ -252,7 +224,7 @@ class UnlearningCompleted(Event):
     milliseconds: int
 
 
-@_kind("attempt-failed/v1")
+@named("attempt-failed/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed(Event):
     """A method refused or produced no usable model."""
@@ -262,7 +234,7 @@ class AttemptFailed(Event):
     method: str
 
 
-@_kind("replay-confirmed/v1")
+@named("replay-confirmed/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayConfirmed(Event):
     """An exact method ran a second time and gave the same weights bit for bit."""
@@ -272,7 +244,7 @@ class ReplayConfirmed(Event):
     weights: Digest
 
 
-@_kind("candidate-verified/v1")
+@named("candidate-verified/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateVerified(Event):
     """One audit under the pinned plan; controls (untouched, retrain) are recorded the same way."""
@@ -286,7 +258,7 @@ class CandidateVerified(Event):
     verdict: Verdict
 
 
-@_kind("verdict-reached/v1")
+@named("verdict-reached/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictReached(Event):
     """The ladder ended: the verdict and the basis of assurance a certificate may name."""
@@ -297,7 +269,7 @@ class VerdictReached(Event):
     weights: Digest
 
 
-@_kind("artefact-accounted/v1")
+@named("artefact-accounted/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtefactAccounted(Event):
     """What became of one artefact in the case's inventory; a ground token where retained."""
@@ -312,7 +284,7 @@ class ArtefactAccounted(Event):
 # The paper -------------------------------------------------------------------------------------
 
 
-@_kind("certificate-prepared/v1")
+@named("certificate-prepared/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificatePrepared(Event):
     """A signed statement stands; `envelope` is the digest of the DSSE bytes."""
@@ -322,7 +294,7 @@ class CertificatePrepared(Event):
     envelope: Digest
 
 
-@_kind("certificate-issued/v1")
+@named("certificate-issued/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateIssued(Event):
     """The sealed PDF stands; `pdf` is its digest. Last word on the case."""
@@ -332,7 +304,7 @@ class CertificateIssued(Event):
     pdf: Digest
 
 
-@_kind("certificate-withdrawn/v1")
+@named("certificate-withdrawn/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateWithdrawn(Event):
     """A certificate is no longer vouched for."""

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from auditor.domain.entry import Recorded, entry_bytes
-from auditor.domain.event import KINDS, Event, event_from
+from auditor.domain.event import event_from, is_known
+from auditor.domain.kind import Event
 from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
 from auditor.ledger.store import Draft, EventStore, Row, Write
 from auditor.proof.merkle import (
@@ -285,7 +286,7 @@ def _check_columns(row: Row) -> dict[str, Any]:
     """An entry's fields, after checking that its bytes and columns are what they were."""
     try:
         fields = json.loads(_checked(row).entry)
-        readable = isinstance(fields["data"], dict) and fields["kind"] in KINDS
+        readable = isinstance(fields["data"], dict) and is_known(fields["kind"])
         filed = (fields["stream"], fields["version"], fields["event_id"])
     except (ValueError, KeyError, TypeError):
         fields, readable, filed = {}, False, None

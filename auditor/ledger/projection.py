@@ -149,6 +149,8 @@ def _resumable(ledger: Ledger, position: State | None) -> int | None:
 
 
 def _state(content: bytes) -> State:
+    if type(content) is not bytes:  # SQLite holds a value of any type in any column
+        raise TypeError("not a state")
     value = json.loads(content)
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError("not a state")

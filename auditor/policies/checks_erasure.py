@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.kind import Event
 from auditor.domain.verdict import Basis, Verdict
 from auditor.policies.facts import CaseFacts, Leaf
 from auditor.policies.observation import (
@@ -160,7 +161,7 @@ def _nothing(scope: Leaf[ev.ScopeEstablished]) -> str:
     )
 
 
-def _unless_over(facts: CaseFacts, text: str, *leaves: Leaf[ev.Event]) -> Observation:
+def _unless_over(facts: CaseFacts, text: str, *leaves: Leaf[Event]) -> Observation:
     """Missing while the erasure is under way, contradicted once its verdict stands."""
     over = facts.find_last(ev.VerdictReached) is not None
     return contradicts(text, *leaves) if over else missing(text, *leaves)
@@ -181,7 +182,7 @@ def _replay(facts: CaseFacts, weights: Digest) -> Leaf[ev.ReplayConfirmed] | Non
     return found[-1] if found else None
 
 
-def _last_deployment(facts: CaseFacts, weights: Digest) -> Leaf[ev.Event] | None:
+def _last_deployment(facts: CaseFacts, weights: Digest) -> Leaf[Event] | None:
     deployed = [leaf for leaf in facts.all(ev.ModelDeployed) if leaf.event.weights == weights]
     retired = [leaf for leaf in facts.all(ev.ModelRetired) if leaf.event.weights == weights]
     return max((*deployed, *retired), key=lambda leaf: leaf.number, default=None)

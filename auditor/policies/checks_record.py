@@ -6,6 +6,7 @@ import re
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
+from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind
 from auditor.domain.verdict import Basis
 from auditor.policies.dates import in_words
@@ -44,7 +45,7 @@ def pre_registered(papers: Papers) -> Observation:
         text = "Attempts or audits are on record without exactly one pinned plan."
         return contradicts(text, *plans, *attempts, *audits)
     plan = plans[0]
-    strays: list[Leaf[ev.Event]] = [
+    strays: list[Leaf[Event]] = [
         *(leaf for leaf in attempts if not _follows(plan, leaf, leaf.event.plan)),
         *(leaf for leaf in audits if not _follows(plan, leaf, leaf.event.plan)),
         *(leaf for leaf in attempts if leaf.event.method not in plan.event.ladder),
@@ -64,7 +65,7 @@ def digests_agree(papers: Papers) -> Observation:
     if scope is None or reached is None:
         return missing("The erasure has reached no verdict whose models could be compared yet.")
     produced = {leaf.event.attempt: leaf for leaf in facts.all(ev.UnlearningCompleted)}
-    strays: list[Leaf[ev.Event]] = [
+    strays: list[Leaf[Event]] = [
         leaf for leaf in produced.values() if leaf.event.before != scope.event.weights
     ]
     strays += [
@@ -122,13 +123,13 @@ def case_id_opaque(papers: Papers) -> Observation:
     return supports(f"{text}; entries hold numbers, digests and short codes only.", request)
 
 
-def _conclusion(facts: CaseFacts) -> Leaf[ev.Event] | None:
+def _conclusion(facts: CaseFacts) -> Leaf[Event] | None:
     if facts.has_decided(DecisionKind.REFUSED, DecisionKind.WITHDRAWN):
         return facts.decided
     return facts.nothing_found or facts.find_last(ev.VerdictReached)
 
 
-def _follows(plan: Leaf[ev.PlanPinned], later: Leaf[ev.Event], named: Digest) -> bool:
+def _follows(plan: Leaf[ev.PlanPinned], later: Leaf[Event], named: Digest) -> bool:
     return later.number > plan.number and named == plan.event.plan
 
 

@@ -11,11 +11,12 @@ from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.entry import Recorded
 from auditor.domain.evidence import CandidateRole
+from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import PolicyError
 
-E = TypeVar("E", bound=ev.Event)
-E_co = TypeVar("E_co", bound=ev.Event, covariant=True)
+E = TypeVar("E", bound=Event)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ class CaseFacts:
         return tuple(item for item in self._ordered() if item.stream == home)
 
     @property
-    def last(self) -> Leaf[ev.Event]:
+    def last(self) -> Leaf[Event]:
         """The last record of the request's own stream."""
         item = self.stream[-1]
         return Leaf(number=item.sequence, day=_day(item), event=item.event)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
+from auditor.domain.kind import Event
 from auditor.policies.facts import CaseFacts, Leaf
 from auditor.policies.rule import Rule
 
@@ -38,7 +38,7 @@ class Papers:
     packs: Digest
 
 
-def supports(sentence: str, *leaves: Leaf[ev.Event]) -> Observation:
+def supports(sentence: str, *leaves: Leaf[Event]) -> Observation:
     """The record supports the rule; at least one entry says so.
 
     Raises:
@@ -49,21 +49,21 @@ def supports(sentence: str, *leaves: Leaf[ev.Event]) -> Observation:
     return _observed(Bearing.SUPPORTS, sentence, leaves)
 
 
-def contradicts(sentence: str, *leaves: Leaf[ev.Event]) -> Observation:
+def contradicts(sentence: str, *leaves: Leaf[Event]) -> Observation:
     """The record speaks against the rule."""
     return _observed(Bearing.CONTRADICTS, sentence, leaves)
 
 
-def missing(sentence: str, *leaves: Leaf[ev.Event]) -> Observation:
+def missing(sentence: str, *leaves: Leaf[Event]) -> Observation:
     """The record doesn't say, or not yet."""
     return _observed(Bearing.MISSING, sentence, leaves)
 
 
-def for_a_person(sentence: str, *leaves: Leaf[ev.Event]) -> Observation:
+def for_a_person(sentence: str, *leaves: Leaf[Event]) -> Observation:
     """The record holds what a person needs to judge, but can't judge."""
     return _observed(Bearing.FOR_A_PERSON, sentence, leaves)
 
 
-def _observed(bearing: Bearing, sentence: str, leaves: tuple[Leaf[ev.Event], ...]) -> Observation:
+def _observed(bearing: Bearing, sentence: str, leaves: tuple[Leaf[Event], ...]) -> Observation:
     numbers = tuple(sorted({leaf.number for leaf in leaves}))
     return Observation(bearing=bearing, sentence=sentence, leaves=numbers)

@@ -10,6 +10,7 @@ from torch import nn
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.case import ErasureCase
+from auditor.domain.kind import Event
 from auditor.errors import MisuseError, TamperedError
 from auditor.verification.engine import Readiness, prepare
 from auditor.verification.plan import Plan
@@ -154,7 +155,7 @@ class Casework:
             raise MisuseError(f"case {self.case} has no pinned plan yet")
         return Plan.from_bytes(self.home.store.get(pinned.plan))
 
-    def write(self, event: ev.Event, step: str) -> None:
+    def write(self, event: Event, step: str) -> None:
         """Dictate one event of this case."""
         record(self.home, case_stream(self.case), event, step)
 

@@ -27,6 +27,11 @@ dpo = {dpo}
 # ISO 3166-1 code of the country whose public holidays move legal deadlines; "" for weekends only.
 country = {country}
 
+[ledger]
+# Address of the ledger's database; "" for a SQLite file in this home. On PostgreSQL name the
+# application's role, and keep its password out of here (a .pgpass file, or PGPASSWORD).
+database = {database}
+
 [audit]
 # Share of a patient's influence that can't be excluded after PASSED; at most 0.5.
 margin = {margin}
@@ -48,6 +53,7 @@ class Config:
         controller: who decides on the processing (Art. 4(7) GDPR), as certificates name them.
         dpo: the data protection officer (Art. 37 GDPR), as certificates name them.
         country: ISO 3166-1 alpha-2 code for public holidays, or "".
+        database: address of the ledger's database, or "" for SQLite in the home.
         margin: of residual influence, in (0, 0.5].
         required_power: in (0, 1).
     """
@@ -55,6 +61,7 @@ class Config:
     controller: str
     dpo: str
     country: str = ""
+    database: str = ""
     margin: float = 0.35
     required_power: float = 0.8
     out_models: int = 16
@@ -80,6 +87,7 @@ def write_config(path: Path, config: Config) -> None:
         controller=_quoted(config.controller),
         dpo=_quoted(config.dpo),
         country=_quoted(config.country),
+        database=_quoted(config.database),
         margin=config.margin,
         required_power=config.required_power,
         out_models=config.out_models,
@@ -107,13 +115,16 @@ def read_config(path: Path) -> Config:
 
 
 def _config(tables: Mapping[str, object]) -> Config:
-    _only(tables, "the file", {"controller", "audit"})
+    tables = {"ledger": {"database": ""}, **tables}  # homes of version 0.1 have no such table
+    _only(tables, "the file", {"controller", "ledger", "audit"})
     controller = _table(tables, "controller", {"name", "dpo", "country"})
+    ledger = _table(tables, "ledger", {"database"})
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
     return Config(
         controller=_value(controller, "name", str),
         dpo=_value(controller, "dpo", str),
         country=_value(controller, "country", str),
+        database=_value(ledger, "database", str),
         margin=_value(audit, "margin", float),
         required_power=_value(audit, "required_power", float),
         out_models=_value(audit, "out_models", int),

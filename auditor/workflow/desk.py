@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import ErasureCase
 from auditor.domain.entry import Recorded
 from auditor.domain.event import ErasureRequested, RequestDecided
-from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
-from auditor.domain.verdict import Verdict
+from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import MisuseError
 from auditor.policies.evaluate import CaseFacts
 from auditor.policies.load import load_packs, packs_digest
@@ -21,20 +19,6 @@ from auditor.workflow.record import case_stream, load_case, model_stream, record
 from auditor.workflow.registry import find_model
 
 _CASE_BYTES = 8  # 64 random bits: unguessable enough to be opaque, short enough to read out
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseLine:
-    """One line of the desk's list."""
-
-    case: str
-    received: date
-    regime: Regime
-    ground: Ground
-    model: str
-    state: str
-    verdict: Verdict | None
-    outcome: Outcome | None
 
 
 def file_request(
@@ -124,40 +108,3 @@ def case_facts(home: Home, case: str) -> CaseFacts:
     )
     today = datetime.now(UTC).date()
     return CaseFacts(records=records, as_of=today, country=home.config.country)
-
-
-def list_cases(home: Home) -> tuple[CaseLine, ...]:
-    """Every case, oldest first."""
-    return tuple(
-        case_line(load_case(home, stream.removeprefix("case:")))
-        for stream in home.ledger.streams("case:")
-    )
-
-
-def case_line(state: ErasureCase) -> CaseLine:
-    """The list line of one case."""
-    requested = state.requested
-    if requested is None:
-        raise MisuseError("an empty stream is no case")
-    return CaseLine(
-        case=requested.case,
-        received=requested.received,
-        regime=requested.regime,
-        ground=requested.ground,
-        model=requested.model,
-        state=_state(state),
-        verdict=None if state.reached is None else state.reached.verdict,
-        outcome=None if state.issued is None else state.issued.outcome,
-    )
-
-
-def _state(state: ErasureCase) -> str:
-    if state.withdrawn is not None:
-        return "withdrawn"
-    if state.issued is not None:
-        return "closed"
-    if state.reached is not None:
-        return "verdict reached"
-    if state.plan is not None:
-        return "running"
-    return "received" if state.decided is None else state.decided.decision.value

@@ -32,6 +32,7 @@ from auditor.domain.event import HomeCreated
 from auditor.errors import HomeError
 from auditor.learning.store import ContentStore
 from auditor.ledger.ledger import Clock, Ledger, utc_now
+from auditor.ledger.projection import SqlSnapshots
 from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.vault import Vault
 from auditor.ledger.wrapping import AesKey
@@ -125,10 +126,20 @@ class Home:
     def vault(self) -> Vault:
         """Erasable payloads that ledger entries commit to."""
         return Vault(
-            f"sqlite:///{self.root / DATABASE}",
+            self.database,
             wrapping=AesKey(self.keyring.read(VAULT_KEY)),
             lookup_key=self.keyring.read(LOOKUP_KEY),
         )
+
+    @cached_property
+    def snapshots(self) -> SqlSnapshots:
+        """Read models, outside trust."""
+        return SqlSnapshots(self.database)
+
+    @property
+    def database(self) -> str:
+        """Address of the database of ledger and vault."""
+        return _database(self.root, self.config)
 
     def newest_checkpoint(self) -> Checkpoint | None:
         """The last state that was signed, its signature checked; None before the first.
@@ -144,8 +155,9 @@ class Home:
     def close(self) -> None:
         """Let go of the database; the home can be used again all the same."""
         self.ledger.close()
-        if "vault" in self.__dict__:
-            self.vault.close()
+        for name in ("vault", "snapshots"):
+            if name in self.__dict__:
+                getattr(self, name).close()
 
     def read_mapping(self, digest: Digest) -> Mapping[str, str]:
         """A stored flat map of texts, such as a method's parameters.
@@ -169,6 +181,7 @@ def create_home(
     controller: str,
     dpo: str,
     country: str = "",
+    database: str = "",
     clock: Clock = utc_now,
 ) -> Home:
     """Make a home: settings, keys, ledger, trust file. It appears whole or not at all.
@@ -176,7 +189,7 @@ def create_home(
     Raises:
         HomeError: a setting makes no sense, there is something already, or it can't be written.
     """
-    config = Config(controller=controller, dpo=dpo, country=country)
+    config = Config(controller=controller, dpo=dpo, country=country, database=database)
     root = (root or default_home()).absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise HomeError(f"{root} isn't empty; name another folder (--home) for the new home")
@@ -202,7 +215,11 @@ def _furnish(making: Path, config: Config, clock: Clock) -> None:
     trust = make_keys(keyring, config.controller, clock())
     write_file(making / "trust.json", trust_bytes(trust))
     home = _home(making, config, clock)
-    event = HomeCreated(code_version=__version__, trust=Digest.of(trust_bytes(trust)))
+    if home.ledger.size:
+        raise HomeError("that database holds a ledger already; name another one (--database)")
+    event = HomeCreated(
+        code_version=__version__, trust=Digest.of(trust_bytes(trust)), origin=trust.log_origin
+    )
     home.ledger.append("home", [event], expected_version=0, event_ids=[uuid4()])
     home.close()
 
@@ -211,9 +228,13 @@ def _home(root: Path, config: Config, clock: Clock) -> Home:
     return Home(
         root=root,
         config=config,
-        ledger=Ledger(SqlEventStore(f"sqlite:///{root / DATABASE}"), clock),
+        ledger=Ledger(SqlEventStore(_database(root, config)), clock),
         store=ContentStore(root / "store"),
     )
+
+
+def _database(root: Path, config: Config) -> str:
+    return config.database or f"sqlite:///{root / DATABASE}"
 
 
 def open_home(root: Path | None = None, *, clock: Clock = utc_now) -> Home:
@@ -224,16 +245,22 @@ def open_home(root: Path | None = None, *, clock: Clock = utc_now) -> Home:
         TamperedError: the ledger is shorter than its newest signed checkpoint says.
     """
     root = (root or default_home()).absolute()
-    missing = [name for name in (SETTINGS, DATABASE) if not (root / name).is_file()]
-    if len(missing) == 2:
+    if not (root / SETTINGS).is_file() and not (root / DATABASE).is_file():
         raise HomeError(f"no home at {root}; create one with `auditor init`, or name it (--home)")
-    if missing:
-        raise HomeError(f"{root / missing[0]} is missing; restore the home from a backup")
-    home = _home(root, read_config(root / SETTINGS), clock)
+    _require(root / SETTINGS)
+    config = read_config(root / SETTINGS)
+    if not config.database:
+        _require(root / DATABASE)
+    home = _home(root, config, clock)
     known = home.newest_checkpoint()
     if known is not None and home.ledger.size < known.size:
         require_extends(home.ledger, known)
     return home
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise HomeError(f"{path} is missing; restore the home from a backup")
 
 
 def record_checkpoint(home: Home) -> str:

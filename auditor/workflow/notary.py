@@ -17,7 +17,8 @@ from auditor.certificates.seal import seal_pdf
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
-from auditor.domain.event import CertificateIssued, CertificatePrepared, Event
+from auditor.domain.event import CertificateIssued, CertificatePrepared
+from auditor.domain.kind import Event
 from auditor.errors import CertificateError, TamperedError
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.signing import load_verifier

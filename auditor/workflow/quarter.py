@@ -14,9 +14,10 @@ from auditor.errors import MisuseError
 from auditor.policies.deadlines import Answer, answer_of
 from auditor.policies.load import load_packs
 from auditor.policies.rule import RulePack
-from auditor.workflow.desk import CaseLine, case_facts, case_line
+from auditor.workflow.desk import case_facts
 from auditor.workflow.home import Home
 from auditor.workflow.record import load_case
+from auditor.workflow.register import CaseLine, case_line
 
 _QUARTER = re.compile(r"([0-9]{4})Q([1-4])")
 
@@ -129,7 +130,7 @@ def _find_line(
 ) -> ReportLine | None:
     """The line of a case that was received or closed in the quarter."""
     state, facts = load_case(home, case), case_facts(home, case)
-    line, issued = case_line(state), facts.find_last(ev.CertificateIssued)
+    line, issued = case_line(home, case), facts.find_last(ev.CertificateIssued)
     closed = None if issued is None else issued.day
     if line.received not in quarter and closed not in quarter:
         return None

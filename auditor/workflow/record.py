@@ -6,15 +6,17 @@ from uuid import UUID, uuid5
 
 from auditor.domain.case import ErasureCase, project
 from auditor.domain.entry import Recorded
-from auditor.domain.event import Event
+from auditor.domain.kind import Event
 from auditor.workflow.home import Home
+
+CASE_PREFIX = "case:"
 
 _NAMESPACE = UUID("6f0a1d3c-6d0e-5c3e-9f51-3f3a52a7c0de")
 
 
 def case_stream(case: str) -> str:
     """Name of a case's stream."""
-    return f"case:{case}"
+    return f"{CASE_PREFIX}{case}"
 
 
 def model_stream(model: str) -> str:

@@ -9,8 +9,9 @@ import pytest
 from auditor.errors import ProofError
 from auditor.proof.tlog_proof import verify_proof_at
 from auditor.proof.trust import parse_trust
-from auditor.workflow.home import Home
+from auditor.workflow.home import Home, open_home
 from tests.cli.conftest import Auditor, stock
+from tests.postgresql import ROLE, database
 
 
 def test_an_honest_ledger_passes(auditor: Auditor, stocked: Home) -> None:
@@ -99,3 +100,25 @@ def test_an_entry_beyond_the_newest_checkpoint_cannot_be_proved_yet(
     assert "auditor ledger checkpoint" in ran.err
     auditor("ledger", "checkpoint", "--home", home.root)
     assert auditor("ledger", "prove", 1, "--home", home.root).code == 0
+
+
+def test_a_home_may_keep_its_ledger_on_postgresql(auditor: Auditor, tmp_path: Path) -> None:
+    with database(migrated=False) as server:
+        words = ("--controller", "St. Example", "--dpo", "DPO office", "--home", tmp_path / "home")
+        ran = auditor("init", "--database", server.application, *words)
+        assert ran.code == 1
+        assert "auditor ledger migrate" in ran.err
+        assert not (tmp_path / "home").exists()
+        ran = auditor("ledger", "migrate", "--owner", server.owner, "--role", ROLE)
+        assert ran.code == 0
+        assert auditor("init", "--database", server.application, *words).code == 0
+        opened = open_home(tmp_path / "home")
+        stock(opened)
+        opened.close()
+        assert auditor("ledger", "checkpoint", "--home", tmp_path / "home").code == 0
+        ran = auditor("ledger", "audit", "--home", tmp_path / "home", "--json")
+        assert (ran.code, ran.json["entries"]) == (0, 4)
+        assert not (tmp_path / "home" / "ledger.db").exists()
+        again = auditor("init", "--database", server.application, *words[:-1], tmp_path / "other")
+        assert again.code == 1
+        assert "holds a ledger already" in again.err

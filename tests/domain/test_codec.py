@@ -15,7 +15,8 @@ from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.codec import plain, typed
 from auditor.domain.entry import entry_bytes
-from auditor.domain.event import KINDS, Event, ModelDeployed, event_from
+from auditor.domain.event import ModelDeployed, event_from
+from auditor.domain.kind import KINDS, Event
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 values = st.recursive(

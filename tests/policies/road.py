@@ -11,6 +11,7 @@ from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest, digest_of
 from auditor.domain.entry import Recorded
 from auditor.domain.evidence import CandidateRole
+from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.verdict import Basis, Verdict
 from auditor.policies.facts import CaseFacts
@@ -31,7 +32,7 @@ M, NEWTON, RETRAINED, CONTROL = map(named, ("before", "newton", "retrained", "co
 PLAN, BANK, PAYLOAD, PARAMETERS = map(named, ("plan", "bank", "payload", "parameters"))
 IN_MODELS = (named("in-1"), named("in-2"))
 
-Entry = tuple[str, date, ev.Event]  # stream, day written, event
+Entry = tuple[str, date, Event]  # stream, day written, event
 Edit = Callable[[list[Entry]], list[Entry]]
 
 
@@ -44,7 +45,7 @@ def road(
     """Newton FAILED, an exact retrain confirmed, every copy accounted for."""
     stream, model, day = f"case:{case}", "model:tb", RECEIVED
 
-    def verified(attempt: int, role: CandidateRole, weights: Digest, verdict: Verdict) -> ev.Event:
+    def verified(attempt: int, role: CandidateRole, weights: Digest, verdict: Verdict) -> Event:
         return ev.CandidateVerified(
             case=case,
             attempt=attempt,
@@ -55,7 +56,7 @@ def road(
             verdict=verdict,
         )
 
-    def completed(attempt: int, method: str, after: Digest) -> ev.Event:
+    def completed(attempt: int, method: str, after: Digest) -> Event:
         return ev.UnlearningCompleted(
             case=case,
             attempt=attempt,
@@ -67,12 +68,12 @@ def road(
             milliseconds=7,
         )
 
-    def gone(artefact: Digest, kind: ArtefactKind, fate: ArtefactFate, ground: str) -> ev.Event:
+    def gone(artefact: Digest, kind: ArtefactKind, fate: ArtefactFate, ground: str) -> Event:
         return ev.ArtefactAccounted(
             case=case, artefact=artefact, artefact_kind=kind, fate=fate, ground=ground
         )
 
-    in_case: list[ev.Event] = [
+    in_case: list[Event] = [
         ev.ErasureRequested(
             case=case,
             regime=regime,
@@ -100,7 +101,7 @@ def road(
             case=case, verdict=Verdict.INDETERMINATE, basis=Basis.EXACT, weights=RETRAINED
         ),
     ]
-    fates: list[ev.Event] = [
+    fates: list[Event] = [
         *(
             gone(item, ArtefactKind.REFERENCE_IN, ArtefactFate.DESTROYED, "no-longer-needed")
             for item in IN_MODELS
@@ -115,7 +116,7 @@ def road(
         ),
         gone(M, ArtefactKind.MODEL, ArtefactFate.DESTROYED, "replaced-in-service"),
     ]
-    in_model: list[ev.Event] = [
+    in_model: list[Event] = [
         ev.ModelRetired(model="tb", version=1, weights=M),
         ev.ModelDeployed(model="tb", version=2, weights=RETRAINED),
     ]
@@ -158,7 +159,7 @@ def as_it_is(entries: list[Entry]) -> list[Entry]:
     return entries
 
 
-def until(kind: type[ev.Event]) -> Edit:
+def until(kind: type[Event]) -> Edit:
     """Stop after the first event of that kind."""
 
     def edit(entries: list[Entry]) -> list[Entry]:
@@ -168,11 +169,11 @@ def until(kind: type[ev.Event]) -> Edit:
     return edit
 
 
-def without(test: Callable[[ev.Event], bool]) -> Edit:
+def without(test: Callable[[Event], bool]) -> Edit:
     return lambda entries: [entry for entry in entries if not test(entry[2])]
 
 
-def changed(kind: type[ev.Event], **fields: object) -> Edit:
+def changed(kind: type[Event], **fields: object) -> Edit:
     """Change fields of every event of that kind."""
     return lambda entries: [
         (stream, day, replace(event, **fields) if isinstance(event, kind) else event)  # type: ignore[arg-type]
@@ -180,7 +181,7 @@ def changed(kind: type[ev.Event], **fields: object) -> Edit:
     ]
 
 
-def changed_last(kind: type[ev.Event], **fields: object) -> Edit:
+def changed_last(kind: type[Event], **fields: object) -> Edit:
     def edit(entries: list[Entry]) -> list[Entry]:
         at = max(i for i, entry in enumerate(entries) if isinstance(entry[2], kind))
         stream, day, event = entries[at]
@@ -189,7 +190,7 @@ def changed_last(kind: type[ev.Event], **fields: object) -> Edit:
     return edit
 
 
-def later(kind: type[ev.Event], days: int) -> Edit:
+def later(kind: type[Event], days: int) -> Edit:
     """Everything from the first event of that kind on is written that many days later."""
 
     def edit(entries: list[Entry]) -> list[Entry]:
@@ -200,7 +201,7 @@ def later(kind: type[ev.Event], days: int) -> Edit:
     return edit
 
 
-def inserted_before(kind: type[ev.Event], event: ev.Event, days: int = 0) -> Edit:
+def inserted_before(kind: type[Event], event: Event, days: int = 0) -> Edit:
     def edit(entries: list[Entry]) -> list[Entry]:
         at = next(i for i, entry in enumerate(entries) if isinstance(entry[2], kind))
         new = (f"case:{CASE}", RECEIVED + timedelta(days), event)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind
+from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.verdict import Basis, Finding, FindingStatus, Verdict
 from auditor.errors import PolicyError
@@ -91,7 +92,7 @@ def is_accounting_of(*artefacts: object) -> Edit:
     return without(lambda event: getattr(event, "artefact", None) in artefacts)
 
 
-def is_kind(*kinds: type[ev.Event]) -> Edit:
+def is_kind(*kinds: type[Event]) -> Edit:
     return without(lambda event: isinstance(event, kinds))
 
 

@@ -10,6 +10,7 @@ from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.case import project
 from auditor.domain.evidence import CandidateRole
+from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import MisuseError
@@ -18,7 +19,7 @@ from auditor.workflow.steps import Step, earned_basis, next_step, outcome_of
 M, NEWTON, RETRAINED, PLAN = (Digest.of(name.encode()) for name in ("m", "n", "r", "p"))
 
 
-def requested(subjects: int = 1) -> ev.Event:
+def requested(subjects: int = 1) -> Event:
     return ev.ErasureRequested(
         case="c1",
         regime=Regime.GDPR,
@@ -31,7 +32,7 @@ def requested(subjects: int = 1) -> ev.Event:
     )
 
 
-def decided(kind: DecisionKind = DecisionKind.GRANTED) -> ev.Event:
+def decided(kind: DecisionKind = DecisionKind.GRANTED) -> Event:
     return ev.RequestDecided(case="c1", decision=kind, actor="dpo")
 
 
@@ -40,7 +41,7 @@ GROUNDS = ev.GroundsChecked(
 )
 
 
-def scope(images: int = 3) -> ev.Event:
+def scope(images: int = 3) -> Event:
     return ev.ScopeEstablished(case="c1", weights=M, training_images=images, affected=(M,))
 
 
@@ -50,7 +51,7 @@ PINNED = ev.PlanPinned(case="c1", plan=PLAN, bank=BANK.bank, ladder=("newton", "
 
 def verified(
     verdict: Verdict, *, attempt: int, role: CandidateRole = CandidateRole.REQUEST
-) -> ev.Event:
+) -> Event:
     return ev.CandidateVerified(
         case="c1",
         attempt=attempt,
@@ -68,7 +69,7 @@ CONTROLS = (
 )
 
 
-def attempt(number: int, method: str) -> tuple[ev.Event, ...]:
+def attempt(number: int, method: str) -> tuple[Event, ...]:
     after = RETRAINED if number == 2 else NEWTON
     return (
         ev.AttemptStarted(case="c1", attempt=number, method=method, plan=PLAN),

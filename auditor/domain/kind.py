@@ -1,0 +1,48 @@
+"""What makes a class a kind of event: a stable name and version, and no room for prose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import ClassVar, TypeVar
+
+from auditor.domain.canonical import Canonical
+from auditor.domain.codec import plain
+
+# No prose; and no run of dotted numbers, which would be a DICOM UID (PS3.5 section 9.1).
+_TOKEN = re.compile(r"(?!\d+(\.\d+){4,}$)[A-Za-z0-9][A-Za-z0-9._:/+-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all kinds. Strings must be short tokens: nothing that reads as prose."""
+
+    kind: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            items = value if isinstance(value, tuple) else (value,)
+            for item in items:
+                if isinstance(item, str) and not _TOKEN.fullmatch(item):
+                    raise ValueError(f"{self.kind}.{field.name} is not a short token")
+
+    def data(self) -> dict[str, Canonical]:
+        """Fields as canonical JSON values."""
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+
+
+KINDS: dict[str, type[Event]] = {}
+E_ = TypeVar("E_", bound=type[Event])
+
+
+def named(kind: str) -> Callable[[E_], E_]:
+    """Class decorator: gives an event its kind, e.g. ``erasure-requested/v1``."""
+
+    def register(cls: E_) -> E_:
+        cls.kind = kind
+        KINDS[kind] = cls
+        return cls
+
+    return register

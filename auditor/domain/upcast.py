@@ -1,0 +1,34 @@
+"""Older kinds of events, read as the newer kind that took their place.
+
+Stored bytes never change: what was written as ``home-created/v1`` stays that in its leaf for good.
+Reading lifts it step by step to the newest version. Each step is a pure function from the fields of
+one version to the fields of the next; a retired kind is never taken out of this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+Fields: TypeAlias = Mapping[str, object]
+Upcaster: TypeAlias = Callable[[Fields], Fields]
+
+UNRECORDED = "unrecorded"
+
+
+def _home_created_v1(fields: Fields) -> Fields:
+    """Version 1 didn't say under which origin the ledger signs its checkpoints."""
+    return {**fields, "origin": UNRECORDED}
+
+
+UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
+    "home-created/v1": ("home-created/v2", _home_created_v1),
+}
+
+
+def upcast(kind: str, fields: Fields) -> tuple[str, Fields]:
+    """The newest kind that a stored kind has become, and its fields in that version."""
+    while kind in UPCASTERS:
+        kind, step = UPCASTERS[kind]
+        fields = step(fields)
+    return kind, fields

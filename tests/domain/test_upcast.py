@@ -1,0 +1,48 @@
+"""Older kinds stay readable for good."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from auditor.domain.artefact import Digest
+from auditor.domain.event import HomeCreated, event_from, is_known
+from auditor.domain.kind import KINDS
+from auditor.domain.upcast import UPCASTERS, upcast
+
+TRUST = Digest.of(b"trust")
+
+# One stored example of every kind that is no longer written.
+STORED: dict[str, dict[str, object]] = {
+    "home-created/v1": {"code_version": "0.1.0", "trust": str(TRUST)},
+}
+
+
+def test_there_is_an_example_of_every_older_kind() -> None:
+    assert set(STORED) == set(UPCASTERS)
+    assert not set(UPCASTERS) & set(KINDS)
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_what_was_stored_is_read_as_a_kind_of_now(kind: str) -> None:
+    before = copy.deepcopy(STORED[kind])
+    newest, fields = upcast(kind, STORED[kind])
+    assert newest in KINDS
+    assert newest.partition("/")[0] == kind.partition("/")[0]
+    assert (newest, fields) == upcast(kind, STORED[kind])
+    assert STORED[kind] == before
+    assert type(event_from(kind, STORED[kind])) is KINDS[newest]
+    assert is_known(kind)
+
+
+def test_a_home_of_version_0_1_has_no_origin_on_record() -> None:
+    assert event_from("home-created/v1", STORED["home-created/v1"]) == HomeCreated(
+        code_version="0.1.0", trust=TRUST, origin="unrecorded"
+    )
+
+
+@pytest.mark.parametrize("fields", [{}, {"code_version": "0.1.0"}, {"trust": 1, "extra": 2}])
+def test_an_older_kind_with_other_fields_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        event_from("home-created/v1", fields)
