@@ -59,6 +59,8 @@ $(VENV)/.engine: $(VENV)/.venv pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.engine
 	$(BIN)/python -m pip install --group dev
+# its metadata alone asks for Python 3.12: tests/ledger/test_tiles_interop.py runs it on 3.11
+	$(BIN)/python -m pip install --no-deps --ignore-requires-python aics-tlog==0.2.1
 	@touch $@
 
 $(VENV)/.pango: $(VENV)/.engine
