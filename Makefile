@@ -3,6 +3,7 @@
 #   make demo [DATA=manifest.csv] [SIZE=pixels] [PROFILE=quick|full]
 #   make test      lint, types, import rules, tests with branch coverage
 #                  (with a PostgreSQL server: .ci/with-postgresql make test)
+#   make test-long every campaign of the tests in full; writes tests/CAMPAIGNS.md
 #   make lint      the first three of these
 #   make clean     remove the virtual environment, the demo and every cache
 
@@ -10,7 +11,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint clean
+.PHONY: help demo test test-long lint clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +41,10 @@ test: lint $(VENV)/.pango
 	OMP_NUM_THREADS=1 $(WITH_PANGO) $(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+
+test-long: $(VENV)/.dev $(VENV)/.pango
+	rm -f tests/CAMPAIGNS.md
+	AUDITOR_TEST_LONG=1 OMP_NUM_THREADS=1 $(WITH_PANGO) $(BIN)/python -m pytest -m campaign tests
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

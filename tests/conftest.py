@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from tests.campaigns import Campaign, running
 
 if TYPE_CHECKING:
     from auditor.workflow.home import Home
@@ -20,6 +23,23 @@ settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
 
 _DEMO_VARIABLE = "AUDITOR_DEMO_DIR"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "campaign: tries something many times; `make test-long`")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "campaign" in getattr(item, "fixturenames", ()):
+            item.add_marker("campaign")
+
+
+@pytest.fixture
+def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
+    """How many rounds to go through, and a count of what was tried; see `tests.campaigns`."""
+    with running(request) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, Executable, create_engine, event, make_url
@@ -33,6 +34,7 @@ _PRAGMAS = (
     "foreign_keys=ON",
 )
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGE = "the ledger's database is damaged; restore the newest backup"
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; nothing was written; make room and run it again",
     sqlite3.SQLITE_IOERR: "the disk failed to read or write; check it before going on",
@@ -192,6 +194,8 @@ def in_our_words() -> Iterator[None]:
         raise DuplicateError(_first_line(error)) from None
     except sqlite3.Error as error:
         raise _ours(error) from None
+    except UnicodeDecodeError:  # sqlite3 can't even say what is wrong: it names damaged names
+        raise TamperedError(_DAMAGE) from None
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "psycopg":
             raise
@@ -203,7 +207,7 @@ def in_our_words() -> Iterator[None]:
 def _ours(error: BaseException | None) -> LedgerError:
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the primary of extended codes
     if code in _DAMAGED:
-        return TamperedError("the ledger's database is damaged; restore the newest backup")
+        return TamperedError(_DAMAGE)
     advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
     return LedgerError(f"the ledger's database: {_first_line(error)}{advice}")
 
@@ -223,6 +227,8 @@ def _postgresql(address: Any) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself; `_begin` does
+    # damaged text is read as text that no writer wrote, so that its entry can be named
+    connection.text_factory = partial(str, encoding="utf-8", errors="backslashreplace")
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 

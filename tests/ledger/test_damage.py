@@ -1,0 +1,147 @@
+"""Bits that flip, files cut short or mixed up: found, and never taken for the ledger."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+
+from auditor.errors import LedgerError, TamperedError
+from tests.campaigns import Campaign
+from tests.ledger.books import fill, open_ledger
+
+_BITS_OF_A_NUMBER = 64
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger's file: seven entries in two streams, nothing left in a write-ahead log."""
+    path = tmp_path_factory.mktemp("book") / "ledger.db"
+    with closing(open_ledger(path)) as ledger:
+        fill(ledger, 4, "m")
+        fill(ledger, 3, "other")
+    return path
+
+
+@pytest.fixture
+def copy(book: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(book, tmp_path / "ledger.db"))
+
+
+class Cell(NamedTuple):
+    """One value in one row."""
+
+    table: str
+    row: int
+    column: str
+    value: Any
+
+    @property
+    def bits(self) -> int:
+        return _BITS_OF_A_NUMBER if isinstance(self.value, int) else 8 * len(self.raw)
+
+    @property
+    def raw(self) -> bytes:
+        return self.value.encode() if isinstance(self.value, str) else bytes(self.value)
+
+    def is_seen(self, bit: int) -> bool:
+        """Whether a flipped bit says something else at all.
+
+        An event id in capitals is the same id, and the one row of the head is not looked up.
+        """
+        if self.table == "head":
+            return self.column != "id"
+        flipped = self.with_bit_flipped(bit)
+        return self.column != "event_id" or bytes(flipped).lower() != self.raw
+
+    def with_bit_flipped(self, bit: int) -> Any:
+        """The value that a flipped bit leaves; text as its bytes, for it may be none any more."""
+        if isinstance(self.value, int):
+            changed = (self.value ^ 1 << bit) % 2**_BITS_OF_A_NUMBER
+            return changed - 2**_BITS_OF_A_NUMBER * (changed >> _BITS_OF_A_NUMBER - 1)
+        number = int.from_bytes(self.raw, "big") ^ 1 << bit
+        return number.to_bytes(len(self.raw), "big")
+
+
+def cells(connection: sqlite3.Connection) -> Iterator[Cell]:
+    for table in ("entry", "head"):
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        for row in connection.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid").fetchall():
+            for column, value in zip(columns, row[1:], strict=True):
+                yield Cell(table, row[0], column, value)
+
+
+def without_triggers(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path)
+    triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    for (name,) in triggers.fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.commit()
+    return connection
+
+
+def test_a_flipped_bit_in_any_cell_is_found_and_its_entry_named(
+    copy: Path, campaign: Campaign
+) -> None:
+    with closing(without_triggers(copy)) as connection, closing(open_ledger(copy)) as ledger:
+        every = [
+            (cell, bit)
+            for cell in cells(connection)
+            for bit in range(cell.bits)
+            if cell.is_seen(bit)
+        ]
+        chosen = Random(0).sample(every, len(every))
+        for number in campaign.sampled(len(chosen), every=97):
+            cell, bit = chosen[number]
+            flip = f"UPDATE {cell.table} SET {cell.column} = {{}} WHERE rowid = ?"
+            text = "CAST(? AS TEXT)" if isinstance(cell.value, str) else "?"
+            try:
+                connection.execute(flip.format(text), (cell.with_bit_flipped(bit), cell.row))
+            except sqlite3.IntegrityError:
+                connection.rollback()
+                continue  # another row has that number: the database itself refuses
+            connection.commit()
+            named = rf"entry {cell.row}\b" if cell.table == "entry" else "head|frontier|missing"
+            with pytest.raises(TamperedError, match=named):
+                ledger.audit()
+            campaign.count(flipped_bits=1)
+            back = cell.with_bit_flipped(bit) if cell.column == "sequence" else cell.row
+            connection.execute(flip.format("?"), (cell.value, back))
+            connection.commit()
+        assert ledger.audit().entries == 7
+
+
+def contents(path: Path) -> list[bytes]:
+    """Everything that a ledger says, as a reader takes it in after an audit."""
+    with closing(open_ledger(path)) as ledger:
+        ledger.audit()
+        list(ledger.read())
+        return list(ledger.entries())
+
+
+def test_a_flipped_bit_in_the_file_changes_no_entry_unseen(
+    book: Path, tmp_path: Path, campaign: Campaign
+) -> None:
+    honest, before = book.read_bytes(), contents(book)
+    random, found = Random(0), 0
+    for number in range(campaign.rounds(200, of=12_000)):
+        path = tmp_path / f"{number}.db"
+        changed = bytearray(honest)
+        # half of them in the first page, where the format and all definitions lie
+        place = random.randrange(4096 if number % 2 else len(honest))
+        changed[place] ^= 1 << random.randrange(8)
+        path.write_bytes(changed)
+        try:
+            assert contents(path) == before
+        except LedgerError:
+            found += 1
+        for left in tmp_path.glob(f"{number}.db*"):
+            left.unlink()
+    assert found > 0
+    campaign.count(found=found)
