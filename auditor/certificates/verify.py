@@ -5,7 +5,8 @@
     3 attachments  exactly the signed statement and its ledger proof
     4 signatures   Ed25519 and ML-DSA-65, both by statement keys of the trust file, unrevoked
     5 statement    in-toto Statement v1 with our predicate, complete and canonical
-    6 ledger       `certificate-prepared` with this envelope's digest, under a signed checkpoint
+    6 ledger       `certificate-prepared` with this envelope's digest, under a checkpoint that the
+                   log signed with every key the trust file lists, and witnesses to its quorum
     7 history      that checkpoint doesn't contradict the trust file's
     8 pages        what the pages show is what was signed
     9 level        the seal is what the statement declares, and what the trust file asks for
@@ -33,10 +34,11 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificateIssued, CertificatePrepared, event_from
 from auditor.domain.kind import Event
 from auditor.errors import CertificateError, InvalidCertificateError, ProofError
+from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.dsse import Opened, verify_envelope
-from auditor.proof.note import Checkpoint, verify_checkpoint
+from auditor.proof.log_policy import Witnessed
 from auditor.proof.signing import ED25519, ML_DSA_65
-from auditor.proof.tlog_proof import carried_entry, verify_proof_at
+from auditor.proof.tlog_proof import carried_entry, verify_tlog_proof
 from auditor.proof.trust import SEAL_LEVELS, StatementKey, TrustFile
 
 ROLE = "statement"
@@ -110,6 +112,7 @@ class _Verification:
     def __init__(self, pdf: bytes, trust: TrustFile, sidecar: str | None, now: datetime) -> None:
         self.pdf = pdf
         self.trust = trust
+        self.policy = trust.policy
         self.sidecar = sidecar
         self.now = now
         self.document: SealedPdf
@@ -165,20 +168,21 @@ class _Verification:
 
     def ledger(self) -> _Outcome:
         proof = _text(self.document.attachments[PROOF])
-        self.prepared_at, self.checkpoint, event = self._entry(proof)
+        self.prepared_at, found, event = self._entry(proof)
+        self.checkpoint = found.checkpoint
         if not isinstance(event, CertificatePrepared) or event.envelope != Digest.of(self.envelope):
             raise InvalidCertificateError("the ledger's entry is about another statement")
         self._require_same_case(event)
-        return (
-            True,
-            f"entry {self.prepared_at} of {self.checkpoint.size} in {self.checkpoint.origin}",
-        )
+        place = f"entry {self.prepared_at} of {self.checkpoint.size} in {self.checkpoint.origin}"
+        cosigners = ", ".join(sorted(found.witnesses))
+        return True, f"{place}, cosigned by {cosigners}" if cosigners else place
 
     def history(self) -> _Outcome:
         if not self.trust.checkpoint:
             return None, "the trust file holds no checkpoint to compare with"
-        known = verify_checkpoint(self.trust.checkpoint, self.trust.log_vkey)
-        ours = self.checkpoint
+        known, ours = parse_checkpoint(self.trust.checkpoint), self.checkpoint
+        if known.origin != ours.origin:
+            return None, "the trust file's newest checkpoint is of another of its origins"
         if known.size == ours.size and known.root != ours.root:
             raise InvalidCertificateError("two histories: the ledger signed two roots for one size")
         if known.size < ours.size:
@@ -205,13 +209,13 @@ class _Verification:
     def issue(self) -> _Outcome:
         if self.sidecar is None:
             return None, "no proof of issue at hand (FILE.pdf.tlog-proof beside the file)"
-        index, checkpoint, event = self._entry(self.sidecar)
+        index, found, event = self._entry(self.sidecar)
         if not isinstance(event, CertificateIssued) or event.pdf != Digest.of(self.pdf):
             raise InvalidCertificateError("the proof of issue is about another file")
         if index <= self.prepared_at:
             raise InvalidCertificateError("the document was issued before it was prepared")
         self._require_same_case(event)
-        return True, f"entry {index} of {checkpoint.size}"
+        return True, f"entry {index} of {found.checkpoint.size}"
 
     def _signed_by(self, algorithm: str) -> StatementKey:
         """The trusted key of that algorithm whose signature is in the envelope."""
@@ -227,12 +231,12 @@ class _Verification:
             return key
         raise InvalidCertificateError(f"no good {algorithm} signature by a key of the trust file")
 
-    def _entry(self, proof: str) -> tuple[int, Checkpoint, Event]:
+    def _entry(self, proof: str) -> tuple[int, Witnessed, Event]:
         entry = carried_entry(proof)
-        index, checkpoint = verify_proof_at(proof, entry, self.trust.log_vkey)
+        index, found = verify_tlog_proof(proof, entry, self.policy, int(self.now.timestamp()))
         try:
             fields = json.loads(entry)
-            return index, checkpoint, event_from(fields["kind"], fields["data"])
+            return index, found, event_from(fields["kind"], fields["data"])
         except (ValueError, KeyError, TypeError):
             raise InvalidCertificateError("the ledger's entry can't be read") from None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 from auditor.errors import MisuseError, TamperedError
 
@@ -25,7 +26,6 @@ def certificate() -> None:
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every issued document, oldest case first."""
-    from auditor.workflow.home import open_home
     from auditor.workflow.record import load_case
     from auditor.workflow.register import list_cases
 
@@ -41,7 +41,6 @@ def list_(home: Path | None, as_json: bool) -> None:
 def show(case: str, home: Path | None, as_json: bool) -> None:
     """Show what a case's document says in short, and where it lies."""
     from auditor.workflow.desk import require_case
-    from auditor.workflow.home import open_home
 
     opened = open_home(home)
     state = require_case(opened, case)
@@ -68,7 +67,6 @@ def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
     """
     from auditor.domain.artefact import Digest
     from auditor.workflow.files import write_file
-    from auditor.workflow.home import open_home
     from auditor.workflow.notary import certificate_path, sidecar_path
 
     opened = open_home(home)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 from auditor.errors import MisuseError
 
@@ -20,8 +21,6 @@ def keys() -> None:
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List what the trust file tells regulators to trust."""
-    from auditor.workflow.home import open_home
-
     trust = open_home(home).trust
     rows = [
         {
@@ -34,15 +33,21 @@ def list_(home: Path | None, as_json: bool) -> None:
         }
         for key in trust.statement_keys
     ]
-    log = {
-        "role": "log",
-        "algorithm": "ed25519",
-        "key_id": trust.log_vkey,
-        "valid_from": "",
-        "valid_until": "",
-        "revoked_at": "",
-    }
-    emit([*rows, log], as_json)
+    policy = trust.policy
+    named = [("log", key) for key in policy.logs]
+    named += [("witness", witness.key) for witness in policy.witnesses]
+    others = [
+        {
+            "role": role,
+            "algorithm": key.verifier.algorithm,
+            "key_id": f"{key.name}+{key.key_id.hex()}",
+            "valid_from": "",
+            "valid_until": "",
+            "revoked_at": "",
+        }
+        for role, key in named
+    ]
+    emit([*rows, *others], as_json)
 
 
 @keys.command()
@@ -51,8 +56,8 @@ def list_(home: Path | None, as_json: bool) -> None:
 @json_option
 def publish(target: Path | None, home: Path | None, as_json: bool) -> None:
     """Write the trust file anew, with a fresh checkpoint, and print its fingerprint."""
+    from auditor.workflow.checkpoints import record_checkpoint
     from auditor.workflow.files import write_file
-    from auditor.workflow.home import open_home, record_checkpoint
 
     opened = open_home(home)
     if target is not None and not target.parent.is_dir():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 from auditor.errors import MisuseError
 
@@ -21,7 +22,6 @@ def ledger() -> None:
 def audit(home: Path | None, as_json: bool) -> None:
     """Re-hash every entry and compare with the newest signed checkpoint."""
     from auditor.workflow.book import audit_ledger
-    from auditor.workflow.home import open_home
 
     emit(audit_ledger(open_home(home)), as_json)
 
@@ -31,13 +31,23 @@ def audit(home: Path | None, as_json: bool) -> None:
 @json_option
 def checkpoint(home: Path | None, as_json: bool) -> None:
     """Sign the ledger's state, once it is shown to extend the last signed one."""
-    from auditor.workflow.home import open_home, record_checkpoint
+    from auditor.workflow.checkpoints import record_checkpoint
 
-    note = record_checkpoint(open_home(home))
+    published = record_checkpoint(open_home(home))
+    for name, why in published.silent.items():
+        click.echo(f"auditor: witness {name} hasn't cosigned: {why}", err=True)
     if as_json:
-        emit({"checkpoint": note}, as_json)
+        emit(
+            {
+                "checkpoint": published.note,
+                "witnesses": list(published.found.witnesses),
+                "silent": published.silent,
+                "quorum": published.found.quorum,
+            },
+            as_json,
+        )
     else:
-        click.echo(note, nl=False)
+        click.echo(published.note, nl=False)
 
 
 @ledger.command()
@@ -49,7 +59,6 @@ def prove(sequence: int, target: Path | None, home: Path | None, as_json: bool) 
     """Prove that an entry is in the ledger (C2SP tlog-proof over the newest checkpoint)."""
     from auditor.workflow.book import prove_entry
     from auditor.workflow.files import write_file
-    from auditor.workflow.home import open_home
 
     entry, proof = prove_entry(open_home(home), sequence)
     if target is not None:

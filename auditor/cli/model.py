@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ def train(
 ) -> None:
     """Train a model by a recipe, register it and put it into service."""
     _require_engine()
-    from auditor.workflow.home import open_home
     from auditor.workflow.scene import train_and_register
 
     version = train_and_register(
@@ -62,7 +62,6 @@ def register(
     Whether the recipe describes the model is measured at its first audit.
     """
     _require_engine()
-    from auditor.workflow.home import open_home
     from auditor.workflow.scene import register_trained
 
     version = register_trained(
@@ -81,7 +80,6 @@ def register(
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every model with the version in service."""
-    from auditor.workflow.home import open_home
     from auditor.workflow.registry import list_models
 
     rows = [
@@ -103,7 +101,6 @@ def list_(home: Path | None, as_json: bool) -> None:
 @json_option
 def show(name: str, home: Path | None, as_json: bool) -> None:
     """Show every version of one model."""
-    from auditor.workflow.home import open_home
     from auditor.workflow.registry import require_model
 
     view = require_model(open_home(home), name)

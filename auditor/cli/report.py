@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def quarter(name: str, table: Path | None, home: Path | None, as_json: bool) -> 
     ledger it was read from.
     """
     from auditor.workflow.files import write_file
-    from auditor.workflow.home import open_home
     from auditor.workflow.quarter import quarter_named, report_quarter
 
     made = report_quarter(open_home(home), quarter_named(name))

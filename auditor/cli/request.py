@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import MisuseError
@@ -64,7 +65,6 @@ def file_(
 ) -> None:
     """File a request; prints its opaque case id."""
     from auditor.workflow.desk import file_request
-    from auditor.workflow.home import open_home
 
     listed = () if subjects_from is None else tuple(line.strip() for line in subjects_from)
     case = file_request(
@@ -83,7 +83,6 @@ def file_(
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every case, oldest first."""
-    from auditor.workflow.home import open_home
     from auditor.workflow.register import list_cases
 
     emit([_row(line) for line in list_cases(open_home(home))], as_json)
@@ -95,7 +94,6 @@ def list_(home: Path | None, as_json: bool) -> None:
 @json_option
 def show(case: str, home: Path | None, as_json: bool) -> None:
     """Show one case and what happened to it, event by event."""
-    from auditor.workflow.home import open_home
     from auditor.workflow.record import case_stream
     from auditor.workflow.register import case_line
 
@@ -125,7 +123,6 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
 def decide(case: str, decision: str | None, actor: str, home: Path | None, as_json: bool) -> None:
     """Record the desk's decision on a case."""
     from auditor.workflow.desk import decide as record_decision
-    from auditor.workflow.home import open_home
 
     if decision is None:
         raise MisuseError("say what was decided: --grant, --refuse, --extend, --hold, --withdraw")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, progress_reporter
 from auditor.domain.verdict import Verdict
 from auditor.errors import MisuseError
@@ -38,7 +39,6 @@ def run(
     import os
 
     from auditor.workflow.casework import RunSettings
-    from auditor.workflow.home import open_home
     from auditor.workflow.notary import certificate_path
     from auditor.workflow.running import pending_cases, run_case
 

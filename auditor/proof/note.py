@@ -1,12 +1,16 @@
-"""Checkpoints as signed notes (C2SP signed-note v1.0.0, tlog-checkpoint v1.0.0).
+"""Signed notes and the keys that sign them (C2SP signed-note v1.0.0, tlog-cosignature v1.0.1).
 
-    example.com/ledger                              origin: the log's name
-    42                                              tree size
-    CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=    RFC 6962 root
-                                                    (empty line)
-    — example.com/ledger Az3grlgtz...cTOAYQ8=       key name, base64(key id || signature)
+    text, one or more lines
+                                                        (empty line)
+    — example.com/ledger Az3grlgtz...cTOAYQ8=           key name, base64(key id || signature)
+    — witness.example/w1 jWbPPwAAAABk...ZX+qnA==        cosignature: key id || time || signature
 
-A verifier key ("vkey") is ``name+hex key id+base64(0x01 || Ed25519 public key)``.
+A verifier key ("vkey") is ``name+hex key id+base64(type || public key)``. Three types are used:
+
+    0x01   Ed25519 over the text: how a log signs
+    0x04   Ed25519 over time and text: how a witness may cosign
+    0x06   ML-DSA-44 over a struct of names, time, size and root, not over the text: how a log and a
+           witness sign for the time after Ed25519
 """
 
 from __future__ import annotations
@@ -14,65 +18,78 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from auditor.errors import ProofError
-from auditor.proof.merkle import HASH_BYTES
-from auditor.proof.signing import ED25519, Signer, Verifier, load_verifier
+from auditor.proof.signing import ED25519, ML_DSA_44, Verifier, load_verifier
 from auditor.proof.strict_json import as_base64
 
 LARGEST_NOTE = 1 << 18  # room for dozens of cosignatures of 5 kB
 MOST_SIGNATURES = 32  # signed-note: at least 16 must be accepted
 
-_TYPE_ED25519 = b"\x01"
+NOTE_ED25519 = 0x01
+COSIGNATURE_ED25519 = 0x04
+COSIGNATURE_ML_DSA_44 = 0x06
+
+_ALGORITHMS: Mapping[int, str] = {
+    NOTE_ED25519: ED25519,
+    COSIGNATURE_ED25519: ED25519,
+    COSIGNATURE_ML_DSA_44: ML_DSA_44,
+}
 _KEY_ID_BYTES = 4
-_ED25519_PUBLIC_BYTES = 32
-_SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _VKEY = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A log's state: that the first ``size`` entries hash to ``root``."""
+class NoteKey:
+    """A public key as notes name it.
 
-    origin: str
-    size: int
-    root: bytes
-
-    def __post_init__(self) -> None:
-        if not self.origin or "\n" in self.origin or _CONTROL.search(self.origin):
-            raise ProofError("a checkpoint's origin is one line of text")
-        if self.size < 0 or len(self.root) != HASH_BYTES:
-            raise ProofError("a checkpoint has a size of at least 0 and a root of 32 bytes")
-
-    def text(self) -> str:
-        """The signed part of the note, final newline included."""
-        return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode('ascii')}\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifierKey:
-    """A key as notes name it: the pair of name and key id."""
+    Attributes:
+        name: of whoever signs; for a log its origin.
+        type: one of the signature types above.
+        public: raw public key.
+    """
 
     name: str
-    key_id: bytes
-    verifier: Verifier
+    type: int
+    public: bytes
+    verifier: Verifier = field(repr=False, compare=False)
+
+    @property
+    def key_id(self) -> bytes:
+        """First four bytes of SHA-256(name, newline, type, public key); tells keys apart only."""
+        named = f"{self.name}\n".encode() + bytes([self.type]) + self.public
+        return hashlib.sha256(named).digest()[:_KEY_ID_BYTES]
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key as text."""
+        encoded = b64encode(bytes([self.type]) + self.public).decode("ascii")
+        return f"{self.name}+{self.key_id.hex()}+{encoded}"
 
 
-def vkey(name: str, public: bytes) -> str:
-    """The verifier key of an Ed25519 public key (32 raw bytes) under a name.
+Signed: TypeAlias = tuple[str, bytes]
+"""A signature line: key name, and key id || signature."""
+
+
+def note_key(name: str, type_: int, public: bytes) -> NoteKey:
+    """A key of that name and type.
 
     Raises:
-        ProofError: not a key name, or not such a key.
+        ProofError: not a key name, not a type of ours, or not such a public key.
     """
     _check_name(name)
-    load_verifier(ED25519, public)
-    encoded = b64encode(_TYPE_ED25519 + public).decode("ascii")
-    return f"{name}+{_key_id(name, public).hex()}+{encoded}"
+    if type_ not in _ALGORITHMS:
+        raise ProofError("the verifier key is neither an Ed25519 nor an ML-DSA-44 one")
+    return NoteKey(
+        name=name, type=type_, public=public, verifier=load_verifier(_ALGORITHMS[type_], public)
+    )
 
 
-def parse_vkey(text: str) -> VerifierKey:
+def parse_vkey(text: str) -> NoteKey:
     """Read a verifier key.
 
     Raises:
@@ -82,58 +99,62 @@ def parse_vkey(text: str) -> VerifierKey:
     if match is None:
         raise ProofError("not a verifier key; expected name+key id+base64")
     name, stated, encoded = match.groups()
-    _check_name(name)
     raw = as_base64(encoded, "the verifier key")
-    if raw[:1] != _TYPE_ED25519 or len(raw) != 1 + _ED25519_PUBLIC_BYTES:
-        raise ProofError("the verifier key is not an Ed25519 one")
-    if _key_id(name, raw[1:]).hex() != stated:
+    key = note_key(name, raw[0] if raw else 0, raw[1:])
+    if key.key_id.hex() != stated:
         raise ProofError("the verifier key doesn't match its key id")
-    return VerifierKey(
-        name=name, key_id=_key_id(name, raw[1:]), verifier=load_verifier(ED25519, raw[1:])
-    )
+    return key
 
 
-def sign_checkpoint(checkpoint: Checkpoint, signer: Signer, name: str) -> str:
-    """The checkpoint as a note with one signature line.
+def split_note(text: str) -> tuple[str, Sequence[Signed]]:
+    """The signed text, final newline included, and the signature lines.
 
     Raises:
-        ProofError: not an Ed25519 key, or not a key name.
+        ProofError: not a note.
     """
-    if signer.algorithm != ED25519:
-        raise ProofError("checkpoints are signed with an ed25519 key")
-    _check_name(name)
-    text = checkpoint.text()
-    signed = _key_id(name, signer.public_bytes()) + signer.sign(text.encode("utf-8"))
-    return f"{text}\n— {name} {b64encode(signed).decode('ascii')}\n"
+    if len(text) > LARGEST_NOTE or _CONTROL.search(text) or not _is_unicode(text):
+        raise ProofError("the checkpoint is not a signed note: too large, or control characters")
+    head, separator, tail = text.rpartition("\n\n")
+    if not separator or not tail.endswith("\n"):
+        raise ProofError("the checkpoint is not a signed note: no signatures")
+    return f"{head}\n", _signature_lines(tail)
 
 
-def verify_checkpoint(text: str, vkey: str) -> Checkpoint:
-    """Read a checkpoint that this key has signed and whose origin is the key's name.
-
-    Lines of other keys are ignored; a bad line of this key spoils the note (signed-note).
+def _signature_lines(text: str) -> Sequence[Signed]:
+    """Signature lines, each ended by a newline.
 
     Raises:
-        ProofError: not a note, not a checkpoint, another log's, or no good signature by the key.
+        ProofError: a line that is none, or too many.
     """
-    key = parse_vkey(vkey)
-    body, signatures = _split(text)
-    ours = [signed for name, signed in signatures if name == key.name and _id(signed) == key.key_id]
-    if not ours:
-        raise ProofError(f"the checkpoint isn't signed by {key.name}; is it another log's?")
-    for signed in ours:
-        key.verifier.verify(signed[_KEY_ID_BYTES:], body.encode("utf-8"))
-    checkpoint = _parse_body(body)
-    if checkpoint.origin != key.name:
-        raise ProofError(f"the checkpoint is another log's, not that of {key.name}")
-    return checkpoint
+    lines = text[:-1].split("\n")
+    if not text.endswith("\n"):
+        raise ProofError("the checkpoint's signature lines don't end")
+    if len(lines) > MOST_SIGNATURES:
+        raise ProofError(f"the checkpoint has more than {MOST_SIGNATURES} signatures")
+    return [_signature_line(line) for line in lines]
 
 
-def _key_id(name: str, public: bytes) -> bytes:
-    return hashlib.sha256(f"{name}\n".encode() + _TYPE_ED25519 + public).digest()[:_KEY_ID_BYTES]
+def signature_line(key: NoteKey, signature: bytes) -> str:
+    """One signature as a line, newline included."""
+    return f"— {key.name} {b64encode(key.key_id + signature).decode('ascii')}\n"
 
 
-def _id(signed: bytes) -> bytes:
-    return signed[:_KEY_ID_BYTES]
+def find_signature(signed: Sequence[Signed], key: NoteKey) -> bytes | None:
+    """The signature that claims to be this key's; None where there is none.
+
+    Lines of other keys are ignored, also such as share this key's name or id but not both.
+
+    Raises:
+        ProofError: the key stands under the note twice, so that it isn't clear what it said.
+    """
+    ours = [
+        value[_KEY_ID_BYTES:]
+        for name, value in signed
+        if name == key.name and value[:_KEY_ID_BYTES] == key.key_id
+    ]
+    if len(ours) > 1:
+        raise ProofError(f"the checkpoint has two signatures by one key of {key.name}")
+    return ours[0] if ours else None
 
 
 def _check_name(name: str) -> None:
@@ -142,19 +163,7 @@ def _check_name(name: str) -> None:
         raise ProofError("a key name has no spaces, no plus and no control characters")
 
 
-def _split(text: str) -> tuple[str, list[tuple[str, bytes]]]:
-    if len(text) > LARGEST_NOTE or _CONTROL.search(text) or not _is_unicode(text):
-        raise ProofError("the checkpoint is not a signed note: too large, or control characters")
-    head, separator, tail = text.rpartition("\n\n")
-    if not separator or not tail.endswith("\n"):
-        raise ProofError("the checkpoint is not a signed note: no signatures")
-    lines = tail[:-1].split("\n")
-    if len(lines) > MOST_SIGNATURES:
-        raise ProofError(f"the checkpoint has more than {MOST_SIGNATURES} signatures")
-    return f"{head}\n", [_signature_line(line) for line in lines]
-
-
-def _signature_line(line: str) -> tuple[str, bytes]:
+def _signature_line(line: str) -> Signed:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != "—":
         raise ProofError("the checkpoint has a line that is no signature")
@@ -162,15 +171,6 @@ def _signature_line(line: str) -> tuple[str, bytes]:
     if not parts[1] or len(signed) <= _KEY_ID_BYTES:
         raise ProofError("the checkpoint has an empty signature")
     return parts[1], signed
-
-
-def _parse_body(body: str) -> Checkpoint:
-    lines = body[:-1].split("\n")
-    if len(lines) < 3 or not all(lines) or not _SIZE.fullmatch(lines[1]):
-        raise ProofError("the note is not a checkpoint: origin, size and root expected")
-    return Checkpoint(
-        origin=lines[0], size=int(lines[1]), root=as_base64(lines[2], "the checkpoint's root")
-    )
 
 
 def _is_unicode(text: str) -> bool:

@@ -1,6 +1,7 @@
-"""Keys that sign statements and checkpoints: Ed25519 (RFC 8032) and ML-DSA-65 (FIPS 204).
+"""Keys that sign statements and checkpoints: Ed25519 (RFC 8032) and ML-DSA (FIPS 204).
 
-A statement needs one signature of each, so that it stands as long as either algorithm does. Keys
+A statement needs a signature by Ed25519 and one by ML-DSA-65, a checkpoint one by Ed25519 and one
+by ML-DSA-44 (tlog-cosignature's choice), so that they stand as long as either algorithm does. Keys
 travel as PKCS#8 PEM (private) and as raw bytes (public); `key_id` names one without a registry.
 """
 
@@ -13,7 +14,12 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, MLDSA65PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import (
+    MLDSA44PrivateKey,
+    MLDSA44PublicKey,
+    MLDSA65PrivateKey,
+    MLDSA65PublicKey,
+)
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -25,17 +31,20 @@ from cryptography.hazmat.primitives.serialization import (
 from auditor.errors import ProofError
 
 ED25519 = "ed25519"
+ML_DSA_44 = "ml-dsa-44"
 ML_DSA_65 = "ml-dsa-65"
 
-_PrivateKey: TypeAlias = Ed25519PrivateKey | MLDSA65PrivateKey
-_PublicKey: TypeAlias = Ed25519PublicKey | MLDSA65PublicKey
+_PrivateKey: TypeAlias = Ed25519PrivateKey | MLDSA44PrivateKey | MLDSA65PrivateKey
+_PublicKey: TypeAlias = Ed25519PublicKey | MLDSA44PublicKey | MLDSA65PublicKey
 
-_PRIVATE: Mapping[str, type[Ed25519PrivateKey] | type[MLDSA65PrivateKey]] = {
+_PRIVATE: Mapping[str, type[_PrivateKey]] = {
     ED25519: Ed25519PrivateKey,
+    ML_DSA_44: MLDSA44PrivateKey,
     ML_DSA_65: MLDSA65PrivateKey,
 }
-_PUBLIC: Mapping[str, type[Ed25519PublicKey] | type[MLDSA65PublicKey]] = {
+_PUBLIC: Mapping[str, type[_PublicKey]] = {
     ED25519: Ed25519PublicKey,
+    ML_DSA_44: MLDSA44PublicKey,
     ML_DSA_65: MLDSA65PublicKey,
 }
 
@@ -59,13 +68,13 @@ class Signer(Protocol):
 
     @property
     def algorithm(self) -> str:
-        """``ed25519`` or ``ml-dsa-65``."""
+        """``ed25519``, ``ml-dsa-44`` or ``ml-dsa-65``."""
 
     def sign(self, data: bytes) -> bytes:
         """Raw signature over ``data``."""
 
     def public_bytes(self) -> bytes:
-        """Raw public key: 32 bytes (Ed25519) or 1,952 (ML-DSA-65)."""
+        """Raw public key: 32 bytes (Ed25519), 1,312 (ML-DSA-44) or 1,952 (ML-DSA-65)."""
 
 
 class Verifier(Protocol):
@@ -77,7 +86,7 @@ class Verifier(Protocol):
 
     @property
     def algorithm(self) -> str:
-        """``ed25519`` or ``ml-dsa-65``."""
+        """``ed25519``, ``ml-dsa-44`` or ``ml-dsa-65``."""
 
     def verify(self, signature: bytes, data: bytes) -> None:
         """Return if the signature is this key's over ``data``, else raise ProofError."""
@@ -113,7 +122,7 @@ def load_signer(pem: bytes, passphrase: bytes | None = None) -> Signer:
         if isinstance(key, kind):
             public = key.public_key().public_bytes_raw()
             return _KeySigner(algorithm=algorithm, public=public, key=key)
-    raise ProofError(f"the private key is neither {ED25519} nor {ML_DSA_65}; make a new one")
+    raise ProofError(f"the private key is none of {', '.join(_PRIVATE)}; make a new one")
 
 
 def load_verifier(algorithm: str, public: bytes) -> Verifier:
@@ -168,7 +177,7 @@ class _KeyVerifier:
 
 def _known(table: Mapping[str, _Kind], algorithm: str) -> _Kind:
     if algorithm not in table:
-        raise ProofError(f"unknown signature algorithm; use {ED25519} or {ML_DSA_65}")
+        raise ProofError(f"unknown signature algorithm; use one of {', '.join(_PRIVATE)}")
     return table[algorithm]
 
 

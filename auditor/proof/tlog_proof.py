@@ -16,8 +16,9 @@ from base64 import b64encode
 from collections.abc import Sequence
 
 from auditor.errors import ProofError
+from auditor.proof.log_policy import LogPolicy, Witnessed, verify_cosigned
 from auditor.proof.merkle import leaf_hash, verify_inclusion
-from auditor.proof.note import LARGEST_NOTE, Checkpoint, verify_checkpoint
+from auditor.proof.note import LARGEST_NOTE
 from auditor.proof.strict_json import as_base64
 
 HEADER = "c2sp.org/tlog-proof@v1"
@@ -46,29 +47,36 @@ def format_proof(
     return "\n".join(lines) + "\n\n" + checkpoint_note
 
 
-def verify_tlog_proof(text: str, entry: bytes, vkey: str) -> Checkpoint:
-    """Check that a log's signed checkpoint covers this entry.
+def verify_tlog_proof(
+    text: str, entry: bytes, policy: LogPolicy, now: int
+) -> tuple[int, Witnessed]:
+    """Check that a log's checkpoint, signed and cosigned as the policy asks, covers this entry.
 
     Args:
         text: the proof.
         entry: the entry's exact bytes.
-        vkey: the log's verifier key; its name is the origin the checkpoint must have.
+        now: the verifier's clock, POSIX.
 
     Returns:
-        The checkpoint that covers the entry.
+        The entry's index, and the checkpoint that covers it.
 
     Raises:
-        ProofError: another form, another log, a bad signature, or not this entry.
+        ProofError: another form, another log, a bad signature, no quorum, or not this entry.
     """
-    return verify_proof_at(text, entry, vkey)[1]
-
-
-def verify_proof_at(text: str, entry: bytes, vkey: str) -> tuple[int, Checkpoint]:
-    """As `verify_tlog_proof`, and tells the entry's index too."""
     index, path, note = _parse(text)
-    checkpoint = verify_checkpoint(note, vkey)
+    found = verify_cosigned(note, policy, now)
+    checkpoint = found.checkpoint
     verify_inclusion(leaf_hash(entry), index, checkpoint.size, path, checkpoint.root)
-    return index, checkpoint
+    return index, found
+
+
+def carried_note(text: str) -> str:
+    """The checkpoint's note in a proof, unverified.
+
+    Raises:
+        ProofError: not a proof.
+    """
+    return _parse(text)[2]
 
 
 def carried_entry(text: str) -> bytes:

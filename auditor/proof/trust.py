@@ -1,6 +1,6 @@
 """The trust file: what a regulator has to know beforehand, as one small JSON document.
 
-    {"format": "auditor-trust/v1", "log_origin": ..., "log_vkey": ..., "statement_keys": [...],
+    {"format": "auditor-trust/v2", "log_origin": ..., "log_policy": ..., "statement_keys": [...],
      "seal_roots": [...], "minimum_seal_level": "B-B", "checkpoint": ...}
 
 It reaches the verifier by another way than the certificate; `fingerprint` is what both sides read
@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from auditor.errors import ProofError
-from auditor.proof.note import parse_vkey, verify_checkpoint
+from auditor.proof.log_policy import LogPolicy, examine_checkpoint, parse_policy
 from auditor.proof.signing import Verifier, key_id, load_verifier
 from auditor.proof.strict_json import (
     as_base64,
@@ -29,10 +29,11 @@ from auditor.proof.strict_json import (
     read_object,
 )
 
-FORMAT = "auditor-trust/v1"
+FORMAT = "auditor-trust/v2"
 LARGEST_TRUST_FILE = 1 << 20
 SEAL_LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")  # ETSI EN 319 142-1 baseline levels
 
+_END_OF_TIME = 2**63
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _PEM = re.compile(
     r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n?", re.ASCII
@@ -71,8 +72,9 @@ class TrustFile:
     """Keys, roots and the newest known checkpoint.
 
     Attributes:
-        log_origin: the ledger's name, first line of its checkpoints.
-        log_vkey: the ledger's verifier key (C2SP signed-note).
+        log_origin: the ledger's name, first line of the checkpoints it signs now.
+        log_policy: keys of the ledger and of its witnesses, and the quorum, as C2SP tlog-policy
+            text; it may list origins that the ledger signed under before.
         statement_keys: every key that ever signed statements.
         seal_roots: PEM certificates that PDF seals must chain to.
         minimum_seal_level: least PAdES baseline level accepted.
@@ -80,16 +82,15 @@ class TrustFile:
     """
 
     log_origin: str
-    log_vkey: str
+    log_policy: str
     statement_keys: tuple[StatementKey, ...]
     seal_roots: tuple[str, ...]
     minimum_seal_level: str = "B-B"
     checkpoint: str = ""
 
     def __post_init__(self) -> None:
-        name = parse_vkey(self.log_vkey).name
-        if name != self.log_origin:
-            raise ProofError("the trust file's log key belongs to another origin")
+        if not self.policy.keys_of(self.log_origin):
+            raise ProofError("the trust file's log policy has no key of the log's origin")
         if self.minimum_seal_level not in SEAL_LEVELS:
             raise ProofError(f"the trust file's seal level is none of {', '.join(SEAL_LEVELS)}")
         for key in self.statement_keys:
@@ -99,7 +100,13 @@ class TrustFile:
         if not all(_PEM.fullmatch(root) for root in self.seal_roots):
             raise ProofError("a seal root of the trust file is not one PEM certificate")
         if self.checkpoint:
-            verify_checkpoint(self.checkpoint, self.log_vkey)
+            # dated by itself: whether its time lies ahead of the clock is the reader's to ask
+            examine_checkpoint(self.checkpoint, self.policy, _END_OF_TIME)
+
+    @property
+    def policy(self) -> LogPolicy:
+        """The log policy, read."""
+        return parse_policy(self.log_policy)
 
 
 def parse_trust(data: bytes) -> TrustFile:
@@ -115,7 +122,7 @@ def parse_trust(data: bytes) -> TrustFile:
     exact_fields(value, {field.name for field in fields(TrustFile)}, "the trust file")
     texts = {
         name: as_text(value[name], f"the trust file's {name}")
-        for name in ("log_origin", "log_vkey", "minimum_seal_level", "checkpoint")
+        for name in ("log_origin", "log_policy", "minimum_seal_level", "checkpoint")
     }
     return TrustFile(
         statement_keys=tuple(
@@ -135,7 +142,7 @@ def trust_bytes(trust: TrustFile) -> bytes:
     document: dict[str, object] = {
         "format": FORMAT,
         "log_origin": trust.log_origin,
-        "log_vkey": trust.log_vkey,
+        "log_policy": trust.log_policy,
         "statement_keys": [
             {field.name: getattr(key, field.name) for field in fields(StatementKey)}
             for key in trust.statement_keys

@@ -7,13 +7,21 @@ from base64 import b64encode
 from datetime import datetime
 
 from auditor.certificates.seal import make_test_seal
-from auditor.proof.note import vkey
-from auditor.proof.signing import ED25519, ML_DSA_65, Signer, generate_private_key, load_signer
+from auditor.proof.checkpoint import key_of
+from auditor.proof.note import NoteKey
+from auditor.proof.signing import (
+    ED25519,
+    ML_DSA_44,
+    ML_DSA_65,
+    Signer,
+    generate_private_key,
+    load_signer,
+)
 from auditor.proof.trust import StatementKey, TrustFile
 from auditor.workflow.keyring import Keyring
 
 STATEMENT_KEYS = {ED25519: "statement-ed25519.pem", ML_DSA_65: "statement-ml-dsa-65.pem"}
-LOG_KEY = "log-ed25519.pem"
+LOG_KEYS = {ED25519: "log-ed25519.pem", ML_DSA_44: "log-ml-dsa-44.pem"}
 SEAL = "seal.pem"
 VAULT_KEY = "vault-encryption.key"
 LOOKUP_KEY = "vault-lookup.key"
@@ -23,26 +31,35 @@ _ORIGIN_BYTES = 8
 
 
 def make_keys(keyring: Keyring, controller: str, moment: datetime) -> TrustFile:
-    """Make every key of a home, keep the private halves, and return what to publish.
-
-    The ledger's origin is random: a name made of the hospital's could be claimed twice.
-    """
+    """Make every key of a home, keep the private halves, and return what to publish."""
     statement = [
         _statement_key(_kept(keyring, name, algorithm), moment)
         for algorithm, name in STATEMENT_KEYS.items()
     ]
-    log = _kept(keyring, LOG_KEY, ED25519)
-    origin = f"auditor-ledger/{secrets.token_hex(_ORIGIN_BYTES)}"
+    origin, log = make_log_keys(keyring)
     for name in (VAULT_KEY, LOOKUP_KEY):
         keyring.write(name, secrets.token_bytes(_SYMMETRIC_BYTES))
     seal = make_test_seal(controller, moment)
     keyring.write(SEAL, seal.private_pem)
     return TrustFile(
         log_origin=origin,
-        log_vkey=vkey(origin, log.public_bytes()),
+        log_policy="".join(f"log {key.vkey}\n" for key in log) + "quorum none\n",
         statement_keys=tuple(statement),
         seal_roots=(seal.root_pem,),
     )
+
+
+def make_log_keys(keyring: Keyring) -> tuple[str, tuple[NoteKey, ...]]:
+    """Make the keys of a ledger under an origin of its own; earlier ones are overwritten.
+
+    The origin is random: a name made of the hospital's could be claimed twice.
+
+    Returns:
+        The origin, and the public keys as notes name them.
+    """
+    origin = f"auditor-ledger/{secrets.token_hex(_ORIGIN_BYTES)}"
+    signers = [_kept(keyring, name, algorithm) for algorithm, name in LOG_KEYS.items()]
+    return origin, tuple(key_of(signer, origin, witness=False) for signer in signers)
 
 
 def _kept(keyring: Keyring, name: str, algorithm: str) -> Signer:

@@ -4,7 +4,7 @@
     keys/           private keys; folder 0700, files 0600
     ledger.db       the ledger and the vault
     checkpoint.txt  the newest signed checkpoint, outside the database on purpose: a database put
-                    back to an older state can't take it along
+                    back to an older state can't take it along (`auditor.workflow.guard`)
     trust.json      what a regulator needs: public keys, seal roots, newest checkpoint
     store/          model weights, recipes, plans and evidence by digest
     certificates/   what was issued
@@ -14,13 +14,11 @@ Rooms never read this folder: they are handed signers, the vault and the store f
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
@@ -36,19 +34,27 @@ from auditor.ledger.projection import SqlSnapshots
 from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.vault import Vault
 from auditor.ledger.wrapping import AesKey
-from auditor.proof.note import Checkpoint, sign_checkpoint, verify_checkpoint
+from auditor.proof.checkpoint import Checkpoint
 from auditor.proof.signing import Signer, load_signer
-from auditor.proof.trust import TrustFile, fingerprint, parse_trust, trust_bytes
-from auditor.workflow.book import require_extends
+from auditor.proof.trust import TrustFile, fingerprint, trust_bytes
 from auditor.workflow.config import Config, read_config, write_config
 from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.founding import (
-    LOG_KEY,
+    LOG_KEYS,
     LOOKUP_KEY,
     SEAL,
     STATEMENT_KEYS,
     VAULT_KEY,
     make_keys,
+)
+from auditor.workflow.guard import (
+    CHECKPOINT,
+    TRUST,
+    GuardedLedger,
+    newest_checkpoint,
+    read_file,
+    read_trust,
+    why_read_only,
 )
 from auditor.workflow.keyring import Keyring
 
@@ -75,12 +81,12 @@ class Home:
     @property
     def trust_path(self) -> Path:
         """The trust file."""
-        return self.root / "trust.json"
+        return self.root / TRUST
 
     @property
     def checkpoints_path(self) -> Path:
         """The newest signed checkpoint, a C2SP signed note."""
-        return self.root / "checkpoint.txt"
+        return self.root / CHECKPOINT
 
     @property
     def certificates(self) -> Path:
@@ -95,12 +101,12 @@ class Home:
             HomeError: missing or unreadable.
             ProofError: not a trust file.
         """
-        return parse_trust(_read(self.trust_path))
+        return read_trust(self.root)
 
     @property
     def trust_fingerprint(self) -> str:
         """What the hospital tells the regulator by another way than the certificate."""
-        return fingerprint(_read(self.trust_path))
+        return fingerprint(read_file(self.trust_path))
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -113,9 +119,9 @@ class Home:
         return tuple(load_signer(self.keyring.read(name)) for name in STATEMENT_KEYS.values())
 
     @cached_property
-    def log_signer(self) -> Signer:
-        """Signs checkpoints."""
-        return load_signer(self.keyring.read(LOG_KEY))
+    def log_signers(self) -> tuple[Signer, ...]:
+        """Sign checkpoints: Ed25519 and ML-DSA-44."""
+        return tuple(load_signer(self.keyring.read(name)) for name in LOG_KEYS.values())
 
     @cached_property
     def seal(self) -> Seal:
@@ -142,15 +148,18 @@ class Home:
         return _database(self.root, self.config)
 
     def newest_checkpoint(self) -> Checkpoint | None:
-        """The last state that was signed, its signature checked; None before the first.
+        """The last state that was signed, its signatures checked; None before the first.
 
         Raises:
             ProofError: the note isn't this log's.
         """
-        if not self.checkpoints_path.exists():
-            return None
-        note = _read(self.checkpoints_path).decode("utf-8")
-        return verify_checkpoint(note, self.trust.log_vkey)
+        newest = newest_checkpoint(self.root)
+        return None if newest is None else newest.checkpoint
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing may be appended to the ledger; "" where all is well."""
+        return why_read_only(self.root, self.ledger)
 
     def close(self) -> None:
         """Let go of the database; the home can be used again all the same."""
@@ -213,7 +222,7 @@ def _furnish(making: Path, config: Config, clock: Clock) -> None:
     (making / "certificates").mkdir()
     keyring = Keyring.from_environment(making / "keys")
     trust = make_keys(keyring, config.controller, clock())
-    write_file(making / "trust.json", trust_bytes(trust))
+    write_file(making / TRUST, trust_bytes(trust))
     home = _home(making, config, clock)
     if home.ledger.size:
         raise HomeError("that database holds a ledger already; name another one (--database)")
@@ -228,7 +237,7 @@ def _home(root: Path, config: Config, clock: Clock) -> Home:
     return Home(
         root=root,
         config=config,
-        ledger=Ledger(SqlEventStore(_database(root, config)), clock),
+        ledger=GuardedLedger(SqlEventStore(_database(root, config)), clock, root),
         store=ContentStore(root / "store"),
     )
 
@@ -242,7 +251,6 @@ def open_home(root: Path | None = None, *, clock: Clock = utc_now) -> Home:
 
     Raises:
         HomeError: no home there, or settings that make no sense.
-        TamperedError: the ledger is shorter than its newest signed checkpoint says.
     """
     root = (root or default_home()).absolute()
     if not (root / SETTINGS).is_file() and not (root / DATABASE).is_file():
@@ -251,50 +259,9 @@ def open_home(root: Path | None = None, *, clock: Clock = utc_now) -> Home:
     config = read_config(root / SETTINGS)
     if not config.database:
         _require(root / DATABASE)
-    home = _home(root, config, clock)
-    known = home.newest_checkpoint()
-    if known is not None and home.ledger.size < known.size:
-        require_extends(home.ledger, known)
-    return home
+    return _home(root, config, clock)
 
 
 def _require(path: Path) -> None:
     if not path.is_file():
         raise HomeError(f"{path} is missing; restore the home from a backup")
-
-
-def record_checkpoint(home: Home) -> str:
-    """Sign the ledger's state and publish it in the checkpoint file and the trust file.
-
-    Returns:
-        The signed note.
-
-    Raises:
-        TamperedError: the ledger doesn't extend the last signed state; nothing is signed then.
-        HomeError: a file can't be written.
-    """
-    with _alone(home):
-        known = home.newest_checkpoint()
-        if known is not None:
-            require_extends(home.ledger, known)
-        frontier, origin = home.ledger.frontier(), home.trust.log_origin
-        state = Checkpoint(origin=origin, size=frontier.size, root=frontier.root())
-        note = sign_checkpoint(state, home.log_signer, origin)
-        write_file(home.checkpoints_path, note.encode("utf-8"))
-        write_file(home.trust_path, trust_bytes(replace(home.trust, checkpoint=note)))
-    return note
-
-
-@contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """One signer at a time, so that an older checkpoint never overwrites a newer one."""
-    with (home.root / "checkpoint.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise HomeError(f"can't read {path}: {error.strerror}; restore it from a backup") from None

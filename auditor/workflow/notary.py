@@ -23,9 +23,10 @@ from auditor.errors import CertificateError, TamperedError
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.signing import load_verifier
 from auditor.proof.tlog_proof import format_proof
+from auditor.workflow.checkpoints import record_checkpoint, require_witnessed
 from auditor.workflow.document import document_facts
 from auditor.workflow.files import sync_folder, write_file
-from auditor.workflow.home import Home, record_checkpoint
+from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.steps import outcome_of
 
@@ -54,7 +55,7 @@ def issue(home: Home, case: str, state: ErasureCase) -> None:
     """Render, seal and keep the PDF under a temporary name, then put its digest on the books.
 
     Raises:
-        CertificateError: no statement has been prepared.
+        CertificateError: no statement has been prepared, or too few witnesses answer.
         HomeError: the PDF can't be written (disk full); nothing is on the books then.
     """
     if state.prepared is None:
@@ -76,7 +77,7 @@ def publish(home: Home, case: str) -> Path:
     """Write the issued leaf's proof beside the document and give it its name.
 
     Raises:
-        CertificateError: nothing was issued.
+        CertificateError: nothing was issued, or too few witnesses answer.
         TamperedError: the kept PDF isn't the one on the books.
     """
     issued = load_case(home, case).issued
@@ -101,7 +102,7 @@ def _unpublished(home: Home, case: str) -> Path:
 def _proof(home: Home, case: str, kind: type[Event]) -> str:
     """A tlog-proof of the case's event of that kind against a fresh checkpoint."""
     entry = next(i for i in home.ledger.replay(case_stream(case)) if isinstance(i.event, kind))
-    note = record_checkpoint(home)
-    size = int(note.split("\n")[1])
+    published = record_checkpoint(home)
+    note, size = require_witnessed(published), published.found.checkpoint.size
     path = home.ledger.prove(entry.sequence, size)
     return format_proof(entry.sequence, path, note, extra=home.ledger.entry(entry.sequence))

@@ -168,15 +168,16 @@ def test_a_verifier_may_ask_for_more_than_was_given(issued: Issued) -> None:
 
 
 def test_a_fork_of_the_ledger_is_seen(issued: Issued) -> None:
-    from auditor.proof.note import Checkpoint, sign_checkpoint, verify_checkpoint
+    from auditor.proof.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
+    from auditor.proof.tlog_proof import carried_note
 
     trust = parse_trust(issued.trust)
     report = issued.verify()
     assert report.checks[6].held is True
     proof = opened(issued)[2]
-    ours = verify_checkpoint(proof.partition("\n\n")[2], trust.log_vkey)
+    ours = parse_checkpoint(carried_note(proof))
     fork = Checkpoint(origin=ours.origin, size=ours.size, root=bytes(32))
-    note = sign_checkpoint(fork, issued.home.log_signer, trust.log_origin)
+    note = sign_checkpoint(fork, issued.home.log_signers, 1)
     assert trusting(issued, replace(trust, checkpoint=note)) == "history"
 
 

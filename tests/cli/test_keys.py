@@ -9,12 +9,13 @@ from auditor.workflow.home import Home
 from tests.cli.conftest import Auditor
 
 
-def test_both_statement_keys_and_the_log_key_are_listed(auditor: Auditor, home: Home) -> None:
+def test_the_statement_keys_and_the_log_keys_are_listed(auditor: Auditor, home: Home) -> None:
     rows = auditor("keys", "list", "--home", home.root, "--json").json
     assert [(row["role"], row["algorithm"]) for row in rows] == [
         ("statement", "ed25519"),
         ("statement", "ml-dsa-65"),
         ("log", "ed25519"),
+        ("log", "ml-dsa-44"),
     ]
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from auditor.errors import ProofError
-from auditor.proof.tlog_proof import verify_proof_at
+from auditor.errors import ProofError, TamperedError
+from auditor.proof.tlog_proof import verify_tlog_proof
 from auditor.proof.trust import parse_trust
 from auditor.workflow.home import Home, open_home
 from tests.cli.conftest import Auditor, stock
 from tests.postgresql import ROLE, database
+
+NOW = 2**40
 
 
 def test_an_honest_ledger_passes(auditor: Auditor, stocked: Home) -> None:
@@ -61,10 +63,15 @@ def test_a_database_put_back_to_an_older_state_is_found(
     for path in home.root.glob("ledger.db*"):
         path.unlink()
     shutil.copy(tmp_path / "backup" / "ledger.db", home.root / "ledger.db")
-    for words in (("ledger", "audit"), ("request", "list"), ("ledger", "checkpoint")):
+    for words in (("ledger", "audit"), ("ledger", "checkpoint"), ("keys", "publish")):
         ran = auditor(*words, "--home", home.root)
         assert ran.code == 5
         assert "checkpoint" in ran.err
+    looked = auditor("request", "list", "--home", home.root)
+    assert looked.code == 0
+    assert "auditor ledger recover" in looked.err
+    with pytest.raises(TamperedError, match="read-only"):
+        stock(open_home(home.root))
 
 
 def test_the_same_state_is_signed_once(auditor: Auditor, stocked: Home) -> None:
@@ -85,9 +92,9 @@ def test_a_proof_can_be_checked_with_nothing_but_the_trust_file(
     entry = shown["entry"].encode("utf-8")
     proof = target.read_text(encoding="utf-8")
     assert proof == shown["proof"]
-    assert verify_proof_at(proof, entry, trust.log_vkey)[1].size == 4
+    assert verify_tlog_proof(proof, entry, trust.policy, NOW)[1].checkpoint.size == 4
     with pytest.raises(ProofError):
-        verify_proof_at(proof, entry + b" ", trust.log_vkey)
+        verify_tlog_proof(proof, entry + b" ", trust.policy, NOW)
 
 
 def test_an_entry_beyond_the_newest_checkpoint_cannot_be_proved_yet(

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.errors import ProofError
+from auditor.proof.checkpoint import Checkpoint, key_of, sign_checkpoint
 from auditor.proof.dsse import pre_authentication_encoding, sign_envelope, verify_envelope
+from auditor.proof.log_policy import LogPolicy, examine_checkpoint, parse_policy
 from auditor.proof.merkle import hashes_of, inclusion_path, leaf_hash, root_of
-from auditor.proof.note import Checkpoint, parse_vkey, sign_checkpoint, verify_checkpoint, vkey
+from auditor.proof.note import parse_vkey
 from auditor.proof.signing import (
     ED25519,
+    ML_DSA_44,
     ML_DSA_65,
     Signer,
     Verifier,
@@ -22,16 +25,27 @@ from auditor.proof.signing import (
     load_signer,
     load_verifier,
 )
-from auditor.proof.tlog_proof import carried_entry, format_proof, verify_proof_at
+from auditor.proof.tlog_proof import carried_entry, format_proof, verify_tlog_proof
 
 NAME = "example.com/ledger"
 ED = load_signer(generate_private_key(ED25519))
 OTHER = load_signer(generate_private_key(ED25519))
 PQ = load_signer(generate_private_key(ML_DSA_65))
-VKEY = vkey(NAME, ED.public_bytes())
+PQ_LOG = load_signer(generate_private_key(ML_DSA_44))
+VKEY = key_of(ED, NAME, witness=False).vkey
+
+
+def policy_of(*signers: Signer, name: str = NAME) -> LogPolicy:
+    keys = [key_of(signer, name, witness=False).vkey for signer in signers]
+    return parse_policy("".join(f"log {key}\n" for key in keys) + "quorum none\n")
+
+
+POLICY = policy_of(ED, PQ_LOG)
+NOW = 1_795_000_000
 ENTRIES = [f"entry {number}".encode() for number in range(9)]
 LEAVES = [leaf_hash(entry) for entry in ENTRIES]
-NOTE = sign_checkpoint(Checkpoint(origin=NAME, size=9, root=root_of(LEAVES)), ED, NAME)
+STATE = Checkpoint(origin=NAME, size=9, root=root_of(LEAVES))
+NOTE = sign_checkpoint(STATE, [ED, PQ_LOG], NOW)
 
 
 def verifier(signer: Signer) -> Verifier:
@@ -39,8 +53,8 @@ def verifier(signer: Signer) -> Verifier:
 
 
 def test_a_checkpoint_is_read_back() -> None:
-    found = verify_checkpoint(NOTE, VKEY)
-    assert (found.origin, found.size, found.root) == (NAME, 9, root_of(LEAVES))
+    found = examine_checkpoint(NOTE, POLICY, NOW)
+    assert (found.checkpoint, found.signed, found.quorum) == (STATE, NOW, True)
     assert parse_vkey(VKEY).name == NAME
 
 
@@ -58,15 +72,16 @@ def test_a_checkpoint_is_read_back() -> None:
 def test_a_changed_checkpoint_is_refused(old: str, new: str) -> None:
     assert old in NOTE
     with pytest.raises(ProofError):
-        verify_checkpoint(NOTE.replace(old, new, 1), VKEY)
+        examine_checkpoint(NOTE.replace(old, new, 1), POLICY, NOW)
 
 
 def test_a_checkpoint_of_another_log_or_key_is_refused() -> None:
-    for key in (vkey(NAME, OTHER.public_bytes()), vkey("example.com/else", ED.public_bytes())):
+    for policy in (policy_of(OTHER, PQ_LOG), policy_of(ED, PQ_LOG, name="example.com/else")):
         with pytest.raises(ProofError):
-            verify_checkpoint(NOTE, key)
-    with pytest.raises(ProofError):
-        sign_checkpoint(Checkpoint(origin=NAME, size=0, root=bytes(32)), PQ, NAME)
+            examine_checkpoint(NOTE, policy, NOW)
+    for signers in ([], [ED, PQ]):
+        with pytest.raises(ProofError):
+            sign_checkpoint(STATE, signers, NOW)
     for text in ("", "name+00000000+AAAA", VKEY.replace("+", "-", 1), VKEY[:-4]):
         with pytest.raises(ProofError):
             parse_vkey(text)
@@ -77,20 +92,22 @@ def test_a_proof_fits_its_entry_alone(index: int, other: int) -> None:
     path = inclusion_path(hashes_of(LEAVES), index, 9)
     text = format_proof(index, path, NOTE, extra=ENTRIES[index])
     assert carried_entry(text) == ENTRIES[index]
-    assert verify_proof_at(text, ENTRIES[index], VKEY)[0] == index
+    assert verify_tlog_proof(text, ENTRIES[index], POLICY, NOW)[0] == index
     if other != index:
         with pytest.raises(ProofError):
-            verify_proof_at(text, ENTRIES[other], VKEY)
+            verify_tlog_proof(text, ENTRIES[other], POLICY, NOW)
         with pytest.raises(ProofError):
-            verify_proof_at(text.replace(f"index {index}", f"index {other}"), ENTRIES[index], VKEY)
+            verify_tlog_proof(
+                text.replace(f"index {index}", f"index {other}"), ENTRIES[index], POLICY, NOW
+            )
 
 
 @given(st.text(max_size=200))
 def test_no_text_is_mistaken_for_a_proof(text: str) -> None:
     with pytest.raises(ProofError):
-        verify_proof_at(text, b"entry", VKEY)
+        verify_tlog_proof(text, b"entry", POLICY, NOW)
     with pytest.raises(ProofError):
-        verify_checkpoint(text, VKEY)
+        examine_checkpoint(text, POLICY, NOW)
 
 
 def test_the_published_example_of_the_encoding() -> None:

@@ -1,0 +1,151 @@
+"""The restore guard: a ledger that isn't what was last signed takes no further entries.
+
+A backup put back, a fork or another database in its place would otherwise go on as if nothing had
+been: two histories under one name. What was last signed lies outside the database (`checkpoint.txt`
+in the home), and witnesses remember it too; until ``auditor ledger recover`` has been run the home
+can be looked at, not written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from auditor.domain.entry import Recorded
+from auditor.errors import HomeError, ProofError, TamperedError
+from auditor.ledger.ledger import Append, Clock, Ledger
+from auditor.ledger.store import EventStore
+from auditor.proof.checkpoint import Checkpoint
+from auditor.proof.log_policy import LogPolicy, Witnessed, examine_checkpoint
+from auditor.proof.merkle import verify_consistency
+from auditor.proof.trust import TrustFile, parse_trust
+from auditor.workflow.files import write_file
+
+CHECKPOINT = "checkpoint.txt"
+TRUST = "trust.json"
+
+_MARKER = "read-only.txt"
+_END_OF_TIME = 2**63
+
+
+class GuardedLedger(Ledger):
+    """A ledger that refuses to write while it isn't what was last signed."""
+
+    def __init__(self, store: EventStore, clock: Clock, root: Path) -> None:
+        """The ledger of the home at ``root``."""
+        super().__init__(store, clock)
+        self._root = root
+        self._floor: int | None = None
+
+    def append_all(self, appends: Sequence[Append]) -> tuple[Recorded, ...]:
+        """See `Ledger.append_all`.
+
+        Raises:
+            TamperedError: the ledger is read-only.
+        """
+        if self._floor is None or self.size < self._floor:
+            require_writable(self._root, self)
+            newest = newest_checkpoint(self._root)
+            self._floor = 0 if newest is None else newest.checkpoint.size
+        return super().append_all(appends)
+
+
+def newest_checkpoint(root: Path) -> Witnessed | None:
+    """The state the home's ledger was last signed in, its signatures checked; None before that.
+
+    Raises:
+        HomeError: the trust file is missing or unreadable.
+        ProofError: the note isn't this log's.
+    """
+    note = newest_note(root)
+    return None if note is None else examine_checkpoint(note, read_trust(root).policy, _END_OF_TIME)
+
+
+def newest_note(root: Path) -> str | None:
+    """The newest signed checkpoint as it was written."""
+    path = root / CHECKPOINT
+    return read_file(path).decode("utf-8", "replace") if path.exists() else None
+
+
+def read_trust(root: Path) -> TrustFile:
+    """The home's trust file.
+
+    Raises:
+        HomeError: missing or unreadable.
+        ProofError: not a trust file.
+    """
+    return parse_trust(read_file(root / TRUST))
+
+
+def read_file(path: Path) -> bytes:
+    """A file of the home.
+
+    Raises:
+        HomeError: missing or unreadable.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HomeError(f"can't read {path}: {error.strerror}; restore it from a backup") from None
+
+
+def require_writable(root: Path, ledger: Ledger) -> None:
+    """See that the ledger may go on.
+
+    Raises:
+        TamperedError: it isn't what was last signed, or a witness has seen a later state.
+    """
+    if reason := why_read_only(root, ledger):
+        raise TamperedError(f"{reason}; the ledger is read-only until: auditor ledger recover")
+
+
+def why_read_only(root: Path, ledger: Ledger) -> str:
+    """Why nothing may be appended; "" where all is well."""
+    marker = root / _MARKER
+    if marker.exists():
+        return read_file(marker).decode("utf-8", "replace").strip()
+    newest = newest_checkpoint(root)
+    if newest is None:
+        return ""
+    try:
+        require_extends(ledger, newest.checkpoint)
+    except TamperedError as error:
+        return str(error)
+    return ""
+
+
+def close_for_writing(root: Path, reason: str) -> None:
+    """Make the home's ledger read-only, for a reason that the ledger by itself doesn't show."""
+    write_file(root / _MARKER, f"{reason}\n".encode())
+
+
+def open_for_writing(root: Path) -> None:
+    """Take back `close_for_writing`."""
+    (root / _MARKER).unlink(missing_ok=True)
+
+
+def require_extends(ledger: Ledger, known: Checkpoint) -> None:
+    """Prove that the ledger still holds all that was signed before (RFC 9162 section 2.1.4).
+
+    Raises:
+        TamperedError: it is shorter, or the entries signed for aren't the same any more.
+    """
+    size = ledger.size
+    if size < known.size:
+        raise TamperedError(
+            f"the ledger holds {size} entries, its newest signed checkpoint {known.size}: "
+            "an older state was put back"
+        )
+    path = ledger.prove_extension(known.size, size)
+    try:
+        verify_consistency(known.size, size, known.root, ledger.root(size), path)
+    except ProofError:
+        raise TamperedError(
+            f"the first {known.size} entries of the ledger are not those of its newest signed "
+            "checkpoint: the book was rewritten"
+        ) from None
+
+
+def policy_of(root: Path) -> LogPolicy:
+    """Keys of the log and its witnesses, and the quorum."""
+    return read_trust(root).policy
