@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect
 
-from auditor.errors import LedgerError, MisuseError
+from auditor.errors import LedgerError, MisuseError, TamperedError
 from auditor.ledger.database import POSTGRESQL, in_our_words, open_database
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _migrate(engine: Engine) -> None:
     from alembic import command
+    from alembic.util import CommandError
 
     with _one_at_a_time, in_our_words(), engine.begin() as connection:
         config = _config(connection)
@@ -119,7 +120,12 @@ def _migrate(engine: Engine) -> None:
             and _VERSIONS not in inspect(connection).get_table_names()
         ):
             command.stamp(config, _FIRST)  # version 0.1 kept no record of its own revision
-        command.upgrade(config, NEWEST)
+        try:
+            command.upgrade(config, NEWEST)
+        except CommandError:
+            raise TamperedError(
+                "the ledger's tables are of no version there ever was; restore the newest backup"
+            ) from None
 
 
 def _config(connection: Connection) -> Config:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -18,7 +19,7 @@ import pytest
 
 from auditor.proof.merkle import Frontier, root_of
 from tests.campaigns import Campaign
-from tests.ledger.books import audited
+from tests.ledger.books import an_append, audited, open_ledger
 from tests.postgresql import Database, database
 
 WRITERS = 4
@@ -161,6 +162,25 @@ def test_killed_clients_leave_no_gap_on_postgresql(tmp_path: Path, campaign: Cam
             rows, head = postgresql_state(made)
             check(rows, head, tmp_path)
             assert audited(made.application) == len(rows)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_an_append_sent_again_while_the_first_is_under_way_is_written_once(
+    tmp_path: Path, backend: str
+) -> None:
+    """What a client does that can't know whether its commit arrived."""
+    with ExitStack() as stack:
+        address: Path | str = tmp_path / "ledger.db"
+        if backend == "postgresql":
+            address = stack.enter_context(database()).application
+        ledgers = [stack.enter_context(closing(open_ledger(address))) for _ in range(WRITERS)]
+        pool = stack.enter_context(ThreadPoolExecutor(WRITERS))
+        for version in range(10):
+            append = an_append("m", version)
+            sent = [pool.submit(ledger.append_all, [append]) for ledger in ledgers]
+            first, *others = (future.result() for future in sent)
+            assert all(other == first for other in others)
+        assert ledgers[0].audit().entries == 10
 
 
 @pytest.mark.parametrize("harm", ["gap", "half", "leaf", "head", "lost"])
