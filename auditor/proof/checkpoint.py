@@ -22,6 +22,7 @@ from auditor.proof.note import (
     NOTE_ED25519,
     NoteKey,
     find_signature,
+    is_line,
     note_key,
     signature_line,
     split_note,
@@ -29,8 +30,11 @@ from auditor.proof.note import (
 from auditor.proof.signing import ED25519, ML_DSA_44, Signer
 from auditor.proof.strict_json import as_base64
 
+LARGEST_SIZE = 2**63 - 1
+"""Most entries of a tree: proofs have at most 63 hashes (tlog-witness), and others use int64."""
+
+_MOST_HASHES = 63
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f]")
 _TIME_BYTES = 8
 _LATEST = 2**63 - 1  # tlog-cosignature: a time must not exceed it
 _LABEL = b"subtree/v1\n\x00"
@@ -45,10 +49,10 @@ class Checkpoint:
     root: bytes
 
     def __post_init__(self) -> None:
-        if not self.origin or _CONTROL.search(self.origin):
+        if not is_line(self.origin):
             raise ProofError("a checkpoint's origin is one line of text")
-        if self.size < 0 or len(self.root) != HASH_BYTES:
-            raise ProofError("a checkpoint has a size of at least 0 and a root of 32 bytes")
+        if not 0 <= self.size <= LARGEST_SIZE or len(self.root) != HASH_BYTES:
+            raise ProofError("a checkpoint has a size from 0 to 2^63 - 1 and a root of 32 bytes")
 
     def text(self) -> str:
         """The note's text, final newline included."""
@@ -62,11 +66,28 @@ def parse_checkpoint(text: str) -> Checkpoint:
         ProofError: not a note, or not a checkpoint.
     """
     lines = split_note(text)[0][:-1].split("\n")
-    if len(lines) < 3 or not all(lines) or not _SIZE.fullmatch(lines[1]):
+    if len(lines) < 3 or not all(lines):  # more are extension lines, which say nothing to us
         raise ProofError("the note is not a checkpoint: origin, size and root expected")
     return Checkpoint(
-        origin=lines[0], size=int(lines[1]), root=as_base64(lines[2], "the checkpoint's root")
+        origin=lines[0],
+        size=as_size(lines[1], "the checkpoint's size"),
+        root=as_base64(lines[2], "the checkpoint's root"),
     )
+
+
+def as_size(text: str, what: str) -> int:
+    """A tree size or an entry's index: ASCII decimal in its one form, else ProofError."""
+    if not _SIZE.fullmatch(text) or int(text) > LARGEST_SIZE:
+        raise ProofError(f"{what} is no number from 0 to 2^63 - 1 without leading zeroes")
+    return int(text)
+
+
+def as_hashes(lines: Sequence[str], what: str) -> list[bytes]:
+    """The hashes of a Merkle proof, base64 and one a line, else ProofError."""
+    hashes = [as_base64(line, f"a hash of {what}") for line in lines]
+    if len(hashes) > _MOST_HASHES or any(len(value) != HASH_BYTES for value in hashes):
+        raise ProofError(f"{what} has at most {_MOST_HASHES} hashes of {HASH_BYTES} bytes")
+    return hashes
 
 
 def sign_checkpoint(checkpoint: Checkpoint, signers: Sequence[Signer], moment: int) -> str:
@@ -74,10 +95,10 @@ def sign_checkpoint(checkpoint: Checkpoint, signers: Sequence[Signer], moment: i
 
     Args:
         signers: Ed25519 keys sign the text; ML-DSA-44 ones cosign, and state the moment.
-        moment: POSIX time at which this is the log's largest tree.
+        moment: POSIX time at which this is the log's largest tree; 0 states none.
 
     Raises:
-        ProofError: no key, an origin that is no key name, or a key of another kind.
+        ProofError: no key, an origin that is no key name, a key of another kind, or no such time.
     """
     if not signers:
         raise ProofError("a checkpoint needs a key to sign it")
@@ -96,8 +117,10 @@ def cosign_checkpoint(text: str, signers: Sequence[Signer], name: str, moment: i
         moment: POSIX time at which this is the largest tree the witness saw of that log.
 
     Raises:
-        ProofError: no checkpoint, no key name, or a key of another kind.
+        ProofError: no checkpoint, no key name, a key of another kind, or no such time.
     """
+    if moment == 0:  # tlog-witness: "the timestamp MUST NOT be zero"
+        raise ProofError("a witness states the time at which it cosigns")
     checkpoint, body = parse_checkpoint(text), split_note(text)[0]
     keys = [(signer, key_of(signer, name, witness=True)) for signer in signers]
     return "".join(_line(checkpoint, body, *pair, moment) for pair in keys)
@@ -143,6 +166,8 @@ def find_verified(text: str, key: NoteKey) -> int | None:
 
 
 def _line(checkpoint: Checkpoint, body: str, signer: Signer, key: NoteKey, moment: int) -> str:
+    if not 0 <= moment <= _LATEST:
+        raise ProofError("a checkpoint is signed at a time from 0 to 2^63 - 1")
     if key.type == NOTE_ED25519:
         return signature_line(key, signer.sign(body.encode("utf-8")))
     signature = signer.sign(_cosigned(checkpoint, body, key, moment))

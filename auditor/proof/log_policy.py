@@ -7,7 +7,10 @@
 
 The format accepts a checkpoint signed by any one listed key. Here every key listed for the
 checkpoint's origin must have signed, so that a dropped ML-DSA-44 signature is noticed; checkpoints
-of every origin listed are accepted.
+of every origin listed are accepted. A log's URL is read over, nothing here has a use for it.
+
+Nothing here asks how old a checkpoint is: an older one stays as good as it was, and a proof in it
+too. Who knows a newer one compares the two.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from auditor.proof.note import (
     parse_vkey,
 )
 
-LARGEST_POLICY = 1 << 18
+LARGEST_POLICY = 1 << 18  # octets
 CLOCK_TOLERANCE = 600
 """Seconds that a cosignature's time may lie ahead of the verifier's clock."""
 
@@ -84,7 +87,9 @@ class Witnessed:
 
     Attributes:
         signed: POSIX time the log states, 0 where it states none.
-        witnesses: the policy's witnesses whose cosignatures hold, each with the time it states.
+        witnesses: the policy's witnesses whose cosignatures hold, each with the time it states;
+            0 where it states none, which vouches for the history and for no time
+            (tlog-cosignature).
         quorum: whether they are as many as the policy asks for.
     """
 
@@ -100,8 +105,16 @@ def parse_policy(text: str) -> LogPolicy:
     Raises:
         ProofError: naming the line that breaks the format's rules.
     """
-    if len(text) > LARGEST_POLICY or _FORBIDDEN.search(text):
+    # A policy is octets (tlog-policy, "character set"): two texts name the same only if they are
+    # the same, unnormalised, and only space, tab and newline part words.
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry
+        raise ProofError("the log policy is not UTF-8") from None
+    if size > LARGEST_POLICY or _FORBIDDEN.search(text):
         raise ProofError("the log policy is too large, or has control characters")
+    if not text.endswith("\n"):  # else `quorum a-and-b`, cut off, might ask for `a` alone
+        raise ProofError("the log policy's last line doesn't end with a newline; is it cut off?")
     reading = _Reading()
     for number, line in enumerate(text.split("\n"), start=1):
         words = [word for word in _BLANKS.split(line) if word]
@@ -258,6 +271,12 @@ class _Reading:
         known = [*self._logs, *(witness.key for witness in self._witnesses)]
         if any(other.public == key.public for other in known):
             raise ProofError("the same key stands there twice; every role has its own")
+        # Ids of four bytes collide for whoever tries 2^32 keys: each would then spoil every note
+        # that the other signs (signed-note, "accidental collisions").
+        if any((other.name, other.key_id) == (key.name, key.key_id) for other in known):
+            raise ProofError(
+                "another key has the same name and key id; notes can't tell them apart"
+            )
 
     def _names(self) -> set[str]:
         return {witness.name for witness in self._witnesses} | set(self._groups)

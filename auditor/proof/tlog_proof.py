@@ -11,21 +11,21 @@ example.com/ledger         the checkpoint, a signed note, to the end
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Sequence
 
 from auditor.errors import ProofError
+from auditor.proof.checkpoint import as_hashes, as_size
 from auditor.proof.log_policy import LogPolicy, Witnessed, verify_cosigned
 from auditor.proof.merkle import leaf_hash, verify_inclusion
 from auditor.proof.note import LARGEST_NOTE
 from auditor.proof.strict_json import as_base64
 
 HEADER = "c2sp.org/tlog-proof@v1"
-LARGEST_PROOF = LARGEST_NOTE + (1 << 16)
+LARGEST_PROOF = LARGEST_NOTE + (1 << 17)  # an entry of 65,535 bytes may be carried, in base64
 
-_INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})", re.ASCII)
-_MOST_HASHES = 63
+_EXTRA = "extra "
+_INDEX = "index "
 
 
 def format_proof(
@@ -41,8 +41,8 @@ def format_proof(
     """
     lines = [HEADER]
     if extra:
-        lines.append(f"extra {b64encode(extra).decode('ascii')}")
-    lines.append(f"index {index}")
+        lines.append(f"{_EXTRA}{b64encode(extra).decode('ascii')}")
+    lines.append(f"{_INDEX}{index}")
     lines.extend(b64encode(value).decode("ascii") for value in path)
     return "\n".join(lines) + "\n\n" + checkpoint_note
 
@@ -87,9 +87,9 @@ def carried_entry(text: str) -> bytes:
     """
     _parse(text)
     line = text.split("\n", 2)[1]
-    if not line.startswith("extra "):
+    if not line.startswith(_EXTRA):
         raise ProofError("the ledger proof carries no entry")
-    return as_base64(line.removeprefix("extra "), "the ledger proof's extra data")
+    return as_base64(line.removeprefix(_EXTRA), "the ledger proof's extra data")
 
 
 def _parse(text: str) -> tuple[int, list[bytes], str]:
@@ -99,10 +99,11 @@ def _parse(text: str) -> tuple[int, list[bytes], str]:
     lines = head.split("\n")
     if not separator or lines.pop(0) != HEADER:
         raise ProofError(f"not a ledger proof; its first line would be {HEADER}")
-    if lines and lines[0].startswith("extra "):
-        as_base64(lines.pop(0).removeprefix("extra "), "the ledger proof's extra data")
-    match = _INDEX.fullmatch(lines[0]) if lines else None
-    if match is None or len(lines) - 1 > _MOST_HASHES:
-        raise ProofError("the ledger proof has no index line, or too many hashes")
-    path = [as_base64(line, "a hash of the ledger proof") for line in lines[1:]]
-    return int(match[1]), path, note
+    if lines and lines[0].startswith(_EXTRA):
+        extra = as_base64(lines.pop(0).removeprefix(_EXTRA), "the ledger proof's extra data")
+        if not extra:  # tlog-proof: "If no extra data is present, this line is omitted"
+            raise ProofError("the ledger proof has an empty line of extra data")
+    if not lines or not lines[0].startswith(_INDEX):
+        raise ProofError("the ledger proof has no index line")
+    index = as_size(lines.pop(0).removeprefix(_INDEX), "the ledger proof's index")
+    return index, as_hashes(lines, "the ledger proof"), note

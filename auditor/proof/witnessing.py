@@ -12,24 +12,26 @@ sees to it that deciding and recording are one step.
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from auditor.errors import ProofError
-from auditor.proof.checkpoint import Checkpoint, find_verified, parse_checkpoint
+from auditor.proof.checkpoint import (
+    Checkpoint,
+    as_hashes,
+    as_size,
+    find_verified,
+    parse_checkpoint,
+)
 from auditor.proof.merkle import EMPTY_ROOT, verify_consistency
 from auditor.proof.note import LARGEST_NOTE, NoteKey
-from auditor.proof.strict_json import as_base64
 
 LARGEST_REQUEST = LARGEST_NOTE + (1 << 13)
 SIZE_TYPE = "text/x.tlog.size"
 
-_MOST_HASHES = 63
-_OLD = re.compile(r"old (0|[1-9][0-9]{0,18})", re.ASCII)
-_SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\n", re.ASCII)
+_OLD = "old "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ class Judged:
 def format_request(request: AddCheckpoint) -> str:
     """A request as text."""
     hashes = [b64encode(value).decode("ascii") for value in request.path]
-    return "\n".join([f"old {request.old}", *hashes]) + "\n\n" + request.note
+    return "\n".join([f"{_OLD}{request.old}", *hashes]) + "\n\n" + request.note
 
 
 def parse_request(text: str) -> AddCheckpoint:
@@ -71,13 +73,13 @@ def parse_request(text: str) -> AddCheckpoint:
         ProofError: not one.
     """
     head, separator, note = text.partition("\n\n")
-    lines = head.split("\n")
-    match = _OLD.fullmatch(lines[0])
-    if not separator or match is None or len(lines) - 1 > _MOST_HASHES:
+    first, *lines = head.split("\n")
+    if len(text) > LARGEST_REQUEST or not separator or not first.startswith(_OLD):
         raise ProofError("not a request to cosign a checkpoint")
-    path = tuple(as_base64(line, "a hash of the consistency proof") for line in lines[1:])
+    old = as_size(first.removeprefix(_OLD), "the request's old size")
+    path = tuple(as_hashes(lines, "the consistency proof"))
     parse_checkpoint(note)
-    return AddCheckpoint(old=int(match[1]), path=path, note=note)
+    return AddCheckpoint(old=old, path=path, note=note)
 
 
 def parse_size(text: str) -> int:
@@ -86,16 +88,18 @@ def parse_size(text: str) -> int:
     Raises:
         ProofError: not a size.
     """
-    match = _SIZE.fullmatch(text)
-    if match is None:
+    if not text.endswith("\n"):
         raise ProofError("its answer to a conflict is no tree size")
-    return int(match[1])
+    return as_size(text[:-1], "the size in its answer to a conflict")
 
 
 def judge(
     request: AddCheckpoint, logs: Mapping[str, tuple[NoteKey, ...]], latest: Checkpoint | None
 ) -> Judged:
     """Decide on a request, in the specification's order.
+
+    Two roots for one size are told before the consistency proof is looked at: no proof leads from
+    one to the other, so that the specification's 409 would never be given.
 
     Args:
         logs: the keys of each known origin; every one of them must have signed.
