@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from auditor.domain.entry import Recorded, entry_bytes
-from auditor.domain.event import event_from, is_known
+from auditor.domain.event import event_from
 from auditor.domain.kind import Event
 from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
-from auditor.ledger.store import Draft, EventStore, Row, Write
+from auditor.ledger.store import (
+    STORED_TYPES,
+    Draft,
+    EventStore,
+    Row,
+    Stored,
+    Write,
+    content_of,
+    unreadable,
+)
 from auditor.proof.merkle import (
     Frontier,
     consistency_path,
+    grow_in_place,
     inclusion_path,
     leaf_hash,
     root_at,
@@ -29,6 +39,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Told how many entries are done, and of how many."""
 
 _PROGRESS_EVERY = 4_096
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,35 +223,63 @@ class Ledger:
         Raises:
             TamperedError: naming the first entry that isn't what it was.
         """
-        head = self.frontier()
-        frontier, versions, ids = Frontier(), dict[str, int](), set[bytes]()
-        for row in self._store.rows():
-            if row.sequence != frontier.size:
-                raise TamperedError(f"entry {frontier.size} is missing from the ledger")
-            _check_columns(row)
-            if row.version != versions.get(row.stream, 0) or row.event_id.bytes in ids:
-                raise TamperedError(f"entry {row.sequence} is out of order in its stream")
-            versions[row.stream] = row.version + 1
-            ids.add(row.event_id.bytes)
-            frontier, completed = frontier.grow(row.leaf)
-            if row.subtrees != b"".join(completed):
-                raise TamperedError(f"the hashes stored with entry {row.sequence} were changed")
-            if frontier.size == head.size and frontier != head:
-                raise TamperedError("the ledger's entries don't lead to its Merkle frontier")
-            if progress is not None and frontier.size % _PROGRESS_EVERY == 0:
-                progress(frontier.size, head.size)
-        if frontier.size < head.size:
-            raise TamperedError(f"entry {frontier.size} is missing from the ledger")
-        if frontier.size > head.size and frontier != self.frontier():
-            # entries appended while the audit ran have moved the head along
-            raise TamperedError("the ledger's entries don't lead to its Merkle frontier")
+        head, walk = self.frontier(), _Walk()
+        for stored in self._store.stored():
+            if walk.size == head.size:  # an entry past the head: was it appended meanwhile?
+                walk.arrive(head)
+                head = self.frontier()
+            if walk.size >= head.size:
+                raise TamperedError(f"entry {stored[0]} was put where the ledger has none")
+            walk.take(stored)
+            if progress is not None and walk.size % _PROGRESS_EVERY == 0:
+                progress(walk.size, head.size)
+        walk.arrive(head)
         if progress is not None:
-            progress(frontier.size, frontier.size)
-        return Audited(entries=frontier.size, root=frontier.root())
+            progress(walk.size, walk.size)
+        return Audited(entries=walk.size, root=head.root())
 
     def close(self) -> None:
         """Let go of the store's files."""
         self._store.close()
+
+
+class _Walk:
+    """The audit's way over all entries: what was seen of them so far.
+
+    It goes over millions, so it takes rows as they are stored and makes no objects of them.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+        self._versions: dict[str, int] = {}
+        self._ids: set[bytes] = set()
+
+    def take(self, stored: Stored) -> None:
+        """Go on by one row, if it is what can stand there and nothing else."""
+        sequence, stream, version, event_id, entry, leaf, subtrees = stored
+        if sequence != self.size:
+            if isinstance(sequence, int) and sequence < self.size:
+                raise TamperedError(f"entry {sequence} was put where the ledger has none")
+            raise TamperedError(f"entry {self.size} is missing from the ledger")
+        if tuple(map(type, stored)) != STORED_TYPES or not _UUID.fullmatch(event_id):
+            raise TamperedError(f"entry {sequence} of the ledger was changed")
+        content_of(sequence, entry, leaf, (stream, version, event_id))
+        short_id = bytes.fromhex(event_id.replace("-", ""))
+        if version != self._versions.get(stream, 0) or short_id in self._ids:
+            raise TamperedError(f"entry {sequence} is out of order in its stream")
+        self._versions[stream] = version + 1
+        self._ids.add(short_id)
+        if subtrees != b"".join(grow_in_place(self._peaks, sequence, leaf)):
+            raise TamperedError(f"the hashes stored with entry {sequence} were changed")
+        self.size += 1
+
+    def arrive(self, head: Frontier) -> None:
+        """See that the way led to this head."""
+        if self.size < head.size:
+            raise TamperedError(f"entry {self.size} is missing from the ledger")
+        if Frontier(self.size, tuple(self._peaks)) != head:
+            raise TamperedError("the ledger's entries don't lead to its Merkle frontier")
 
 
 def _write(append: Append, moment: str) -> Write:
@@ -282,32 +321,12 @@ def _checked(row: Row) -> Row:
     return row
 
 
-def _check_columns(row: Row) -> dict[str, Any]:
-    """An entry's fields, after checking that its bytes and columns are what they were."""
-    try:
-        fields = json.loads(_checked(row).entry)
-        readable = isinstance(fields["data"], dict) and is_known(fields["kind"])
-        filed = (fields["stream"], fields["version"], fields["event_id"])
-    except (ValueError, KeyError, TypeError):
-        fields, readable, filed = {}, False, None
-    if not readable:
-        raise TamperedError(
-            f"entry {row.sequence} of the ledger can't be read; it was changed, or written by a "
-            "newer version"
-        )
-    if filed != (row.stream, row.version, str(row.event_id)):
-        raise TamperedError(f"entry {row.sequence} of the ledger was filed where it doesn't belong")
-    return dict(fields)
-
-
 def _recorded(row: Row) -> Recorded:
     """Read an entry, after checking that its bytes and columns are what they were."""
-    fields = _check_columns(row)
+    filed = (row.stream, row.version, str(row.event_id))
+    fields = content_of(row.sequence, row.entry, row.leaf, filed)
     try:
         event = event_from(fields["kind"], fields["data"])
     except (ValueError, TypeError):
-        raise TamperedError(
-            f"entry {row.sequence} of the ledger can't be read; it was changed, or written by a "
-            "newer version"
-        ) from None
-    return _placed(row, event, str(fields["recorded_at"]))
+        raise unreadable(row.sequence) from None
+    return _placed(row, event, fields["recorded_at"])

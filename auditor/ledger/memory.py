@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from auditor.ledger.store import (
     Row,
+    Stored,
     Write,
     already_there,
     grown,
@@ -45,6 +46,13 @@ class MemoryEventStore:
     def rows(self, start: int = 0) -> Iterator[Row]:
         """See `EventStore.rows`."""
         return iter(self._rows[start:])
+
+    def stored(self) -> Iterator[Stored]:
+        """See `EventStore.stored`."""
+        return (
+            (r.sequence, r.stream, r.version, str(r.event_id), r.entry, r.leaf, r.subtrees)
+            for r in self._rows
+        )
 
     def stream(self, name: str) -> Iterator[Row]:
         """See `EventStore.stream`."""

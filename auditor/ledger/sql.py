@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -36,7 +37,9 @@ from auditor.ledger.database import (
 )
 from auditor.ledger.schema import ready_database
 from auditor.ledger.store import (
+    STORED_TYPES,
     Row,
+    Stored,
     Write,
     already_there,
     grown,
@@ -72,17 +75,20 @@ class SqlEventStore:
 
     def rows(self, start: int = 0) -> Iterator[Row]:
         """See `EventStore.rows`; read page by page, so that a ledger may outgrow the memory."""
-        yield from self._pages(self._statements.rows, start, {})
+        return map(_row, self._pages(self._statements.rows, _SEQUENCE, start, {}))
+
+    def stored(self) -> Iterator[Stored]:
+        """See `EventStore.stored`."""
+        return self._pages(self._statements.rows, _SEQUENCE, _LOWEST, {})
 
     def stream(self, name: str) -> Iterator[Row]:
         """See `EventStore.stream`."""
-        yield from self._pages(self._statements.stream, 0, {"stream": name})
+        return map(_row, self._pages(self._statements.stream, _VERSION, 0, {"stream": name}))
 
     def row(self, sequence: int) -> Row | None:
         """See `EventStore.row`."""
-        values = {"start": sequence, "stop": sequence + 1}
         with driving(self._engine, write=False) as driver:
-            found = driver.rows(self._statements.rows, values)
+            found = driver.rows(self._statements.row, {"sequence": sequence})
         return _row(found[0]) if found else None
 
     def version(self, stream: str) -> int:
@@ -134,15 +140,18 @@ class SqlEventStore:
                 driver.run(self._statements.advance, [peaks])
         return result
 
-    def _pages(self, statement: str, start: int, values: dict[str, object]) -> Iterator[Row]:
-        found: Sequence[tuple[Any, ...]] = [()]
-        while found:
-            page = {**values, "start": start, "stop": start + _ROWS_AT_ONCE}
+    def _pages(
+        self, statement: str, place: int, start: int, values: dict[str, object]
+    ) -> Iterator[Stored]:
+        """Rows from ``start`` on, by the column in that place; no gap between them ends it."""
+        while start <= _HIGHEST:
+            page = {**values, "start": start, "count": _ROWS_AT_ONCE}
             with driving(self._engine, write=False) as driver:
                 found = driver.rows(statement, page)
-            for fields in found:
-                yield _row(fields)
-            start += _ROWS_AT_ONCE
+            if not found:
+                return
+            yield from found
+            start = found[-1][place] + 1
 
     def _known(self, writes: Sequence[Write]) -> dict[UUID, Row]:
         ids = [str(draft.event_id) for write in writes for draft in write.drafts]
@@ -165,6 +174,8 @@ class SqlEventStore:
 
 
 _COLUMNS = ("sequence", "stream", "version", "event_id", "entry", "leaf", "subtrees")
+_SEQUENCE, _VERSION = _COLUMNS.index("sequence"), _COLUMNS.index("version")
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # what a column of counts can hold
 _ROW: Select[Any] = select(*(getattr(EntryRow, name) for name in _COLUMNS))
 
 
@@ -175,6 +186,7 @@ class _Statements(NamedTuple):
     version: str
     insert: str
     advance: str
+    row: str
     rows: str
     stream: str
     hashes: str
@@ -182,7 +194,8 @@ class _Statements(NamedTuple):
 
 def _statements(engine: Engine) -> _Statements:
     sequence, version = col(EntryRow.sequence), col(EntryRow.version)
-    start, stop = bindparam("start", type_=Count), bindparam("stop", type_=Count)
+    here = sequence == bindparam("sequence", type_=Count)
+    start = bindparam("start", type_=Count)
     of_stream = col(EntryRow.stream) == bindparam("stream")
     size, peaks = bindparam("new_size", type_=Count), bindparam("new_peaks", type_=LargeBinary())
     advance: Executable = (
@@ -196,17 +209,19 @@ def _statements(engine: Engine) -> _Statements:
         version=composed(engine, select(func.max(version)).where(of_stream)),
         insert=composed(engine, insert(EntryRow)),
         advance=composed(engine, advance),
-        rows=composed(engine, _ROW.where(sequence >= start, sequence < stop).order_by(sequence)),
-        stream=composed(
-            engine, _ROW.where(of_stream, version >= start, version < stop).order_by(version)
-        ),
+        row=composed(engine, _ROW.where(here)),
+        rows=composed(engine, _paged(_ROW.where(sequence >= start).order_by(sequence))),
+        stream=composed(engine, _paged(_ROW.where(of_stream, version >= start).order_by(version))),
         hashes=composed(
             engine,
-            select(EntryRow.leaf, EntryRow.subtrees).where(  # type: ignore[call-overload]
-                sequence == bindparam("sequence", type_=Count)
-            ),
+            select(EntryRow.leaf, EntryRow.subtrees).where(here),  # type: ignore[call-overload]
         ),
     )
+
+
+def _paged(query: Select[Any]) -> Select[Any]:
+    # SQLAlchemy gives SQLite an offset in any case, and a nameless value for it if we name none
+    return query.limit(bindparam("count", type_=Count)).offset(literal_column("0"))
 
 
 def _values(row: Row) -> dict[str, object]:
@@ -241,13 +256,13 @@ def _hash(driver: Driver, statements: _Statements, subtree: Subtree) -> bytes:
     return stored_hash(subtree, None if held is None else (held[0], held[1]))
 
 
-def _row(fields: tuple[Any, ...]) -> Row:
+def _row(fields: Stored) -> Row:
     """Read a row; SQLite holds a value of any type in any column, so nothing is taken for granted.
 
     Raises:
         TamperedError: a column isn't what the ledger writes there.
     """
-    if tuple(map(type, fields)) != (int, str, int, str, bytes, bytes, bytes):
+    if tuple(map(type, fields)) != STORED_TYPES:
         raise TamperedError(f"entry {fields[0]} of the ledger was changed")
     try:
         event_id = UUID(fields[3])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
+from auditor.domain.event import is_known
 from auditor.errors import ConcurrencyError, LedgerError, TamperedError
-from auditor.proof.merkle import HASH_BYTES, Frontier, Subtree, leaf_hash
+from auditor.proof.merkle import HASH_BYTES, Frontier, Subtree, grow_in_place, leaf_hash
 
 LARGEST_ENTRY = 65_535  # C2SP tlog-tiles: entries in a bundle have 16-bit lengths
 
@@ -53,6 +55,13 @@ class Row:
     subtrees: bytes
 
 
+Stored: TypeAlias = tuple[Any, ...]
+"""A row as it lies in the store, taken for nothing yet: the fields of `Row` in their order, and
+``event_id`` as text."""
+
+STORED_TYPES = (int, str, int, str, bytes, bytes, bytes)
+
+
 class EventStore(Protocol):
     """Entries under gapless sequence numbers from 0, and the Merkle tree over them."""
 
@@ -73,6 +82,9 @@ class EventStore(Protocol):
 
     def rows(self, start: int = 0) -> Iterator[Row]:
         """Entries in order from sequence ``start`` on."""
+
+    def stored(self) -> Iterator[Stored]:
+        """Every row there is, in order of sequence, whatever it holds: what an audit goes over."""
 
     def stream(self, name: str) -> Iterator[Row]:
         """A stream's entries in order."""
@@ -102,14 +114,13 @@ class EventStore(Protocol):
 
 def grown(frontier: Frontier, write: Write, version: int) -> tuple[Frontier, Sequence[Row]]:
     """The rows of a write in their places after ``frontier``, and the frontier after them."""
-    rows = []
+    rows, size, peaks = list[Row](), frontier.size, list(frontier.peaks)
     for number, draft in enumerate(write.drafts):
         leaf = leaf_hash(draft.entry)
-        sequence = frontier.size
-        frontier, completed = frontier.grow(leaf)
+        completed = grow_in_place(peaks, size, leaf)
         rows.append(
             Row(
-                sequence=sequence,
+                sequence=size,
                 stream=write.stream,
                 version=version + number,
                 event_id=draft.event_id,
@@ -118,7 +129,8 @@ def grown(frontier: Frontier, write: Write, version: int) -> tuple[Frontier, Seq
                 subtrees=b"".join(completed),
             )
         )
-    return frontier, rows
+        size += 1
+    return Frontier(size, tuple(peaks)), rows
 
 
 def already_there(write: Write, found: Sequence[Row]) -> bool:
@@ -168,3 +180,44 @@ def stored_hash(subtree: Subtree, held: tuple[bytes, bytes] | None) -> bytes:
     if len(value) != HASH_BYTES:
         raise TamperedError(f"entry {last_leaf(subtree)} of the ledger was changed or is missing")
     return value
+
+
+def content_of(
+    sequence: int, entry: bytes, leaf: bytes, filed: tuple[str, int, str]
+) -> dict[str, Any]:
+    """An entry's fields, after checking that its bytes and columns are what they were.
+
+    Args:
+        sequence: the entry's place, by which it is named where something is wrong.
+        entry: its stored bytes.
+        leaf: the leaf hash stored with them.
+        filed: stream, version and event id (as text) of the row that they lie in.
+
+    Raises:
+        TamperedError: they aren't.
+    """
+    if leaf_hash(entry) != leaf:
+        raise TamperedError(f"entry {sequence} of the ledger was changed")
+    try:
+        fields: dict[str, Any] = json.loads(entry.decode())
+        readable = (
+            isinstance(fields["data"], dict)
+            and isinstance(fields["recorded_at"], str)
+            and is_known(fields["kind"])
+        )
+        told = (fields["stream"], fields["version"], fields["event_id"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise unreadable(sequence) from None
+    if not readable:
+        raise unreadable(sequence)
+    if told != filed:
+        raise TamperedError(f"entry {sequence} of the ledger was filed where it doesn't belong")
+    return fields
+
+
+def unreadable(sequence: int) -> TamperedError:
+    """What to raise where an entry's bytes make no event."""
+    return TamperedError(
+        f"entry {sequence} of the ledger can't be read; it was changed, or written by a newer "
+        "version"
+    )

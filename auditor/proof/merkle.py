@@ -52,7 +52,7 @@ class Frontier:
     def __post_init__(self) -> None:
         if self.size < 0 or len(self.peaks) != self.size.bit_count():
             raise ProofError("the Merkle frontier doesn't fit its size")
-        if any(len(peak) != HASH_BYTES for peak in self.peaks):
+        if not {HASH_BYTES}.issuperset(map(len, self.peaks)):
             raise ProofError("the Merkle frontier holds something that is no hash")
 
     def append(self, leaf: bytes) -> Frontier:
@@ -61,11 +61,9 @@ class Frontier:
 
     def grow(self, leaf: bytes) -> tuple[Frontier, tuple[bytes, ...]]:
         """The frontier with one more leaf hash, and the roots of `completed_by` that leaf."""
-        peaks, carry, completed = list(self.peaks), leaf, []
-        for _ in range(_trailing_ones(self.size)):
-            carry = node_hash(peaks.pop(), carry)
-            completed.append(carry)
-        return Frontier(self.size + 1, (*peaks, carry)), tuple(completed)
+        peaks = list(self.peaks)
+        completed = grow_in_place(peaks, self.size, leaf)
+        return Frontier(self.size + 1, tuple(peaks)), tuple(completed)
 
     def root(self) -> bytes:
         """Root of the tree so far; of the empty tree, the hash of nothing."""
@@ -86,6 +84,21 @@ class Frontier:
             raise ProofError("the Merkle frontier is cut off")
         starts = range(0, len(data), HASH_BYTES)
         return cls(size, tuple(data[start : start + HASH_BYTES] for start in starts))
+
+
+def grow_in_place(peaks: list[bytes], size: int, leaf: bytes) -> list[bytes]:
+    """`Frontier.grow` on the bare peaks of a tree of ``size`` leaves, for long walks over leaves.
+
+    Returns:
+        Roots of the subtrees `completed_by` that leaf.
+    """
+    completed = []
+    while size & 1:
+        leaf = node_hash(peaks.pop(), leaf)
+        completed.append(leaf)
+        size >>= 1
+    peaks.append(leaf)
+    return completed
 
 
 def hashes_of(leaf_hashes: Sequence[bytes]) -> HashReader:
