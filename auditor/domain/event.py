@@ -51,6 +51,39 @@ class HomeCreated(Event):
     origin: str
 
 
+@named("trust-changed/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustChanged(Event):
+    """Regulators are told to trust other keys; `trust`: the new trust file without checkpoint."""
+
+    trust: Digest
+
+
+@named("origin-opened/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginOpened(Event):
+    """The ledger goes on under a new name: what was signed under the old can't be continued.
+
+    `signed` entries with root `signed_root` were signed last under the old name; of these `kept`
+    entries with root `kept_root` are here.
+    """
+
+    origin: str
+    previous: str
+    signed: int
+    signed_root: Digest
+    kept: int
+    kept_root: Digest
+
+
+@named("payload-forgotten/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadForgotten(Event):
+    """A payload of the vault is destroyed; written before, so that a restore can be undone."""
+
+    payload: Digest
+
+
 @named("data-registered/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRegistered(Event):

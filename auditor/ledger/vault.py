@@ -133,6 +133,19 @@ class Vault:
         erase_traces(self._engine, ("vault_payload", "vault_key"))
         return found
 
+    def forget_payload(self, commitment: Digest) -> None:
+        """Destroy one payload, and its subject's key where nothing else lies under it."""
+        with writing(self._engine) as session:
+            row = session.get(VaultPayloadRow, commitment.value)
+            if row is None:
+                return
+            session.delete(row)
+            session.flush()
+            left = select(VaultPayloadRow.commitment).where(VaultPayloadRow.lookup == row.lookup)
+            if session.exec(left).first() is None:
+                session.exec(delete(VaultKeyRow).where(col(VaultKeyRow.lookup) == row.lookup))
+        erase_traces(self._engine, ("vault_payload", "vault_key"))
+
     def rotate(self) -> int:
         """Wrap every subject's key under the key-encryption key of now, all or none.
 

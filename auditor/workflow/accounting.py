@@ -19,6 +19,8 @@ from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, record
 from auditor.workflow.registry import data_record, deploy, register_version, require_model
 
+REFERENCES = "references"
+
 REPLACED = "replaced-in-service"
 NO_LONGER_NEEDED = "no-longer-needed"
 MEDICAL_RECORD = "medical-record-retention"
@@ -70,7 +72,7 @@ def _data_commitment(home: Home, state: ErasureCase) -> Digest:
 
 def references_folder(home: Home, weights: Digest) -> Path:
     """Where reference models of a model version lie while they are needed."""
-    return home.root / "references" / weights.value[:16]
+    return home.root / REFERENCES / weights.value[:16]
 
 
 def _put_into_service(

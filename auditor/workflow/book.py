@@ -8,6 +8,7 @@ from auditor.errors import MisuseError
 from auditor.ledger.ledger import Progress
 from auditor.proof.tlog_proof import format_proof
 from auditor.workflow.guard import newest_note, require_extends
+from auditor.workflow.timestamping import verify_stamps
 
 if TYPE_CHECKING:
     from auditor.workflow.home import Home
@@ -27,6 +28,7 @@ def audit_ledger(home: Home, progress: Progress | None = None) -> dict[str, str 
         "entries": audited.entries,
         "root": audited.root.hex(),
         "checkpoint": 0 if known is None else known.size,
+        "time_stamps": verify_stamps(home),
         "ledger": "as it was written",
     }
 

@@ -31,6 +31,10 @@ country = {country}
 # Address of the ledger's database; "" for a SQLite file in this home. On PostgreSQL name the
 # application's role, and keep its password out of here (a .pgpass file, or PGPASSWORD).
 database = {database}
+# RFC 3161 time-stamping authority that `auditor ledger checkpoint` asks, and the file of root
+# certificates its stamps must lead to (PEM, relative to this home); "" for none.
+timestamps = {timestamps}
+timestamp_roots = {timestamp_roots}
 
 [audit]
 # Share of a patient's influence that can't be excluded after PASSED; at most 0.5.
@@ -41,6 +45,8 @@ required_power = {required_power}
 out_models = {out_models}
 in_models = {in_models}
 """
+
+_LEDGER = ("database", "timestamps", "timestamp_roots")
 
 T = TypeVar("T", str, float, int)
 
@@ -54,6 +60,8 @@ class Config:
         dpo: the data protection officer (Art. 37 GDPR), as certificates name them.
         country: ISO 3166-1 alpha-2 code for public holidays, or "".
         database: address of the ledger's database, or "" for SQLite in the home.
+        timestamps: address of an RFC 3161 authority, or "".
+        timestamp_roots: file of its root certificates, relative to the home.
         margin: of residual influence, in (0, 0.5].
         required_power: in (0, 1).
     """
@@ -62,6 +70,8 @@ class Config:
     dpo: str
     country: str = ""
     database: str = ""
+    timestamps: str = ""
+    timestamp_roots: str = ""
     margin: float = 0.35
     required_power: float = 0.8
     out_models: int = 16
@@ -88,6 +98,8 @@ def write_config(path: Path, config: Config) -> None:
         dpo=_quoted(config.dpo),
         country=_quoted(config.country),
         database=_quoted(config.database),
+        timestamps=_quoted(config.timestamps),
+        timestamp_roots=_quoted(config.timestamp_roots),
         margin=config.margin,
         required_power=config.required_power,
         out_models=config.out_models,
@@ -115,16 +127,18 @@ def read_config(path: Path) -> Config:
 
 
 def _config(tables: Mapping[str, object]) -> Config:
-    tables = {"ledger": {"database": ""}, **tables}  # homes of version 0.1 have no such table
+    tables = {"ledger": dict.fromkeys(_LEDGER, ""), **tables}  # homes of version 0.1 lack the table
     _only(tables, "the file", {"controller", "ledger", "audit"})
     controller = _table(tables, "controller", {"name", "dpo", "country"})
-    ledger = _table(tables, "ledger", {"database"})
+    ledger = _table(tables, "ledger", set(_LEDGER))
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
     return Config(
         controller=_value(controller, "name", str),
         dpo=_value(controller, "dpo", str),
         country=_value(controller, "country", str),
         database=_value(ledger, "database", str),
+        timestamps=_value(ledger, "timestamps", str),
+        timestamp_roots=_value(ledger, "timestamp_roots", str),
         margin=_value(audit, "margin", float),
         required_power=_value(audit, "required_power", float),
         out_models=_value(audit, "out_models", int),

@@ -21,7 +21,7 @@ from auditor.proof.trust import StatementKey, TrustFile
 from auditor.workflow.keyring import Keyring
 
 STATEMENT_KEYS = {ED25519: "statement-ed25519.pem", ML_DSA_65: "statement-ml-dsa-65.pem"}
-LOG_KEYS = {ED25519: "log-ed25519.pem", ML_DSA_44: "log-ml-dsa-44.pem"}
+LOG_ALGORITHMS = (ED25519, ML_DSA_44)
 SEAL = "seal.pem"
 VAULT_KEY = "vault-encryption.key"
 LOOKUP_KEY = "vault-lookup.key"
@@ -50,16 +50,22 @@ def make_keys(keyring: Keyring, controller: str, moment: datetime) -> TrustFile:
 
 
 def make_log_keys(keyring: Keyring) -> tuple[str, tuple[NoteKey, ...]]:
-    """Make the keys of a ledger under an origin of its own; earlier ones are overwritten.
+    """Make the keys of a ledger under an origin of its own.
 
-    The origin is random: a name made of the hospital's could be claimed twice.
+    The origin is random: a name made of the hospital's could be claimed twice. Each origin has its
+    own keys, so that none of an older one's can be missed while new ones are made.
 
     Returns:
         The origin, and the public keys as notes name them.
     """
     origin = f"auditor-ledger/{secrets.token_hex(_ORIGIN_BYTES)}"
-    signers = [_kept(keyring, name, algorithm) for algorithm, name in LOG_KEYS.items()]
+    signers = [_kept(keyring, log_key_file(origin, each), each) for each in LOG_ALGORITHMS]
     return origin, tuple(key_of(signer, origin, witness=False) for signer in signers)
+
+
+def log_key_file(origin: str, algorithm: str) -> str:
+    """Name of a ledger's key in the keys folder."""
+    return f"{origin.replace('/', '-')}-{algorithm}.pem"
 
 
 def _kept(keyring: Keyring, name: str, algorithm: str) -> Signer:

@@ -15,8 +15,8 @@ from auditor.domain.entry import Recorded
 from auditor.errors import HomeError, ProofError, TamperedError
 from auditor.ledger.ledger import Append, Clock, Ledger
 from auditor.ledger.store import EventStore
-from auditor.proof.checkpoint import Checkpoint
-from auditor.proof.log_policy import LogPolicy, Witnessed, examine_checkpoint
+from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
+from auditor.proof.log_policy import Witnessed, examine_checkpoint
 from auditor.proof.merkle import verify_consistency
 from auditor.proof.trust import TrustFile, parse_trust
 from auditor.workflow.files import write_file
@@ -62,9 +62,17 @@ def newest_checkpoint(root: Path) -> Witnessed | None:
 
 
 def newest_note(root: Path) -> str | None:
-    """The newest signed checkpoint as it was written."""
-    path = root / CHECKPOINT
-    return read_file(path).decode("utf-8", "replace") if path.exists() else None
+    """The newest signed checkpoint as it was written.
+
+    Raises:
+        HomeError: the trust file is missing or unreadable.
+        ProofError: one of the two files that keep it holds something else.
+    """
+    trust, path = read_trust(root), root / CHECKPOINT
+    notes = [read_file(path).decode("utf-8", "replace")] if path.exists() else []
+    notes += [trust.checkpoint] if trust.checkpoint else []  # lest deleting the file hide anything
+    ours = [note for note in notes if parse_checkpoint(note).origin == trust.log_origin]
+    return max(ours, key=lambda note: parse_checkpoint(note).size, default=None)
 
 
 def read_trust(root: Path) -> TrustFile:
@@ -101,9 +109,8 @@ def require_writable(root: Path, ledger: Ledger) -> None:
 
 def why_read_only(root: Path, ledger: Ledger) -> str:
     """Why nothing may be appended; "" where all is well."""
-    marker = root / _MARKER
-    if marker.exists():
-        return read_file(marker).decode("utf-8", "replace").strip()
+    if is_closed(root):
+        return read_file(root / _MARKER).decode("utf-8", "replace").strip()
     newest = newest_checkpoint(root)
     if newest is None:
         return ""
@@ -117,6 +124,11 @@ def why_read_only(root: Path, ledger: Ledger) -> str:
 def close_for_writing(root: Path, reason: str) -> None:
     """Make the home's ledger read-only, for a reason that the ledger by itself doesn't show."""
     write_file(root / _MARKER, f"{reason}\n".encode())
+
+
+def is_closed(root: Path) -> bool:
+    """Whether `close_for_writing` is in force."""
+    return (root / _MARKER).exists()
 
 
 def open_for_writing(root: Path) -> None:
@@ -144,8 +156,3 @@ def require_extends(ledger: Ledger, known: Checkpoint) -> None:
             f"the first {known.size} entries of the ledger are not those of its newest signed "
             "checkpoint: the book was rewritten"
         ) from None
-
-
-def policy_of(root: Path) -> LogPolicy:
-    """Keys of the log and its witnesses, and the quorum."""
-    return read_trust(root).policy

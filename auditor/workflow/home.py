@@ -40,11 +40,12 @@ from auditor.proof.trust import TrustFile, fingerprint, trust_bytes
 from auditor.workflow.config import Config, read_config, write_config
 from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.founding import (
-    LOG_KEYS,
+    LOG_ALGORITHMS,
     LOOKUP_KEY,
     SEAL,
     STATEMENT_KEYS,
     VAULT_KEY,
+    log_key_file,
     make_keys,
 )
 from auditor.workflow.guard import (
@@ -118,10 +119,15 @@ class Home:
         """Ed25519 and ML-DSA-65; a statement needs both."""
         return tuple(load_signer(self.keyring.read(name)) for name in STATEMENT_KEYS.values())
 
-    @cached_property
+    @property
     def log_signers(self) -> tuple[Signer, ...]:
-        """Sign checkpoints: Ed25519 and ML-DSA-44."""
-        return tuple(load_signer(self.keyring.read(name)) for name in LOG_KEYS.values())
+        """Sign checkpoints under the origin of now: Ed25519 and ML-DSA-44."""
+        return self.signers_of(self.trust.log_origin)
+
+    def signers_of(self, origin: str) -> tuple[Signer, ...]:
+        """The log's keys under one of its origins."""
+        names = [log_key_file(origin, algorithm) for algorithm in LOG_ALGORITHMS]
+        return tuple(load_signer(self.keyring.read(name)) for name in names)
 
     @cached_property
     def seal(self) -> Seal:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from auditor.errors import HomeError
+from auditor.learning.store import destroy_file
 from auditor.workflow.files import OWNER_ONLY, write_file
 
 PASSPHRASE_VARIABLE = "AUDITOR_PASSPHRASE"
@@ -70,6 +71,10 @@ class Keyring:
         if self.passphrase is None:
             raise HomeError(f"key {path} is under a passphrase; set {PASSPHRASE_VARIABLE}")
         return _opened(path, stored, self.passphrase)
+
+    def destroy(self, name: str) -> None:
+        """Overwrite and remove a key; nothing happens where there is none."""
+        destroy_file(self.folder / name)
 
 
 def _sealed(name: str, secret: bytes, passphrase: bytes) -> bytes:

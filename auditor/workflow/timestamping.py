@@ -1,28 +1,112 @@
-"""Asking a time-stamping authority over the network (RFC 3161 section 3.4: over HTTP)."""
+"""Time stamps on the ledger's checkpoints, asked for over HTTP (RFC 3161 section 3.4)."""
 
 from __future__ import annotations
 
-import time
+from base64 import b64encode
 from collections.abc import Sequence
-from http.client import HTTPException, HTTPResponse
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import (
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-)
+from datetime import datetime
+from http import HTTPStatus
 
-from auditor.errors import LedgerError, ProofError
+from auditor.errors import HomeError, LedgerError, ProofError, TamperedError
+from auditor.ledger.ledger import Ledger
+from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
+from auditor.proof.log_policy import LogPolicy
+from auditor.proof.note import split_note
 from auditor.proof.timestamp import timestamp_request, verify_timestamp
+from auditor.workflow.checkpoints import Published
+from auditor.workflow.files import write_file
+from auditor.workflow.home import Home
+from auditor.workflow.web import post, require_web_address
 
 LARGEST_ANSWER = 64 << 10
 
 _QUERY = "application/timestamp-query"
+_SECONDS_TO_ANSWER = 20
+_KEY_ID_BYTES = 4
+
+
+def stamp_checkpoint(home: Home, published: Published) -> datetime | None:
+    """Have a checkpoint time-stamped and keep the stamp, where an authority is configured.
+
+    What is stamped is the note as the log signed it, so that the stamp dates the signatures and
+    stays good when witnesses add theirs.
+
+    Returns:
+        The trusted time, or None where no authority is configured.
+
+    Raises:
+        LedgerError: it gives no stamp that holds.
+        HomeError: the file of its root certificates can't be read.
+    """
+    if not home.config.timestamps:
+        return None
+    roots = timestamp_roots(home)
+    stem = home.root / "timestamps" / str(published.found.checkpoint.size)
+    message = signed_by_log(published.note, home.trust.policy).encode("utf-8")
+    if not stem.with_suffix(".tsr").exists() or stem.with_suffix(".note").read_bytes() != message:
+        token = fetch_timestamp(home.config.timestamps, message, roots, _SECONDS_TO_ANSWER)
+        stem.parent.mkdir(exist_ok=True)
+        write_file(stem.with_suffix(".note"), message)
+        write_file(stem.with_suffix(".tsr"), token)
+    return verify_timestamp(stem.with_suffix(".tsr").read_bytes(), message, roots)
+
+
+def verify_stamps(home: Home) -> int:
+    """Check every kept time stamp, and that the ledger still holds what was stamped.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        TamperedError: one of them doesn't hold, or is of another history.
+    """
+    count = 0
+    for path in sorted((home.root / "timestamps").glob("*.tsr")):
+        try:
+            note = path.with_suffix(".note").read_bytes()
+            verify_timestamp(path.read_bytes(), note, timestamp_roots(home))
+            stamped = parse_checkpoint(note.decode("utf-8"))
+        except (ProofError, OSError, UnicodeDecodeError) as error:
+            raise TamperedError(f"time stamp {path.name} doesn't hold: {error}") from None
+        ours = stamped.origin == home.trust.log_origin
+        if ours and not _holds(home.ledger, stamped):
+            raise TamperedError(
+                f"time stamp {path.name} is of {stamped.size} entries that aren't the ledger's"
+            )
+        count += 1
+    return count
+
+
+def _holds(ledger: Ledger, state: Checkpoint) -> bool:
+    return state.size <= ledger.size and ledger.root(state.size) == state.root
+
+
+def timestamp_roots(home: Home) -> Sequence[str]:
+    """The root certificates that time stamps must lead to.
+
+    Raises:
+        HomeError: the file can't be read.
+    """
+    path = home.root / home.config.timestamp_roots
+    try:
+        return [path.read_text(encoding="ascii")]
+    except (OSError, UnicodeDecodeError):
+        raise HomeError(
+            f"can't read {path}, the time-stamping authority's root certificates; see "
+            "timestamp_roots in auditor.toml"
+        ) from None
+
+
+def signed_by_log(note: str, policy: LogPolicy) -> str:
+    """A checkpoint's note with the log's own signatures only."""
+    text, signed = split_note(note)
+    ours = {(key.name, key.key_id) for key in policy.logs}
+    lines = [
+        f"— {name} {b64encode(value).decode('ascii')}\n"
+        for name, value in signed
+        if (name, value[:_KEY_ID_BYTES]) in ours
+    ]
+    return f"{text}\n{''.join(lines)}"
 
 
 def fetch_timestamp(url: str, message: bytes, roots: Sequence[str], timeout: float) -> bytes:
@@ -41,72 +125,16 @@ def fetch_timestamp(url: str, message: bytes, roots: Sequence[str], timeout: flo
         LedgerError: no such address, no answer in time, one that is too large, or one that
             doesn't hold.
     """
-    host = _host(url)
+    host = "the time-stamping authority"
     try:
+        host = require_web_address(url)
         query = timestamp_request(message)
-        token = _post(url, query, timeout)
-        verify_timestamp(token, message, roots, query)
-    except ProofError as error:
-        raise LedgerError(f"no time stamp from {host}: {error}") from None
-    except HTTPError as error:
-        with error:
-            raise LedgerError(f"no time stamp from {host}: it answered HTTP {error.code}") from None
-    except (OSError, HTTPException, ValueError) as error:
-        reason = " ".join(str(getattr(error, "reason", error)).split())
+        answer = post(url, query, _QUERY, timeout=timeout, largest=LARGEST_ANSWER)
+        if answer.status != HTTPStatus.OK:
+            raise LedgerError(f"it answered HTTP {answer.status}")
+        verify_timestamp(answer.body, message, roots, query)
+    except (LedgerError, ProofError) as error:
         raise LedgerError(
-            f"no time stamp from {host}: {reason or type(error).__name__}; check the address and "
-            "the network, then run the command again"
+            f"no time stamp from {host}: {error}; check address and network, then run it again"
         ) from None
-    return token
-
-
-def _host(url: str) -> str:
-    """The authority's name, for messages.
-
-    Raises:
-        LedgerError: no web address, or one with a password in it, which would end up in logs.
-    """
-    try:
-        parts = urlsplit(url)
-        host, user = parts.hostname, parts.username
-    except ValueError:
-        host = user = None
-    if not host or user is not None or parts.scheme not in ("http", "https"):
-        raise LedgerError(
-            "the address of the time-stamping authority isn't http://... or https://... without a "
-            "password; correct it"
-        )
-    return host
-
-
-def _post(url: str, query: bytes, timeout: float) -> bytes:
-    deadline = time.monotonic() + timeout
-    request = Request(url, data=query, headers={"Content-Type": _QUERY}, method="POST")
-    with _opener().open(request, timeout=timeout) as response:
-        return _body(response, deadline)
-
-
-def _opener() -> OpenerDirector:
-    """Speaks HTTP and nothing else: no file://, and no redirect, which would drop the query."""
-    opener = OpenerDirector()
-    for handler in (
-        ProxyHandler(),
-        HTTPHandler(),
-        HTTPSHandler(),
-        HTTPDefaultErrorHandler(),
-        HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
-def _body(response: HTTPResponse, deadline: float) -> bytes:
-    """The answer, read bit by bit so that one that trickles in runs out of time too."""
-    body = b""
-    while some := response.read1(LARGEST_ANSWER):
-        body += some
-        if len(body) > LARGEST_ANSWER:
-            raise ValueError(f"it answered with more than {LARGEST_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            raise TimeoutError("timed out")
-    return body
+    return answer.body

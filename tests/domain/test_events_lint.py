@@ -25,6 +25,7 @@ TEXTS = {
     "model": "name that the hospital gives a model",
     "actor": "role or key id",
     "origin": "random name of a ledger",
+    "previous": "random name of a ledger",
     "reason": "token from a list of reasons",
     "synthetic": "yes or no",
 }

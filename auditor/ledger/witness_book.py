@@ -1,0 +1,88 @@
+"""What a witness remembers: for each log the checkpoint it cosigned last, one row an origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from sqlalchemy import BigInteger, Engine, Integer, MetaData
+from sqlmodel import Field, SQLModel
+
+from auditor.errors import TamperedError
+from auditor.ledger.database import open_database, reading, writing
+from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
+from auditor.proof.witnessing import Judged
+
+_Count = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class _Table(SQLModel):
+    metadata = MetaData()  # a witness's database is its own: the ledger's migrations don't know it
+
+
+class CosignedRow(_Table, table=True):
+    """The newest cosigned checkpoint of a log: its note as it came, and when it was cosigned."""
+
+    __tablename__ = "cosigned"
+
+    origin: str = Field(primary_key=True)
+    note: str
+    moment: int = Field(sa_type=_Count)
+
+
+class WitnessBook:
+    """The record, which is advanced before a cosignature leaves the house."""
+
+    def __init__(self, url: str) -> None:
+        """Address the database; the table is made when it is first used."""
+        self._url = url
+
+    def latest(self, origin: str) -> str | None:
+        """The note of the checkpoint that was cosigned last."""
+        with reading(self._engine) as session:
+            row = session.get(CosignedRow, origin)
+            return None if row is None else row.note
+
+    def advance(
+        self, note: str, now: int, decide: Callable[[Checkpoint | None], Judged]
+    ) -> tuple[Judged, int]:
+        """Decide on a checkpoint and, where it is to be cosigned, put it on record: one step.
+
+        The write lock is held from before the record is read until it is written, so that of two
+        requests the slower can't roll back what the faster put on record (tlog-witness).
+
+        Args:
+            note: the checkpoint's, parsed already.
+            now: POSIX time.
+            decide: told what was cosigned last for the note's origin.
+
+        Returns:
+            The decision, and the time to cosign with: never before that of the last cosignature.
+        """
+        origin = parse_checkpoint(note).origin
+        with writing(self._engine) as session:
+            row = session.get(CosignedRow, origin)
+            judged = decide(None if row is None else _checkpoint(row))
+            moment = max(now, 0 if row is None else row.moment)
+            if judged.checkpoint is not None:
+                session.merge(CosignedRow(origin=origin, note=note, moment=moment))
+        return judged, moment
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        engine = open_database(self._url)
+        with writing(engine) as session:
+            _Table.metadata.create_all(session.connection())
+        return engine
+
+
+def _checkpoint(row: CosignedRow) -> Checkpoint:
+    checkpoint = parse_checkpoint(row.note)
+    if checkpoint.origin != row.origin:
+        raise TamperedError("the witness's record of a log was changed")
+    return checkpoint

@@ -1,0 +1,158 @@
+"""Laying two views of a ledger side by side: checkpoints, or whatever carries one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from auditor.certificates.sealed_pdf import read_sealed_pdf
+from auditor.certificates.statement import PROOF
+from auditor.errors import AuditorError, MisuseError, ProofError
+from auditor.ledger.tiles import TileReader
+from auditor.proof.equivocation import Compared, Tree, compare_notes, verify_equivocation
+from auditor.proof.log_policy import LogPolicy, parse_policy
+from auditor.proof.merkle import consistency_path, root_at
+from auditor.proof.tlog_proof import HEADER, carried_note
+from auditor.proof.trust import parse_trust
+
+_PDF = b"%PDF-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A ledger's entries as somebody holds them, and the checkpoint they were signed in."""
+
+    tree: Tree
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedTree:
+    """An exported ledger as a tree to prove from."""
+
+    tiles: TileReader
+
+    @property
+    def size(self) -> int:
+        """See `Tree.size`."""
+        return self.tiles.size
+
+    def root(self, size: int) -> bytes:
+        """See `Tree.root`."""
+        return root_at(self.tiles.hashes, size)
+
+    def prove_extension(self, old: int, new: int) -> Sequence[bytes]:
+        """See `Tree.prove_extension`."""
+        return consistency_path(self.tiles.hashes, old, new)
+
+    def entries(self, start: int = 0) -> Iterator[bytes]:
+        """The entries from one on, each held against its leaf hash."""
+        return self.tiles.entries(start)
+
+
+def compare(one: Path, other: Path, policy: LogPolicy, views: Sequence[View]) -> Compared:
+    """Compare two checkpoints of one ledger; where they don't tell, with the ledger as it is now.
+
+    Args:
+        one: a checkpoint, or a ledger proof, trust file, certificate or exported folder with one.
+        other: likewise.
+        policy: the log's keys.
+        views: the log's entries, from wherever they can be had; exported folders among the two
+            are used anyway.
+
+    Raises:
+        MisuseError: a file that carries no checkpoint.
+        ProofError: not signed by the log, two different logs, or nothing to prove it from.
+    """
+    now = int(datetime.now(UTC).timestamp())
+    first, second = (read_note(path) for path in (one, other))
+    views = [*views, *(exported_view(path) for path in (one, other) if path.is_dir())]
+    refusals = []
+    for tree in (*(view.tree for view in views), None):
+        try:
+            return compare_notes(first, second, policy, now, tree)
+        except ProofError as error:
+            refusals.append(error)
+    for view in views:
+        for note in (first, second):
+            found = _contradicted(note, view, policy, now)
+            if found is not None:
+                return found
+    raise refusals[0]
+
+
+def _contradicted(note: str, view: View, policy: LogPolicy, now: int) -> Compared | None:
+    """A checkpoint that the log's own newest one contradicts, with the evidence."""
+    if view.note is None:
+        return None
+    try:
+        found = compare_notes(note, view.note, policy, now, view.tree)
+    except ProofError:
+        return None
+    return found if found.evidence else None
+
+
+def exported_view(folder: Path) -> View:
+    """An exported folder as a view of its ledger.
+
+    Raises:
+        LedgerError: it holds no checkpoint.
+        TamperedError: the checkpoint isn't one.
+    """
+    tiles = TileReader(folder)
+    return View(tree=ExportedTree(tiles), note=tiles.note)
+
+
+def check_evidence(path: Path, policy: LogPolicy) -> Compared:
+    """Check a file of equivocation evidence.
+
+    Raises:
+        MisuseError: it can't be read.
+        ProofError: it is no evidence.
+    """
+    return verify_equivocation(_read(path), policy, int(datetime.now(UTC).timestamp()))
+
+
+def read_policy(path: Path) -> LogPolicy:
+    """The log policy in a trust file, or in a file of its own.
+
+    Raises:
+        MisuseError: it can't be read.
+        ProofError: neither.
+    """
+    data = _read(path)
+    return parse_trust(data).policy if data.lstrip()[:1] == b"{" else parse_policy(_text(data))
+
+
+def read_note(path: Path) -> str:
+    """The checkpoint that a file or an exported folder carries, unverified.
+
+    Raises:
+        MisuseError: there is none.
+    """
+    if path.is_dir():
+        return TileReader(path).note
+    data = _read(path)
+    try:
+        if data.startswith(_PDF):
+            return carried_note(_text(read_sealed_pdf(data).attachments[PROOF]))
+        if data.lstrip()[:1] == b"{":
+            return str(json.loads(data)["checkpoint"])
+    except (AuditorError, KeyError, ValueError):
+        raise MisuseError(f"{path} carries no checkpoint") from None
+    text = _text(data)
+    return carried_note(text) if text.startswith(HEADER) else text
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise MisuseError(f"can't read {path}: {error.strerror}") from None
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
