@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from auditor.errors import ProofError, TamperedError
 from auditor.ledger.store import LARGEST_ENTRY
+from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.merkle import HASH_BYTES
-from auditor.proof.strict_json import as_base64
 
 CHECKPOINT = "checkpoint"
 TILE_WIDTH = 256
@@ -23,17 +21,6 @@ _LENGTH_BYTES = 2  # "big-endian uint16 length-prefixed log entries"
 LARGEST_BUNDLE = TILE_WIDTH * (_LENGTH_BYTES + LARGEST_ENTRY)
 
 _LARGEST_CHECKPOINT = 1 << 20
-_SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-_UNFIT = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]")  # signed-note: UTF-8, no controls
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """The lines of a checkpoint that everybody reads (C2SP tlog-checkpoint)."""
-
-    origin: str
-    size: int
-    root: bytes
 
 
 def tile_path(level: Level, index: int, width: int = TILE_WIDTH) -> str:
@@ -95,24 +82,16 @@ def split_tile(data: bytes, count: int, name: str) -> list[bytes]:
     return [data[start : start + HASH_BYTES] for start in starts]
 
 
-def parse_head(note: str) -> Head:
-    """Read a checkpoint's body, without a look at who signed it.
+def parse_head(note: str) -> Checkpoint:
+    """Read a checkpoint, without a look at who signed it.
 
     Raises:
-        TamperedError: it isn't a checkpoint.
+        TamperedError: it isn't one.
     """
-    body, separator, _ = note.rpartition("\n\n")  # C2SP signed-note: the signatures follow
-    lines = body.split("\n")
-    fit = separator and len(lines) >= 3 and all(lines) and not _UNFIT.search(note)
-    if not fit or not _SIZE.fullmatch(lines[1]):
-        raise TamperedError("the checkpoint of the tiles isn't a signed one: origin, size and root")
     try:
-        root = as_base64(lines[2], "the root in the checkpoint of the tiles")
+        return parse_checkpoint(note)
     except ProofError as error:
-        raise TamperedError(str(error)) from None
-    if len(root) != HASH_BYTES:
-        raise TamperedError(f"the root in the checkpoint of the tiles isn't {HASH_BYTES} bytes")
-    return Head(origin=lines[0], size=int(lines[1]), root=root)
+        raise TamperedError(f"the checkpoint of the tiles isn't a signed one: {error}") from None
 
 
 def read_note(folder: Path) -> str | None:

@@ -6,7 +6,7 @@
 
 Level 0 holds leaf hashes, and each full tile is one hash of the tile above it. Whoever fetches
 these proves any entry, or audits the whole log, without asking us for anything. Who signed the
-checkpoint is for the caller to verify (`auditor.proof.note`).
+checkpoint is for the caller to verify (`auditor.proof.log_policy`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from auditor.ledger.tile_format import (
     LARGEST_BUNDLE,
     TILE_HEIGHT,
     TILE_WIDTH,
-    Head,
     Level,
     pack_bundle,
     parse_head,
@@ -37,6 +36,7 @@ from auditor.ledger.tile_format import (
     tile_path,
     tile_width,
 )
+from auditor.proof.checkpoint import Checkpoint
 from auditor.proof.merkle import HASH_BYTES, Subtree, leaf_hash, root_at, root_of
 
 _PROGRESS_EVERY = 4_096
@@ -317,7 +317,7 @@ def _told(entries: Iterator[bytes], size: int, progress: Progress | None) -> Ite
             progress(done, size)
 
 
-def _require_earlier_state(ledger: Ledger, head: Head, folder: Path) -> None:
+def _require_earlier_state(ledger: Ledger, head: Checkpoint, folder: Path) -> None:
     """Raise LedgerError unless the folder publishes nothing yet, or what this log once was."""
     if read_note(folder) is None:
         return
