@@ -1,6 +1,6 @@
 """The ledger's speed, as ratios within one run.
 
-    python -m pip install --group benchmarks      (for the comparison with `eventsourcing`)
+    python -m pip install --group benchmarks
     python benchmarks/ledger.py [--events 1000000] [--folder .]
 
 Contestants of one race take turns block by block, so that a machine that grows slower meanwhile
@@ -18,9 +18,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from datetime import date
 from functools import partial
-from importlib import metadata
+from importlib.metadata import version
 from itertools import islice
 from math import log2
 from operator import attrgetter
@@ -34,18 +33,14 @@ from sqlalchemy import Engine, event
 
 from auditor.domain.artefact import Digest
 from auditor.domain.entry import entry_bytes
-from auditor.domain.event import ErasureRequested
-from auditor.domain.request import Ground, Regime
+from auditor.domain.event import GroundsChecked
 from auditor.ledger.ledger import Append, Ledger
 from auditor.ledger.sql import SqlEventStore
 
-EVENTS_PER_STREAM = 12
 GROUP = 500
 BLOCKS = 60
 SINGLES_IN_A_BLOCK = 100
 PROOFS = 2_000
-SYNCS = 1_000
-SMALLEST = 1_000
 
 
 class Item(NamedTuple):
@@ -63,38 +58,26 @@ Contestant = tuple[Callable[[Item], Any], Callable[[list[Any]], object]]
 
 
 def items() -> Iterator[Item]:
-    """Requests for erasure without end, a dozen to a stream."""
+    """Checked requests without end, a dozen to a stream."""
     digest = Digest.of(b"benchmark")
     while True:
         case = uuid4().hex
-        for version in range(EVENTS_PER_STREAM):
-            requested = ErasureRequested(
-                case=case,
-                regime=Regime.GDPR,
-                ground=Ground.CONSENT_WITHDRAWN,
-                received=date(2026, 11, 24),
-                model="detector",
-                subjects=1,
-                payload=digest,
-                policies=digest,
-            )
+        for place in range(12):
+            checked = GroundsChecked(case=case, policies=digest, findings=digest, against=0)
             append = Append(
                 stream=f"case:{case}",
-                events=(requested,),
-                expected_version=version,
+                events=(checked,),
+                expected_version=place,
                 event_ids=(uuid4(),),
             )
             entry = entry_bytes(
-                requested,
+                checked,
                 stream=append.stream,
-                version=version,
+                version=place,
                 event_id=append.event_ids[0],
                 recorded_at="2026-11-24T00:00:00Z",
             )
             yield Item(append, entry)
-
-
-# Contestants -----------------------------------------------------------------------------------
 
 
 def open_ledger(path: Path) -> Ledger:
@@ -119,21 +102,16 @@ def bare(path: Path) -> Iterator[Contestant]:
 
 
 @contextmanager
-def eventsourcing(path: Path) -> Iterator[Mapping[str, Contestant]]:
-    """The application recorder of the package of that name, if it is installed.
+def eventsourcing(path: Path) -> Iterator[Contestant]:
+    """The recorder of that package: one index over stream and version; no head, hash or guard."""
+    from eventsourcing.persistence import StoredEvent
+    from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
-    It sets WAL itself and leaves ``synchronous`` as SQLite is built, which is FULL as a rule and is
-    set here; its table has one index, over stream and version, and keeps no head, hash or guard.
-    """
-    try:
-        from eventsourcing.persistence import StoredEvent
-        from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
-    except ModuleNotFoundError:
-        yield {}
-        return
     with closing(SQLiteDatastore(str(path))) as datastore:
         with datastore.get_connection(commit=True) as connection, connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous=FULL")  # its pool hands this connection out again
+            # it sets WAL itself and leaves this as SQLite was built, which is FULL as a rule; its
+            # pool hands the same connection out again
+            cursor.execute("PRAGMA synchronous=FULL")
         recorder = SQLiteApplicationRecorder(datastore)
         recorder.create_table()
 
@@ -146,7 +124,7 @@ def eventsourcing(path: Path) -> Iterator[Mapping[str, Contestant]]:
                 state=item.entry,
             )
 
-        yield {"eventsourcing": (stored, recorder.insert_events)}
+        yield stored, recorder.insert_events
 
 
 def race(
@@ -175,9 +153,6 @@ def raced(measure: str, rates: Mapping[str, float], goals: Mapping[str, str]) ->
     ]
 
 
-# Work, counted ---------------------------------------------------------------------------------
-
-
 class Work:
     """What SQLite was asked, and the steps that its virtual machine took to answer.
 
@@ -189,10 +164,6 @@ class Work:
         """Nothing yet."""
         self.selects: list[str] = []
         self.steps = 0
-
-    def clear(self) -> None:
-        """Begin again."""
-        self.selects, self.steps = [], 0
 
     def watch(self, connection: sqlite3.Connection, _record: object) -> None:
         """Count what is asked on that connection from now on."""
@@ -224,7 +195,7 @@ class Counts(NamedTuple):
     append: tuple[int, int]
     inclusion: tuple[int, int]
     extension: tuple[int, int]
-    plans: frozenset[str]
+    plans: set[str]
 
 
 def counts(path: Path, item: Item, proofs: int = 100) -> Counts:
@@ -233,7 +204,7 @@ def counts(path: Path, item: Item, proofs: int = 100) -> Counts:
     with counted() as work, closing(open_ledger(path)) as ledger:
 
         def of(call: Callable[[], object]) -> tuple[int, int]:
-            work.clear()
+            work.selects, work.steps = [], 0
             call()
             asked.update(work.selects)
             return len(work.selects), work.steps
@@ -244,35 +215,27 @@ def counts(path: Path, item: Item, proofs: int = 100) -> Counts:
         inclusion = [of(partial(ledger.prove, at, size)) for at in places]
         extension = [of(partial(ledger.prove_extension, at, size)) for at in places]
     with closing(sqlite3.connect(path)) as connection:
-        plans = {
-            str(plan[3])
-            for statement in asked
-            if " entry" in statement or " head" in statement
-            for plan in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
-        }
-    return Counts(append, max(inclusion), max(extension), frozenset(plans))
+        ours = [asking for asking in asked if " entry" in asking or " head" in asking]
+        explained = [connection.execute(f"EXPLAIN QUERY PLAN {asking}") for asking in ours]
+        plans = {str(plan[3]) for each in explained for plan in each}
+    return Counts(append, max(inclusion), max(extension), plans)
 
 
 def counted_lines(sizes: Mapping[int, Counts]) -> list[Line]:
     """Lines of the table: work against size."""
     at = f"at {', '.join(f'{size:,}' for size in sizes)} events"
+
+    def told(field: str) -> str:
+        return ", ".join("{} ({})".format(*getattr(work, field)) for work in sizes.values())
+
     return [
-        (
-            f"look-ups (steps) of {name}",
-            ", ".join("{} ({})".format(*getattr(each, which)) for each in sizes.values()),
-            at,
-            "-",
-            "O(log n)",
-        )
-        for name, which in (
+        (f"look-ups (steps) of {name}", told(field), at, "-", "O(log n)")
+        for name, field in (
             ("opening a ledger and appending", "append"),
             ("an inclusion proof", "inclusion"),
             ("a consistency proof", "extension"),
         )
     ]
-
-
-# The run ---------------------------------------------------------------------------------------
 
 
 def small_races(folder: Path, source: Iterator[Item]) -> list[Line]:
@@ -282,7 +245,7 @@ def small_races(folder: Path, source: Iterator[Item]) -> list[Line]:
         contestants: dict[str, Contestant] = {
             "ours": (attrgetter("append"), ledger.append_all),
             "bare": stack.enter_context(bare(folder / "bare.db")),
-            **stack.enter_context(eventsourcing(folder / "eventsourcing.db")),
+            "eventsourcing": stack.enter_context(eventsourcing(folder / "eventsourcing.db")),
         }
         singles = race(contestants, source, SINGLES_IN_A_BLOCK, 1)
         grouped = race(contestants, source, 1, GROUP)
@@ -299,16 +262,14 @@ def filled(path: Path, source: Iterator[Item], events: int) -> tuple[float, dict
         with closing(open_ledger(path)) as ledger:
             while size < target:
                 group = [item.append for item in islice(source, min(GROUP, target - size))]
-                start = time.perf_counter()
-                ledger.append_all(group)
-                spent += time.perf_counter() - start
+                spent += _timed(partial(ledger.append_all, group))
                 size += len(group)
         sizes[target] = counts(path, next(source))
         size += 1  # `counts` appended one
     return size / spent, sizes
 
 
-def large(folder: Path, source: Iterator[Item], events: int) -> tuple[list[Line], frozenset[str]]:
+def large(folder: Path, source: Iterator[Item], events: int) -> tuple[list[Line], set[str]]:
     """One ledger of so many events: filled, opened, proved from, audited."""
     path, chance = folder / "large.db", random.Random(1)
     rate, sizes = filled(path, source, events)
@@ -319,8 +280,7 @@ def large(folder: Path, source: Iterator[Item], events: int) -> tuple[list[Line]
         inclusion = [_timed(partial(ledger.prove, at, size)) for at in places]
         extension = [_timed(partial(ledger.prove_extension, at, size)) for at in places]
         audit = _timed(ledger.audit)
-    at = f"at {events:,} events"
-    scale = f"log2 n = {log2(events):.0f}"
+    at, scale = f"at {events:,} events", f"log2 n = {log2(events):.0f}"
     lines = [
         (f"filling a ledger, {GROUP} a commit", f"{rate:,.0f}/s", at, "-", ">= 5,000/s"),
         ("an inclusion proof", _milliseconds(inclusion), at, scale, "< 1 ms"),
@@ -329,7 +289,7 @@ def large(folder: Path, source: Iterator[Item], events: int) -> tuple[list[Line]
         ("opening and appending", f"{opened * 1e3:.1f} ms", at, "-", "-"),
         *counted_lines(sizes),
     ]
-    return lines, frozenset().union(*(each.plans for each in sizes.values()))
+    return lines, set[str]().union(*(each.plans for each in sizes.values()))
 
 
 def _timed(call: Callable[[], object]) -> float:
@@ -349,20 +309,18 @@ def sync_seconds(folder: Path) -> float:
         file.write(bytes(1 << 20))
         os.fsync(file.fileno())
         start = time.perf_counter()
-        for number in range(SYNCS):
+        for number in range(1_000):
             os.pwrite(file.fileno(), b"x" * 4_096, number % 256 * 4_096)
-            os.fdatasync(file.fileno())
-        return (time.perf_counter() - start) / SYNCS
+            os.fsync(file.fileno())
+        return (time.perf_counter() - start) / 1_000
 
 
 def file_system(folder: Path) -> str:
     """The type of the file system that a folder lies on, where the system tells."""
-    try:
-        mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    except OSError:
-        return "unknown"
-    above = {str(path) for path in (folder.resolve(), *folder.resolve().parents)}
-    return max((m for m in mounts if m[1] in above), key=lambda mount: len(mount[1]))[2]
+    told = Path("/proc/mounts")
+    mounts = [line.split() for line in told.read_text().splitlines()] if told.exists() else []
+    above = [mount for mount in mounts if folder.resolve().is_relative_to(mount[1])]
+    return max(above, key=lambda mount: len(mount[1]))[2] if above else "unknown file system"
 
 
 def main() -> None:
@@ -371,25 +329,18 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000, help="size of the large ledger")
     parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to measure")
     options = parser.parse_args()
-    if options.events < SMALLEST:
-        parser.error(f"--events must be at least {SMALLEST}")
     source = items()
     with TemporaryDirectory(prefix="benchmark-", dir=options.folder) as name:
         folder = Path(name)
         sync, system = sync_seconds(folder), file_system(folder)
         lines = small_races(folder, source)
         more, plans = large(folder, source, options.events)
-    header = ("measure", "ours", "reference", "ratio", "goal")
-    table = [header, ("---",) * len(header), *lines, *more]
-    try:
-        recorder = f"eventsourcing {metadata.version('eventsourcing')}"
-    except metadata.PackageNotFoundError:
-        recorder = "eventsourcing not installed"
+    table = [("measure", "ours", "reference", "ratio", "goal"), ("---",) * 5, *lines, *more]
+    packages = ", ".join(f"{name} {version(name)}" for name in ("sqlalchemy", "eventsourcing"))
     notes = (
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, SQLAlchemy "
-        f"{metadata.version('sqlalchemy')}, {recorder}; {platform.system()}, {os.cpu_count()} "
-        f"cores, {system}; fdatasync of 4 KiB {sync * 1e3:.3f} ms; entries of "
-        f"{len(next(source).entry)} bytes. Query plans: {'; '.join(sorted(plans))}."
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}; "
+        f"{platform.system()}, {os.cpu_count()} cores, {system}; fsync of 4 KiB {sync * 1e3:.3f} "
+        f"ms; entries of {len(next(source).entry)} bytes. Query plans: {'; '.join(sorted(plans))}."
     )
     rows = "\n".join(f"| {' | '.join(row)} |" for row in table)
     sys.stdout.write(f"{rows}\n\n{notes}\n")

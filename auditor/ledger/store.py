@@ -12,6 +12,8 @@ from auditor.domain.event import is_known
 from auditor.errors import ConcurrencyError, LedgerError, TamperedError
 from auditor.proof.merkle import HASH_BYTES, Frontier, Subtree, grow_in_place, leaf_hash
 
+_JSON = json.JSONDecoder()
+
 LARGEST_ENTRY = 65_535  # C2SP tlog-tiles: entries in a bundle have 16-bit lengths
 
 
@@ -198,10 +200,13 @@ def content_of(
     """
     if leaf_hash(entry) != leaf:
         raise TamperedError(f"entry {sequence} of the ledger was changed")
+    fields: dict[str, Any]
     try:
-        fields: dict[str, Any] = json.loads(entry.decode())
+        text = entry.decode()
+        fields, end = _JSON.raw_decode(text)  # canonical bytes have no blanks around them
         readable = (
-            isinstance(fields["data"], dict)
+            end == len(text)
+            and isinstance(fields["data"], dict)
             and isinstance(fields["recorded_at"], str)
             and is_known(fields["kind"])
         )
