@@ -156,3 +156,8 @@ def line_06(name: str, key: MLDSA44PrivateKey, time: int, text: str) -> str:
 def read_checkpoint(text: str) -> tuple[str, int, bytes]:
     origin, size, root = text.split("\n")[:3]
     return origin, int(size), b64decode(root)
+
+
+def raw_of(signature_line: str) -> bytes:
+    """Key id and signature of a line."""
+    return b64decode(signature_line.split(" ")[2])
