@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
-from sqlalchemy import BigInteger, Engine, Integer, MetaData
+from sqlalchemy import BigInteger, Integer, MetaData
 from sqlmodel import Field, SQLModel
 
-from auditor.errors import TamperedError
+from auditor.errors import ProofError, TamperedError
 from auditor.ledger.database import open_database, reading, writing
-from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
+from auditor.proof.checkpoint import parse_checkpoint
 from auditor.proof.witnessing import Judged
 
 _Count = BigInteger().with_variant(Integer(), "sqlite")
@@ -34,8 +33,17 @@ class WitnessBook:
     """The record, which is advanced before a cosignature leaves the house."""
 
     def __init__(self, url: str) -> None:
-        """Address the database; the table is made when it is first used."""
-        self._url = url
+        """Address the database; connections are made when first needed."""
+        self._engine = open_database(url)
+
+    def create(self) -> None:
+        """Make the table, once in a witness's life.
+
+        Never when the record is merely used: an emptied file would pass for that of a witness
+        which has cosigned nothing yet, and the next fork would be cosigned.
+        """
+        with writing(self._engine) as session:
+            _Table.metadata.create_all(session.connection())
 
     def latest(self, origin: str) -> str | None:
         """The note of the checkpoint that was cosigned last."""
@@ -44,7 +52,7 @@ class WitnessBook:
             return None if row is None else row.note
 
     def advance(
-        self, note: str, now: int, decide: Callable[[Checkpoint | None], Judged]
+        self, note: str, now: int, decide: Callable[[str | None], Judged]
     ) -> tuple[Judged, int]:
         """Decide on a checkpoint and, where it is to be cosigned, put it on record: one step.
 
@@ -54,15 +62,19 @@ class WitnessBook:
         Args:
             note: the checkpoint's, parsed already.
             now: POSIX time.
-            decide: told what was cosigned last for the note's origin.
+            decide: told the note that was cosigned last for this one's origin.
 
         Returns:
             The decision, and the time to cosign with: never before that of the last cosignature.
+
+        Raises:
+            TamperedError: the record is damaged.
+            LedgerError: it can't be read or written.
         """
         origin = parse_checkpoint(note).origin
         with writing(self._engine) as session:
             row = session.get(CosignedRow, origin)
-            judged = decide(None if row is None else _checkpoint(row))
+            judged = decide(None if row is None else _note(row))
             moment = max(now, 0 if row is None else row.moment)
             if judged.checkpoint is not None:
                 session.merge(CosignedRow(origin=origin, note=note, moment=moment))
@@ -70,19 +82,15 @@ class WitnessBook:
 
     def close(self) -> None:
         """Let go of the database."""
-        if "_engine" in self.__dict__:
-            self._engine.dispose()
-
-    @cached_property
-    def _engine(self) -> Engine:
-        engine = open_database(self._url)
-        with writing(engine) as session:
-            _Table.metadata.create_all(session.connection())
-        return engine
+        self._engine.dispose()
 
 
-def _checkpoint(row: CosignedRow) -> Checkpoint:
-    checkpoint = parse_checkpoint(row.note)
-    if checkpoint.origin != row.origin:
-        raise TamperedError("the witness's record of a log was changed")
-    return checkpoint
+def _note(row: CosignedRow) -> str:
+    # SQLite keeps what type it likes in a column
+    typed = isinstance(row.note, str) and isinstance(row.moment, int)
+    try:
+        if typed and parse_checkpoint(row.note).origin == row.origin:
+            return row.note
+    except ProofError:
+        pass
+    raise TamperedError("the witness's record of a log was changed")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from auditor.errors import CertificateError, HomeError, LedgerError, ProofError, TamperedError
 from auditor.proof.checkpoint import Checkpoint, find_verified, sign_checkpoint
@@ -47,17 +48,19 @@ def record_checkpoint(home: Home) -> Published:
 
     Raises:
         TamperedError: the ledger doesn't extend the last signed state, or a witness has cosigned a
-            later one; nothing is signed then, and the ledger takes no more entries.
+            later one; nothing is signed then, and the ledger takes no more entries. (Where nothing
+            was signed before, a witness can tell only once it is shown the first checkpoint.)
         HomeError: a file can't be written, or the clock was set back.
     """
-    with _alone(home):
+    with signing_alone(home):
         require_writable(home.root, home.ledger)
         newest, note = newest_checkpoint(home.root), newest_note(home.root) or ""
         silent: Mapping[str, str] = {}
         if newest is not None:
             # A home put back whole from a backup has forgotten what it signed; witnesses haven't:
             # ask them before anything is signed that contradicts it.
-            note, silent = _cosigned(home, note, newest.checkpoint, newest.checkpoint.size)
+            known = newest.checkpoint
+            note, silent = _cosigned(home, note, known, old=known.size, signed=newest.signed)
         moment = _moment(0 if newest is None else newest.signed)
         frontier = home.ledger.frontier()
         state = Checkpoint(origin=home.trust.log_origin, size=frontier.size, root=frontier.root())
@@ -65,7 +68,8 @@ def record_checkpoint(home: Home) -> Published:
             note = sign_checkpoint(state, home.log_signers, moment)
             _publish(home, note)
             old = 0 if newest is None else newest.checkpoint.size
-            note, silent = _cosigned(home, note, state, old)
+            # who was silent a moment ago isn't waited for once more
+            note, silent = _cosigned(home, note, state, old=old, signed=moment, silent=silent)
         _publish(home, note)
     found = examine_checkpoint(note, home.trust.policy, moment)
     return Published(note=note, found=found, silent=silent)
@@ -86,20 +90,34 @@ def require_witnessed(published: Published) -> str:
     return published.note
 
 
-def _cosigned(home: Home, note: str, state: Checkpoint, old: int) -> tuple[str, Mapping[str, str]]:
+def _cosigned(
+    home: Home,
+    note: str,
+    state: Checkpoint,
+    *,
+    old: int,
+    signed: int,
+    silent: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, Mapping[str, str]]:
     """The note with the cosignatures that witnesses gave, and why others gave none.
+
+    Args:
+        silent: witnesses not to ask, each with why.
 
     Raises:
         TamperedError: a witness has cosigned another history.
     """
-    silent = {}
+    told = dict(silent)
     for witness in home.trust.policy.witnesses:
+        if witness.name in silent:
+            continue
         try:
             line = collect_cosignature(
                 witness,
                 note,
                 state.size,
                 old=old,
+                signed=signed,
                 prove=lambda start: home.ledger.prove_extension(start, state.size),
             )
             if find_verified(note, witness.key) is None:
@@ -108,8 +126,8 @@ def _cosigned(home: Home, note: str, state: Checkpoint, old: int) -> tuple[str, 
             close_for_writing(home.root, str(error))
             raise
         except (LedgerError, ProofError) as error:
-            silent[witness.name] = str(error)
-    return note, silent
+            told[witness.name] = str(error)
+    return note, told
 
 
 def _moment(signed: int) -> int:
@@ -130,8 +148,16 @@ def _publish(home: Home, note: str) -> None:
 
 
 @contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """One signer at a time, so that an older checkpoint never overwrites a newer one."""
-    with (home.root / "checkpoint.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def signing_alone(home: Home) -> Iterator[None]:
+    """One process at a time signs or changes the trust file, so that neither undoes the other's.
+
+    Raises:
+        HomeError: the home can't be written.
+    """
+    with ExitStack() as stack:
+        try:
+            lock = stack.enter_context((home.root / "checkpoint.lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise HomeError(f"can't lock {home.root}: {error.strerror}") from None
         yield

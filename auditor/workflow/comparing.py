@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.statement import PROOF
-from auditor.errors import AuditorError, MisuseError, ProofError
+from auditor.errors import AuditorError, LedgerError, MisuseError, ProofError, TamperedError
 from auditor.ledger.tiles import TileReader
 from auditor.proof.equivocation import Compared, Tree, compare_notes, verify_equivocation
 from auditor.proof.log_policy import LogPolicy, parse_policy
@@ -19,6 +18,7 @@ from auditor.proof.tlog_proof import HEADER, carried_note
 from auditor.proof.trust import parse_trust
 
 _PDF = b"%PDF-"
+_LARGEST_FILE = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,32 +65,32 @@ def compare(one: Path, other: Path, policy: LogPolicy, views: Sequence[View]) ->
 
     Raises:
         MisuseError: a file that carries no checkpoint.
-        ProofError: not signed by the log, two different logs, or nothing to prove it from.
+        ProofError: not signed by the log, two different logs, or nothing to prove it from; damaged
+            entries are nothing to prove from, and no second history.
     """
-    now = int(datetime.now(UTC).timestamp())
     first, second = (read_note(path) for path in (one, other))
     views = [*views, *(exported_view(path) for path in (one, other) if path.is_dir())]
     refusals = []
     for tree in (*(view.tree for view in views), None):
         try:
-            return compare_notes(first, second, policy, now, tree)
-        except ProofError as error:
-            refusals.append(error)
+            return compare_notes(first, second, policy, tree)
+        except (ProofError, LedgerError) as error:
+            refusals.append(str(error))
     for view in views:
         for note in (first, second):
-            found = _contradicted(note, view, policy, now)
+            found = _contradicted(note, view, policy)
             if found is not None:
                 return found
-    raise refusals[0]
+    raise ProofError(refusals[0])
 
 
-def _contradicted(note: str, view: View, policy: LogPolicy, now: int) -> Compared | None:
+def _contradicted(note: str, view: View, policy: LogPolicy) -> Compared | None:
     """A checkpoint that the log's own newest one contradicts, with the evidence."""
     if view.note is None:
         return None
     try:
-        found = compare_notes(note, view.note, policy, now, view.tree)
-    except ProofError:
+        found = compare_notes(note, view.note, policy, view.tree)
+    except (ProofError, LedgerError):
         return None
     return found if found.evidence else None
 
@@ -100,9 +100,9 @@ def exported_view(folder: Path) -> View:
 
     Raises:
         LedgerError: it holds no checkpoint.
-        TamperedError: the checkpoint isn't one.
+        MisuseError: the checkpoint isn't one.
     """
-    tiles = TileReader(folder)
+    tiles = _tiles(folder)
     return View(tree=ExportedTree(tiles), note=tiles.note)
 
 
@@ -113,7 +113,7 @@ def check_evidence(path: Path, policy: LogPolicy) -> Compared:
         MisuseError: it can't be read.
         ProofError: it is no evidence.
     """
-    return verify_equivocation(_read(path), policy, int(datetime.now(UTC).timestamp()))
+    return verify_equivocation(_read(path), policy)
 
 
 def read_policy(path: Path) -> LogPolicy:
@@ -131,27 +131,40 @@ def read_note(path: Path) -> str:
     """The checkpoint that a file or an exported folder carries, unverified.
 
     Raises:
-        MisuseError: there is none.
+        MisuseError: it can't be read, or carries none.
+        LedgerError: a folder without one.
+        ProofError: a ledger proof that isn't one.
     """
     if path.is_dir():
-        return TileReader(path).note
+        return _tiles(path).note
     data = _read(path)
     try:
         if data.startswith(_PDF):
             return carried_note(_text(read_sealed_pdf(data).attachments[PROOF]))
         if data.lstrip()[:1] == b"{":
             return str(json.loads(data)["checkpoint"])
-    except (AuditorError, KeyError, ValueError):
+    except (AuditorError, KeyError, ValueError, RecursionError):
         raise MisuseError(f"{path} carries no checkpoint") from None
     text = _text(data)
     return carried_note(text) if text.startswith(HEADER) else text
 
 
+def _tiles(folder: Path) -> TileReader:
+    try:
+        return TileReader(folder)
+    except TamperedError as error:  # of whoever exported it, not of the ledger
+        raise MisuseError(str(error)) from None
+
+
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise MisuseError(f"can't read {path}: {error.strerror}") from None
+    if len(data) > _LARGEST_FILE:
+        raise MisuseError(f"{path} is too large to be a checkpoint or to carry one")
+    return data
 
 
 def _text(data: bytes) -> str:

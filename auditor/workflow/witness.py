@@ -3,12 +3,18 @@
     keys/          its two cosigning keys, Ed25519 and ML-DSA-44
     name.txt       the name it cosigns under
     witness.db     for each log the checkpoint it cosigned last
+    evidence/      two roots that a log signed for one size, where that was tried
 
-It speaks C2SP tlog-witness v1.0.0 over HTTP and needs nothing but the logs' public keys.
+It speaks C2SP tlog-witness v1.0.0 over HTTP and needs nothing but the logs' public keys. A witness
+that lost its record, or has an older one, would cosign a second history: it refuses to work without
+one, and makes way for a new witness with keys of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,19 +22,29 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from auditor.errors import AuditorError, HomeError, MisuseError, ProofError
+from auditor.errors import AuditorError, HomeError, MisuseError, ProofError, TamperedError
 from auditor.ledger.witness_book import WitnessBook
-from auditor.proof.checkpoint import cosign_checkpoint, key_of
+from auditor.proof.checkpoint import (
+    Checkpoint,
+    cosign_checkpoint,
+    find_verified,
+    key_of,
+    parse_checkpoint,
+)
+from auditor.proof.equivocation import compare_notes
 from auditor.proof.log_policy import LogPolicy
 from auditor.proof.note import NoteKey
 from auditor.proof.signing import ED25519, ML_DSA_44, Signer, generate_private_key, load_signer
-from auditor.proof.witnessing import LARGEST_REQUEST, SIZE_TYPE, judge, parse_request
-from auditor.workflow.files import write_file
+from auditor.proof.witnessing import LARGEST_REQUEST, SIZE_TYPE, Judged, judge, parse_request
+from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.keyring import Keyring
 
 _KEYS = {ED25519: "witness-ed25519.pem", ML_DSA_44: "witness-ml-dsa-44.pem"}
 _NAME = "name.txt"
 _DATABASE = "witness.db"
+_EVIDENCE = "evidence"
+_NAMED_BY = 16  # digits of the origin's SHA-256 in the name of a file of evidence
+_LONGEST_NAME = 255  # bytes; tlog-cosignature, "signed message"
 _TEXT = "text/plain; charset=utf-8"
 
 Journal: TypeAlias = Callable[[str], None]
@@ -39,6 +55,7 @@ StartResponse: TypeAlias = Callable[[str, list[tuple[str, str]]], object]
 class Witness:
     """A witness's folder, opened."""
 
+    folder: Path
     name: str
     signers: tuple[Signer, ...]
     book: WitnessBook
@@ -50,7 +67,7 @@ class Witness:
 
 
 def create_witness(folder: Path, name: str) -> Witness:
-    """Make a witness's folder and keys.
+    """Make a witness's folder: keys and an empty record. It appears whole or not at all.
 
     Raises:
         MisuseError: not a name that notes can carry.
@@ -58,36 +75,61 @@ def create_witness(folder: Path, name: str) -> Witness:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise HomeError(f"{folder} isn't empty; name another folder for the new witness")
+    if len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
+        raise MisuseError(f"a witness's name has at most {_LONGEST_NAME} bytes")
+    keys = {file: generate_private_key(algorithm) for algorithm, file in _KEYS.items()}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "keys").mkdir(mode=0o700)
+        for pem in keys.values():
+            key_of(load_signer(pem), name, witness=True)
+    except ProofError as error:
+        raise MisuseError(str(error)) from None
+    folder = folder.absolute()
+    making = folder.with_name(f".{folder.name}.{os.getpid()}.making")
+    try:
+        making.mkdir(parents=True)
+        _furnish(making, name, keys)
+        making.replace(folder)
+        sync_folder(folder.parent)
     except OSError as error:
         raise HomeError(f"can't make a witness at {folder}: {error.strerror}") from None
-    keyring = Keyring.from_environment(folder / "keys")
-    for algorithm, file in _KEYS.items():
-        pem = generate_private_key(algorithm)
-        try:
-            key_of(load_signer(pem), name, witness=True)
-        except ProofError as error:
-            raise MisuseError(str(error)) from None
-        keyring.write(file, pem)
-    write_file(folder / _NAME, f"{name}\n".encode())
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
     return open_witness(folder)
+
+
+def _furnish(making: Path, name: str, keys: Mapping[str, bytes]) -> None:
+    (making / "keys").mkdir(mode=0o700)
+    keyring = Keyring.from_environment(making / "keys")
+    for file, pem in keys.items():
+        keyring.write(file, pem)
+    write_file(making / _NAME, f"{name}\n".encode())
+    book = _book(making)
+    book.create()
+    book.close()
+
+
+def _book(folder: Path) -> WitnessBook:
+    return WitnessBook(f"sqlite:///{folder / _DATABASE}")
 
 
 def open_witness(folder: Path) -> Witness:
     """Open a witness's folder.
 
     Raises:
-        HomeError: none there, or its keys can't be read.
+        HomeError: none there, its record is gone, or its keys can't be read.
     """
     try:
         name = (folder / _NAME).read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, ValueError):
         raise HomeError(f"no witness at {folder}; make one: auditor ledger witness init") from None
+    if not (folder / _DATABASE).is_file():
+        raise HomeError(
+            f"the witness at {folder} has lost its record ({_DATABASE}) and might cosign a second "
+            "history; make a new one: auditor ledger witness init"
+        )
     keyring = Keyring.from_environment(folder / "keys")
     signers = tuple(load_signer(keyring.read(file)) for file in _KEYS.values())
-    return Witness(name=name, signers=signers, book=WitnessBook(f"sqlite:///{folder / _DATABASE}"))
+    return Witness(folder=folder, name=name, signers=signers, book=_book(folder))
 
 
 def known_logs(policies: Sequence[LogPolicy]) -> Mapping[str, tuple[NoteKey, ...]]:
@@ -113,7 +155,7 @@ class WitnessService:
     def __init__(
         self, witness: Witness, logs: Mapping[str, tuple[NoteKey, ...]], journal: Journal
     ) -> None:
-        """Serve a witness for some logs; ``journal`` is told one line a request."""
+        """Serve a witness for some logs; ``journal`` is told one line a checkpoint."""
         self._witness = witness
         self._logs = logs
         self._journal = journal
@@ -150,14 +192,59 @@ class WitnessService:
             request = parse_request(body.decode("utf-8"))
         except (ProofError, UnicodeDecodeError):
             return HTTPStatus.BAD_REQUEST, _TEXT, ""
+
+        def decide(latest: str | None) -> Judged:
+            known = None if latest is None else self._recorded(latest)
+            judged = judge(request, self._logs, known)
+            if latest and judged.status is HTTPStatus.CONFLICT and _contradict(known, request.note):
+                self._keep_evidence(latest, request.note)
+            return judged
+
         now = int(datetime.now(UTC).timestamp())
-        judged, moment = self._witness.book.advance(
-            request.note, now, lambda latest: judge(request, self._logs, latest)
-        )
-        self._journal(f"{judged.status.value} {judged.why or 'cosigned'}")
+        judged, moment = self._witness.book.advance(request.note, now, decide)
+        self._journal(_line(request.note, judged))
         if judged.size is not None:
             return judged.status, SIZE_TYPE, f"{judged.size}\n"
         if judged.checkpoint is None:
             return judged.status, _TEXT, f"{judged.why}\n"
         lines = cosign_checkpoint(request.note, self._witness.signers, self._witness.name, moment)
         return judged.status, _TEXT, lines
+
+    def _recorded(self, note: str) -> Checkpoint:
+        """What was cosigned last; the log's signatures tell whether it still says what it said."""
+        checkpoint = parse_checkpoint(note)
+        try:
+            keys = self._logs.get(checkpoint.origin, ())
+            if all(find_verified(note, key) is not None for key in keys):
+                return checkpoint
+        except ProofError:
+            pass
+        raise TamperedError("the witness's record of a log was changed")
+
+    def _keep_evidence(self, one: str, other: str) -> None:
+        """Two roots that the log signed for one size, as a file that anyone can check."""
+        checkpoint = parse_checkpoint(one)
+        keys = self._logs[checkpoint.origin]
+        policy = LogPolicy(logs=keys, witnesses=(), groups={}, quorum="none")
+        name = hashlib.sha256(checkpoint.origin.encode("utf-8")).hexdigest()[:_NAMED_BY]
+        folder = self._witness.folder / _EVIDENCE
+        try:
+            folder.mkdir(exist_ok=True)
+            evidence = compare_notes(one, other, policy).evidence
+            write_file(folder / f"{name}-{checkpoint.size}.json", evidence)
+        except (HomeError, OSError) as error:  # the answer matters more
+            self._journal(f"evidence of two histories can't be kept: {error}")
+
+
+def _contradict(known: Checkpoint | None, note: str) -> bool:
+    stated = parse_checkpoint(note)
+    return known is not None and known.size == stated.size and known.root != stated.root
+
+
+def _line(note: str, judged: Judged) -> str:
+    """The journal's line; a stranger's checkpoint isn't named in it."""
+    told = f"{judged.status.value} {judged.why or 'cosigned'}"
+    if judged.status in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
+        return told
+    checkpoint = parse_checkpoint(note)
+    return f"{told}: {checkpoint.size} entries of {checkpoint.origin}, root {checkpoint.root.hex()}"
