@@ -208,6 +208,7 @@ def recover(
         "ledger_was": done.condition.value,
         "known_entries": done.known,
         "put_back": done.replayed,
+        "left_out": done.left_out,
         "origin": done.origin,
         "link": str(done.link or ""),
         "fingerprint": opened.trust_fingerprint,

@@ -2,14 +2,15 @@
 
 A backup put back, a fork or another database in its place would otherwise go on as if nothing had
 been: two histories under one name. What was last signed lies outside the database (`checkpoint.txt`
-in the home), and witnesses remember it too; until ``auditor ledger recover`` has been run the home
-can be looked at, not written to.
+in the home), the documents issued carry what was signed for them, and witnesses remember it too;
+until ``auditor ledger recover`` has been run the home can be looked at, not written to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from auditor.domain.entry import Recorded
 from auditor.errors import HomeError, ProofError, TamperedError
@@ -18,14 +19,19 @@ from auditor.ledger.store import EventStore
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.log_policy import Witnessed, examine_checkpoint
 from auditor.proof.merkle import verify_consistency
+from auditor.proof.tlog_proof import carried_note
 from auditor.proof.trust import TrustFile, parse_trust
 from auditor.workflow.files import write_file
 
 CHECKPOINT = "checkpoint.txt"
 TRUST = "trust.json"
+CERTIFICATES = "certificates"
+PROOFS = "*.tlog-proof"
 
 _MARKER = "read-only.txt"
 _END_OF_TIME = 2**63
+
+_Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
 
 
 class GuardedLedger(Ledger):
@@ -35,7 +41,8 @@ class GuardedLedger(Ledger):
         """The ledger of the home at ``root``."""
         super().__init__(store, clock)
         self._root = root
-        self._floor: int | None = None
+        self._floor = 0
+        self._looked_at: _Stamp | None = None
 
     def append_all(self, appends: Sequence[Append]) -> tuple[Recorded, ...]:
         """See `Ledger.append_all`.
@@ -43,11 +50,29 @@ class GuardedLedger(Ledger):
         Raises:
             TamperedError: the ledger is read-only.
         """
-        if self._floor is None or self.size < self._floor:
+        stamp = _stamp(self._root)
+        if stamp != self._looked_at or self.size < self._floor:
             require_writable(self._root, self)
             newest = newest_checkpoint(self._root)
             self._floor = 0 if newest is None else newest.checkpoint.size
+            self._looked_at = stamp
         return super().append_all(appends)
+
+
+def _stamp(root: Path) -> _Stamp:
+    """Changes whenever one of the files is written on which it depends whether we may append.
+
+    Checking signatures and history before each of many appends would cost more than the appends.
+    """
+    found: list[tuple[int, int] | None] = []
+    for name in (CHECKPOINT, TRUST, _MARKER):
+        try:
+            status = (root / name).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_ino, status.st_mtime_ns))
+    return tuple(found)
 
 
 def newest_checkpoint(root: Path) -> Witnessed | None:
@@ -71,7 +96,10 @@ def newest_note(root: Path) -> str | None:
     trust, path = read_trust(root), root / CHECKPOINT
     notes = [read_file(path).decode("utf-8", "replace")] if path.exists() else []
     notes += [trust.checkpoint] if trust.checkpoint else []  # lest deleting the file hide anything
-    ours = [note for note in notes if parse_checkpoint(note).origin == trust.log_origin]
+    try:
+        ours = [note for note in notes if parse_checkpoint(note).origin == trust.log_origin]
+    except ProofError as error:
+        raise ProofError(f"{path}: {error}; remove it: {TRUST} has the checkpoint too") from None
     return max(ours, key=lambda note: parse_checkpoint(note).size, default=None)
 
 
@@ -112,13 +140,36 @@ def why_read_only(root: Path, ledger: Ledger) -> str:
     if is_closed(root):
         return read_file(root / _MARKER).decode("utf-8", "replace").strip()
     newest = newest_checkpoint(root)
-    if newest is None:
-        return ""
     try:
-        require_extends(ledger, newest.checkpoint)
+        if newest is not None:
+            require_extends(ledger, newest.checkpoint)
     except TamperedError as error:
         return str(error)
-    return ""
+    return _outgrown(root, 0 if newest is None else newest.checkpoint.size)
+
+
+def _outgrown(root: Path, size: int) -> str:
+    """Why the newest issued document shows the whole home to be an older state; "" if it doesn't.
+
+    Only the newest by its file's time is looked at, as this is asked for with every command;
+    ``auditor ledger recover`` looks at them all.
+    """
+    proofs = [(path.stat().st_mtime_ns, path) for path in (root / CERTIFICATES).glob(PROOFS)]
+    if not proofs:
+        return ""
+    trust, (_, path) = read_trust(root), max(proofs)
+    try:
+        note = carried_note(read_file(path).decode("utf-8", "replace"))
+        claimed = parse_checkpoint(note)
+        if claimed.origin != trust.log_origin or claimed.size <= size:
+            return ""
+        examine_checkpoint(note, trust.policy, _END_OF_TIME)
+    except ProofError:
+        return ""  # a spoilt proof shows nothing; whoever verifies its document is told
+    return (
+        f"{path.name} carries a checkpoint of {claimed.size} entries, the newest one kept in the "
+        f"home has {size}: an older state of the whole home was put back"
+    )
 
 
 def close_for_writing(root: Path, reason: str) -> None:

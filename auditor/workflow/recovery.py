@@ -1,4 +1,4 @@
-"""After a restore: put back what is missing, or go on under a new name, and tell what came back.
+"""After a restore: put back what is missing, or go on under a new name.
 
 Three things can have happened to a ledger that isn't what was last signed. It is behind: then what
 is missing can be put back from an export or a newer backup. It went on after it was put back, or
@@ -6,48 +6,54 @@ was rewritten: then two histories exist under one name, and it can only go on un
 is what this home signed last, and a witness has cosigned more: then the whole home was put back, or
 the witness is wrong.
 
-Restoring brings back what was destroyed, too: weights, payloads. What the ledger says was destroyed
-and is here again is listed, and destroyed again where that is asked for.
+What is learnt on the way is kept first: a later checkpoint that somebody shows us goes into the
+home before anything is put back, so that whatever stops us, the home stays read-only.
 """
 
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
-from auditor.domain.artefact import Digest
-from auditor.domain.event import OriginOpened
-from auditor.errors import LedgerError, MisuseError, TamperedError
+from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
 from auditor.ledger.ledger import Ledger
-from auditor.ledger.replaying import replay_entries, root_after
+from auditor.ledger.replaying import grown_by, replay_entries
 from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.tiles import TileReader
-from auditor.proof.checkpoint import Checkpoint
-from auditor.proof.dsse import sign_envelope
+from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.equivocation import Tree
-from auditor.proof.log_policy import examine_checkpoint, policy_text
+from auditor.proof.log_policy import examine_checkpoint
+from auditor.proof.merkle import leaf_hash
 from auditor.proof.trust import trust_bytes
 from auditor.workflow.checkpoints import record_checkpoint
 from auditor.workflow.comparing import ExportedTree, read_note
-from auditor.workflow.files import write_file
-from auditor.workflow.founding import LOG_ALGORITHMS, log_key_file, make_log_keys
-from auditor.workflow.guard import is_closed, newest_note, open_for_writing, require_extends
+from auditor.workflow.cosigning import collect_cosignature
+from auditor.workflow.files import OWNER_ONLY, write_file
+from auditor.workflow.guard import (
+    PROOFS,
+    close_for_writing,
+    is_closed,
+    newest_note,
+    open_for_writing,
+    why_read_only,
+)
 from auditor.workflow.home import Home
-
-LINK_TYPE = "application/vnd.auditor.ledger-entry+json"
+from auditor.workflow.renaming import destroy_earlier_keys, link_of, open_origin
 
 _END_OF_TIME = 2**63
+_TWO_HISTORIES = "two histories under one name"
+_NEW_NAME = "go on under a new one: auditor ledger recover --new-origin"
+_COPY = ".recovering"
 
 
 class Condition(StrEnum):
-    """What a ledger is, held against its newest known checkpoint."""
+    """What a ledger is, held against the checkpoints that it is known to have signed."""
 
     SOUND = "sound"
     BEHIND = "behind"
@@ -63,6 +69,7 @@ class Recovered:
         condition: of the ledger before.
         known: entries that the newest known checkpoint covers.
         replayed: entries put back.
+        left_out: entries of the copy that no known checkpoint covers; they weren't put back.
         origin: the ledger's name now.
         link: the signed link from the old name to the new; None where the name stayed.
     """
@@ -70,6 +77,7 @@ class Recovered:
     condition: Condition
     known: int
     replayed: int
+    left_out: int
     origin: str
     link: Path | None
 
@@ -93,165 +101,210 @@ def recover(
         new_origin: go on under a new name, with whatever entries are here.
 
     Raises:
-        LedgerError: the ledger is behind, and there is nothing to put back from.
-        TamperedError: it forked, and may go on under a new name only.
+        LedgerError: the ledger is behind, and there is nothing to put back from; or a witness that
+            disputed it doesn't answer.
+        TamperedError: it forked, and may go on under a new name only; or what is here was damaged.
         MisuseError: a new name for a sound ledger, or a file that carries no checkpoint.
         ProofError: a checkpoint that this log hasn't signed.
     """
-    best = _newest_known(home, known if source is None or source.is_file() else [*known, source])
-    condition = _condition(home, best)
-    size = 0 if best is None else best.size
-    replayed, link = 0, None
-    if condition is Condition.SOUND and new_origin:
-        raise MisuseError("the ledger is what was last signed; it needs no new name")
-    if best is not None:
-        if new_origin:
-            link = _open_origin(home, best)
-        elif condition is Condition.BEHIND:
-            replayed = _put_back(home, best, source)
-        elif condition is Condition.FORKED:
-            raise TamperedError(
-                "entries were written that the newest signed checkpoint doesn't cover: two "
-                "histories under one name; go on under a new one: auditor ledger recover "
-                "--new-origin"
-            )
+    if new_origin and source is not None:
+        raise MisuseError("either put entries back (--from), or go on without them (--new-origin)")
+    home.ledger.audit()  # on damaged entries nothing can be built: restore another backup
+    shown = known if source is None or source.is_file() else [*known, source]
+    states = _known_states(home, shown)
+    condition = _condition(home, states)
+    replayed, left_out, link = 0, 0, None
+    if new_origin:
+        link = _go_on_as_another(home, states, condition)
+    elif condition is Condition.FORKED:
+        close_for_writing(home.root, f"the log signed {_TWO_HISTORIES}")
+        raise TamperedError(
+            "what is here contradicts a checkpoint that the log signed: "
+            f"{_TWO_HISTORIES}; {_NEW_NAME}"
+        )
+    elif condition is Condition.BEHIND:
+        replayed, left_out = _put_back(home, states, source)
+    if is_closed(home.root) and not new_origin:
+        _require_witnesses(home)
     open_for_writing(home.root)
+    destroy_earlier_keys(home)
     record_checkpoint(home)
     return Recovered(
         condition=condition,
-        known=size,
+        known=states[-1].size if states else 0,
         replayed=replayed,
+        left_out=left_out,
         origin=home.trust.log_origin,
         link=link,
     )
 
 
-def _newest_known(home: Home, others: Sequence[Path]) -> Checkpoint | None:
-    """The largest state that this log is known to have signed.
+def _known_states(home: Home, shown: Sequence[Path]) -> Sequence[Checkpoint]:
+    """The states that this log is known to have signed, the largest last; that one is kept."""
+    own = newest_note(home.root)
+    notes = [] if own is None else [own]
+    notes += [_signed_note(home, path) for path in shown]
+    for path in sorted(home.certificates.glob(PROOFS)):
+        note = _signed_note(home, path, earlier_names=True)
+        notes += [note] if parse_checkpoint(note).origin == home.trust.log_origin else []
+    pairs = sorted(
+        ((parse_checkpoint(note), note) for note in notes), key=lambda pair: pair[0].size
+    )
+    if pairs and (own is None or pairs[-1][0].size > parse_checkpoint(own).size):
+        _remember(home, pairs[-1][1])
+    return [state for state, _ in pairs]
+
+
+def _signed_note(home: Home, path: Path, *, earlier_names: bool = False) -> str:
+    try:
+        note = read_note(path)
+        found = examine_checkpoint(note, home.trust.policy, _END_OF_TIME)
+    except ProofError as error:
+        raise ProofError(f"{path}: {error}") from None
+    if not earlier_names and found.checkpoint.origin != home.trust.log_origin:
+        raise MisuseError(f"{path} is from before the ledger took the name it has now")
+    return note
+
+
+def _remember(home: Home, note: str) -> None:
+    write_file(home.checkpoints_path, note.encode("utf-8"))
+    write_file(home.trust_path, trust_bytes(replace(home.trust, checkpoint=note)))
+
+
+def _condition(home: Home, states: Sequence[Checkpoint]) -> Condition:
+    size = home.ledger.size
+    reason = why_read_only(home.root, home.ledger) if is_closed(home.root) else ""
+    if _TWO_HISTORIES in reason or any(
+        state.size <= size and home.ledger.root(state.size) != state.root for state in states
+    ):
+        return Condition.FORKED
+    if states and states[-1].size > size:
+        return Condition.BEHIND
+    return Condition.DISPUTED if reason else Condition.SOUND
+
+
+def _go_on_as_another(home: Home, states: Sequence[Checkpoint], condition: Condition) -> Path:
+    if not states and (link := link_of(home)) is not None:
+        return link  # the last try was stopped after it: the new name has signed nothing yet
+    if not states or condition is Condition.SOUND:
+        raise MisuseError("the ledger is what was last signed; it needs no new name")
+    return open_origin(home, states[-1])
+
+
+def _require_witnesses(home: Home) -> None:
+    """A witness disputed the ledger: it stays read-only until all have confirmed it.
 
     Raises:
-        TamperedError: two of them contradict each other at one size.
+        TamperedError: one of them still says otherwise.
+        LedgerError: one of them doesn't answer.
     """
-    notes = [newest_note(home.root), *(read_note(path) for path in others)]
-    notes += [read_note(path) for path in sorted(home.certificates.glob("*.tlog-proof"))]
-    origin, policy = home.trust.log_origin, home.trust.policy
-    found: dict[int, Checkpoint] = {}
-    for note in notes:
-        if note is None:
-            continue
-        state = examine_checkpoint(note, policy, _END_OF_TIME).checkpoint
-        if state.origin != origin:
-            continue
-        if found.setdefault(state.size, state) != state:
-            raise TamperedError(
-                f"the log signed two roots for {state.size} entries: two histories under one "
-                "name; see: auditor ledger compare"
-            )
-    return found[max(found)] if found else None
-
-
-def _condition(home: Home, known: Checkpoint | None) -> Condition:
-    if known is not None:
-        if home.ledger.size < known.size:
-            return Condition.BEHIND
+    note = newest_note(home.root)
+    if note is None:
+        return
+    size = parse_checkpoint(note).size
+    for witness in home.trust.policy.witnesses:
         try:
-            require_extends(home.ledger, known)
-        except TamperedError:
-            return Condition.FORKED
-    return Condition.DISPUTED if is_closed(home.root) else Condition.SOUND
+            collect_cosignature(
+                witness,
+                note,
+                size,
+                old=size,
+                prove=lambda start: home.ledger.prove_extension(start, size),
+            )
+        except TamperedError as error:
+            raise TamperedError(
+                f"{error}; show a later checkpoint (--known) and a copy of the entries (--from), "
+                "or go on under a new name (--new-origin)"
+            ) from None
+        except (LedgerError, ProofError) as error:
+            raise LedgerError(
+                f"witness {witness.name} hasn't confirmed the ledger: {error}; run it again when "
+                "it answers, or go on under a new name (--new-origin)"
+            ) from None
 
 
-def _put_back(home: Home, known: Checkpoint, source: Path | None) -> int:
-    """Append what is missing up to the known checkpoint, all of it checked before."""
+def _put_back(home: Home, states: Sequence[Checkpoint], source: Path | None) -> tuple[int, int]:
+    """Append what is missing up to the largest known state, all of it checked before.
+
+    Returns:
+        How many entries were appended, and how many of the copy were left out.
+    """
+    size, best = home.ledger.size, states[-1]
     if source is None:
         raise LedgerError(
-            f"the ledger lacks entries {home.ledger.size} to {known.size - 1}; put them back from "
-            "an export or a newer backup (--from), or go on without them (--new-origin)"
+            f"the ledger lacks entries {size} to {best.size - 1}; put them back from an export or "
+            "a newer backup (--from), or go on without them (--new-origin)"
         )
-    with _opened(source) as tree:
-        size = home.ledger.size
-        if tree.size < known.size or tree.root(known.size) != known.root:
+    with _opened(home, source) as tree:
+        missing = [state for state in states if state.size > size]
+        roots, leaves = _survey(tree, source, size, missing)
+        if roots.get(best.size) != best.root:
             raise LedgerError(
-                f"{source} doesn't lead to the newest signed checkpoint of {known.size} entries; "
+                f"{source} doesn't lead to the newest signed checkpoint of {best.size} entries; "
                 "name another copy"
             )
-        if tree.root(size) != home.ledger.root():
-            raise TamperedError(
-                "the ledger was written to after it was put back: two histories under one name; "
-                "go on under a new one: auditor ledger recover --new-origin"
-            )
-        if root_after(home.ledger.frontier(), _missing(tree, size, known.size)) != (
-            known.size,
-            known.root,
+        if roots[size] != home.ledger.root() or any(
+            roots[state.size] != state.root for state in missing
         ):
+            close_for_writing(home.root, f"the log signed {_TWO_HISTORIES}")
+            raise TamperedError(
+                f"the ledger was written to after it was put back: {_TWO_HISTORIES}; {_NEW_NAME}"
+            )
+        if grown_by(home.ledger.frontier(), leaves) != (best.size, best.root):
             raise LedgerError(f"entries of {source} were changed; name another copy")
-        store = SqlEventStore(home.database)
+        store = SqlEventStore(home.database)  # the home's own is read-only
         try:
-            return replay_entries(store, _missing(tree, size, known.size))
+            entries = islice(tree.entries(size), best.size - size)
+            return replay_entries(store, entries, leaves), tree.size - best.size
         finally:
             store.close()
 
 
-def _missing(tree: Source, start: int, stop: int) -> Iterator[bytes]:
-    for entry, _ in zip(tree.entries(start), range(start, stop), strict=False):
-        yield entry
+def _survey(
+    tree: Source, source: Path, size: int, missing: Sequence[Checkpoint]
+) -> tuple[Mapping[int, bytes], Sequence[bytes]]:
+    """A copy's roots at the sizes that matter, and the leaves of the entries missing here."""
+    try:
+        sizes = {size, *(state.size for state in missing)}
+        roots = {each: tree.root(each) for each in sizes if each <= tree.size}
+        entries = islice(tree.entries(size), missing[-1].size - size)
+        return roots, [leaf_hash(entry) for entry in entries]
+    except (LedgerError, ProofError) as error:
+        raise LedgerError(f"{source} can't be put back from: {error}; name another copy") from None
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[Source]:
-    """An exported folder as it is; of a database file a copy, for opening one may change it."""
+def _opened(home: Home, source: Path) -> Iterator[Source]:
+    """An exported folder as it is; of a database file a copy, for opening one may change it.
+
+    The copy holds payloads, so it lies in the home and nowhere else.
+    """
     if source.is_dir():
         yield ExportedTree(TileReader(source))
         return
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        try:
-            for suffix in ("", "-wal"):
-                if source.with_name(source.name + suffix).is_file():
-                    shutil.copyfile(
-                        source.with_name(source.name + suffix), folder / f"ledger.db{suffix}"
-                    )
-        except OSError as error:
-            raise MisuseError(f"can't read {source}: {error.strerror}") from None
-        if not (folder / "ledger.db").exists():
-            raise MisuseError(f"{source} is neither an exported folder nor a database file")
-        ledger = Ledger(SqlEventStore(f"sqlite:///{folder / 'ledger.db'}"))
-        stack.callback(ledger.close)
-        yield ledger
-
-
-def _open_origin(home: Home, known: Checkpoint) -> Path:
-    """Go on under a new name: link event, link signed by both names' keys, trust file.
-
-    The new keys come first and the trust file last; stopped in between, it is done again, and at
-    worst a link to a name that was never used stands on the books.
-    """
-    trust, size = home.trust, home.ledger.size
-    origin, keys = make_log_keys(home.keyring)
-    event = OriginOpened(
-        origin=origin,
-        previous=trust.log_origin,
-        signed=known.size,
-        signed_root=Digest(known.root.hex()),
-        kept=size,
-        kept_root=Digest(home.ledger.root().hex()),
-    )
-    books = Ledger(SqlEventStore(home.database))  # the home's own is read-only
+    folder = home.root / _COPY
+    shutil.rmtree(folder, ignore_errors=True)
     try:
-        version = books.version("home")
-        (linked,) = books.append("home", [event], expected_version=version, event_ids=[uuid4()])
-        entry = books.entry(linked.sequence)
+        _copy_database(source, folder)
+        ledger = Ledger(SqlEventStore(f"sqlite:///{folder / 'ledger.db'}"))
+        try:
+            yield ledger
+        finally:
+            ledger.close()
     finally:
-        books.close()
-    signers = [*home.signers_of(trust.log_origin), *home.signers_of(origin)]
-    folder = home.root / "origins"
-    folder.mkdir(exist_ok=True)
-    link = folder / f"{origin.rpartition('/')[2]}.dsse.json"
-    write_file(link, sign_envelope(LINK_TYPE, entry, signers))
-    policy = replace(trust.policy, logs=(*trust.policy.logs, *keys))
-    changed = replace(trust, log_origin=origin, log_policy=policy_text(policy), checkpoint="")
-    write_file(home.trust_path, trust_bytes(changed))
-    home.checkpoints_path.unlink(missing_ok=True)
-    for algorithm in LOG_ALGORITHMS:  # the old name signs nothing any more
-        home.keyring.destroy(log_key_file(trust.log_origin, algorithm))
-    return link
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_database(source: Path, folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+        for suffix in ("", "-wal"):
+            path = source.with_name(source.name + suffix)
+            if path.exists() or not suffix:
+                shutil.copyfile(path, folder / f"ledger.db{suffix}")
+                (folder / f"ledger.db{suffix}").chmod(OWNER_ONLY)
+    except OSError as error:
+        raise MisuseError(
+            f"can't read {source}: {error.strerror or error}; name an exported folder or a "
+            "database file"
+        ) from None

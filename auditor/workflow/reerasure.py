@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, Digest
+from auditor.domain.kind import Event
 from auditor.domain.verdict import Basis
 from auditor.learning.store import destroy_file
-from auditor.workflow.accounting import REFERENCES
+from auditor.workflow.accounting import REFERENCES, references_folder
 from auditor.workflow.home import Home
+from auditor.workflow.record import record
 
 _PAYLOAD = "vault-payload"
+_PAYLOAD_GONE = "a vault payload is missing"
 _MODEL_GONE = "the model after the erasure is missing"
 _ENTRIES_GONE = "entries of an issued document are missing"
+
+_DOCUMENT = re.compile(r"[0-9a-f]{16}\.pdf")  # other files have names that are nobody's to print
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,71 +45,105 @@ class CameBack:
 def forget_subject(home: Home, subject: str) -> int:
     """Destroy what the vault holds under a subject; the ledger says so first.
 
+    Stopped in between, it is done again, and each payload stands on the books once.
+
     Returns:
         How many payloads there were.
     """
-    held = home.vault.commitments(subject)
-    if held:
-        events = [ev.PayloadForgotten(payload=commitment) for commitment in held]
-        home.ledger.append(
-            "vault",
-            events,
-            expected_version=home.ledger.version("vault"),
-            event_ids=[uuid4() for _ in held],
-        )
+    for commitment in home.vault.commitments(subject):
+        event = ev.PayloadForgotten(payload=commitment)
+        record(home, "vault", event, f"forgotten-{commitment.value}")
     return home.vault.forget(subject)
 
 
 def came_back(home: Home, *, destroy: bool) -> tuple[CameBack, ...]:
-    """What the ledger says was destroyed and is here, and whose erasure is gone.
+    """What the ledger says was destroyed and is here, and what it says is here and isn't.
 
     Args:
         destroy: destroy again what can be; the ledger has its ground already.
     """
-    found: list[CameBack] = []
-    fates: dict[Digest, ev.ArtefactAccounted] = {}
-    reached: dict[str, ev.VerdictReached] = {}
-    issued: set[str] = set()
+    books = _Books()
     for recorded in home.ledger.read():
-        match recorded.event:
-            case ev.ArtefactAccounted() as accounted:
-                fates[accounted.artefact] = accounted
-            case ev.PayloadForgotten(payload=payload) if home.vault.holds(payload):
-                if destroy:
-                    home.vault.forget_payload(payload)
-                found.append(CameBack(case="", what=_PAYLOAD, artefact=payload, destroyed=destroy))
-            case ev.VerdictReached() as verdict:
-                reached[verdict.case] = verdict
-            case ev.CertificateIssued() as certificate:
-                issued.add(certificate.case)
+        books.take(home, recorded.event)
+    return (
+        *_payloads(home, books, destroy=destroy),
+        *_artefacts(home, books, destroy=destroy),
+        *_missing(home, books),
+    )
+
+
+@dataclass(slots=True)
+class _Books:
+    """What the ledger says is, and isn't, by its last word on each thing."""
+
+    forgotten: dict[Digest, None] = field(default_factory=dict)
+    destroyed: dict[Digest, ev.ArtefactAccounted] = field(default_factory=dict)
+    sealed: dict[Digest, str] = field(default_factory=dict)
+    """Payloads of the vault, each with its case, or "" for a data set's."""
+    reached: dict[str, ev.VerdictReached] = field(default_factory=dict)
+    issued: set[str] = field(default_factory=set)
+    at_work: dict[str, Digest] = field(default_factory=dict)
+    """Cases that train reference models of a model: what lies in its folder is theirs."""
+
+    def take(self, home: Home, event: Event) -> None:
+        for digest in _made(home, event):  # made once more after it was destroyed, and rightly here
+            self.destroyed.pop(digest, None)
+        match event:
+            case ev.DataRegistered():
+                self.sealed[event.commitment] = ""
+            case ev.ErasureRequested():
+                self.sealed[event.payload] = event.case
+            case ev.PayloadForgotten():
+                self.forgotten[event.payload] = None
+            case ev.ScopeEstablished():
+                self.at_work[event.case] = event.weights
+            case ev.ArtefactAccounted():
+                self.at_work.pop(event.case, None)
+                if event.fate is ArtefactFate.DESTROYED:
+                    self.destroyed[event.artefact] = event
+            case ev.VerdictReached():
+                self.reached[event.case] = event
+            case ev.CertificateIssued():
+                self.issued.add(event.case)
             case _:
                 pass
-    found += _artefacts(home, fates, destroy=destroy)
-    kept = [item for item in reached.values() if item.basis is not Basis.NONE]
-    found += [
-        CameBack(case=item.case, what=_MODEL_GONE, artefact=item.weights)
-        for item in kept
-        if not home.store.has(item.weights) and not _destroyed(fates.get(item.weights))
-    ]
-    found += [
-        CameBack(case=path.stem, what=_ENTRIES_GONE, artefact=None)
-        for path in sorted(home.certificates.glob("*.pdf"))
-        if path.stem not in issued
-    ]
-    return tuple(found)
 
 
-def _artefacts(
-    home: Home, fates: Mapping[Digest, ev.ArtefactAccounted], *, destroy: bool
-) -> Iterator[CameBack]:
-    files = {Digest.of(path.read_bytes()): path for path in _reference_files(home)}
-    for digest, accounted in fates.items():
-        if not _destroyed(accounted) or not (digest in files or home.store.has(digest)):
+def _made(home: Home, event: Event) -> Iterable[Digest]:
+    """What exists from this event on. Training is deterministic: it may have existed before."""
+    match event:
+        case ev.ModelRegistered() | ev.CandidateVerified():
+            return (event.weights,)
+        case ev.UnlearningCompleted():
+            return (event.after,)
+        case ev.BankTrained() if home.store.has(event.bank):
+            listing = json.loads(home.store.get(event.bank))
+            return [
+                Digest.parse(text) for name in ("in", "out", "scouts") for text in listing[name]
+            ]
+        case _:
+            return ()
+
+
+def _payloads(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack]:
+    for payload in books.forgotten:
+        if home.vault.holds(payload):
+            if destroy:
+                home.vault.forget_payload(payload)
+            yield CameBack(case="", what=_PAYLOAD, artefact=payload, destroyed=destroy)
+
+
+def _artefacts(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack]:
+    files: dict[Digest, list[Path]] = {}
+    for path in _reference_files(home, books):
+        files.setdefault(Digest.of(path.read_bytes()), []).append(path)
+    for digest, accounted in books.destroyed.items():
+        if digest not in files and not home.store.has(digest):
             continue
         if destroy:
             home.store.destroy(digest)
-            if digest in files:
-                destroy_file(files[digest])
+            for path in files.get(digest, ()):
+                destroy_file(path)
         yield CameBack(
             case=accounted.case,
             what=accounted.artefact_kind.value,
@@ -112,9 +152,21 @@ def _artefacts(
         )
 
 
-def _reference_files(home: Home) -> Iterator[Path]:
-    return (path for path in (home.root / REFERENCES).glob("*/*") if path.is_file())
+def _reference_files(home: Home, books: _Books) -> Iterator[Path]:
+    busy = {references_folder(home, weights) for weights in books.at_work.values()}
+    for path in sorted((home.root / REFERENCES).glob("*/*")):
+        if path.is_file() and path.parent not in busy:
+            yield path
 
 
-def _destroyed(accounted: ev.ArtefactAccounted | None) -> bool:
-    return accounted is not None and accounted.fate is ArtefactFate.DESTROYED
+def _missing(home: Home, books: _Books) -> Iterator[CameBack]:
+    for payload, case in books.sealed.items():
+        if payload not in books.forgotten and not home.vault.holds(payload):
+            yield CameBack(case=case, what=_PAYLOAD_GONE, artefact=payload)
+    for verdict in books.reached.values():
+        kept = verdict.basis is not Basis.NONE and verdict.weights not in books.destroyed
+        if kept and not home.store.has(verdict.weights):
+            yield CameBack(case=verdict.case, what=_MODEL_GONE, artefact=verdict.weights)
+    for path in sorted(home.certificates.glob("*.pdf")):
+        if _DOCUMENT.fullmatch(path.name) and path.stem not in books.issued:
+            yield CameBack(case=path.stem, what=_ENTRIES_GONE, artefact=None)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 
 from auditor.errors import HomeError, LedgerError, ProofError, TamperedError
 from auditor.ledger.ledger import Ledger
-from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
-from auditor.proof.log_policy import LogPolicy
+from auditor.proof.checkpoint import Checkpoint
+from auditor.proof.log_policy import LogPolicy, examine_checkpoint
 from auditor.proof.note import split_note
 from auditor.proof.timestamp import timestamp_request, verify_timestamp
 from auditor.workflow.checkpoints import Published
@@ -18,11 +20,17 @@ from auditor.workflow.files import write_file
 from auditor.workflow.home import Home
 from auditor.workflow.web import post, require_web_address
 
+TIMESTAMPS = "timestamps"
 LARGEST_ANSWER = 64 << 10
 
 _QUERY = "application/timestamp-query"
 _SECONDS_TO_ANSWER = 20
 _KEY_ID_BYTES = 4
+_TOKEN, _NOTE = ".tsr", ".note"
+_END_OF_TIME = 2**63
+_CERTIFICATE = re.compile(
+    r"-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----(?:\n|$)", re.ASCII
+)
 
 
 def stamp_checkpoint(home: Home, published: Published) -> datetime | None:
@@ -35,20 +43,24 @@ def stamp_checkpoint(home: Home, published: Published) -> datetime | None:
         The trusted time, or None where no authority is configured.
 
     Raises:
-        LedgerError: it gives no stamp that holds.
+        LedgerError: it gives no stamp that holds; the checkpoint stands all the same.
+        TamperedError: the stamp kept for this checkpoint doesn't hold.
         HomeError: the file of its root certificates can't be read.
     """
     if not home.config.timestamps:
         return None
     roots = timestamp_roots(home)
-    stem = home.root / "timestamps" / str(published.found.checkpoint.size)
-    message = signed_by_log(published.note, home.trust.policy).encode("utf-8")
-    if not stem.with_suffix(".tsr").exists() or stem.with_suffix(".note").read_bytes() != message:
-        token = fetch_timestamp(home.config.timestamps, message, roots, _SECONDS_TO_ANSWER)
-        stem.parent.mkdir(exist_ok=True)
-        write_file(stem.with_suffix(".note"), message)
-        write_file(stem.with_suffix(".tsr"), token)
-    return verify_timestamp(stem.with_suffix(".tsr").read_bytes(), message, roots)
+    state, note = published.found.checkpoint, signed_by_log(published.note, home.trust.policy)
+    kept = home.root / TIMESTAMPS / f"{state.origin.rpartition('/')[2]}-{state.size}"
+    token_path, note_path = kept.with_suffix(_TOKEN), kept.with_suffix(_NOTE)
+    if not token_path.exists():
+        token = fetch_timestamp(
+            home.config.timestamps, note.encode("utf-8"), roots, _SECONDS_TO_ANSWER
+        )
+        kept.parent.mkdir(exist_ok=True)
+        write_file(note_path, note.encode("utf-8"))
+        write_file(token_path, token)  # last: what stands without its stamp is stamped again
+    return _verified(token_path, home.trust.policy, roots)[0]
 
 
 def verify_stamps(home: Home) -> int:
@@ -59,22 +71,33 @@ def verify_stamps(home: Home) -> int:
 
     Raises:
         TamperedError: one of them doesn't hold, or is of another history.
+        HomeError: there are some, and the file of root certificates can't be read.
     """
-    count = 0
-    for path in sorted((home.root / "timestamps").glob("*.tsr")):
-        try:
-            note = path.with_suffix(".note").read_bytes()
-            verify_timestamp(path.read_bytes(), note, timestamp_roots(home))
-            stamped = parse_checkpoint(note.decode("utf-8"))
-        except (ProofError, OSError, UnicodeDecodeError) as error:
-            raise TamperedError(f"time stamp {path.name} doesn't hold: {error}") from None
+    tokens = sorted((home.root / TIMESTAMPS).glob(f"[!.]*{_TOKEN}"))
+    roots = timestamp_roots(home) if tokens else []
+    for path in tokens:
+        _, stamped = _verified(path, home.trust.policy, roots)
         ours = stamped.origin == home.trust.log_origin
         if ours and not _holds(home.ledger, stamped):
             raise TamperedError(
                 f"time stamp {path.name} is of {stamped.size} entries that aren't the ledger's"
             )
-        count += 1
-    return count
+    return len(tokens)
+
+
+def _verified(path: Path, policy: LogPolicy, roots: Sequence[str]) -> tuple[datetime, Checkpoint]:
+    """When a kept stamp says that which checkpoint of this log was seen."""
+    try:
+        note = path.with_suffix(_NOTE).read_bytes()
+        moment = verify_timestamp(path.read_bytes(), note, roots)
+        return moment, examine_checkpoint(note.decode("utf-8"), policy, _END_OF_TIME).checkpoint
+    except OSError as error:
+        reason = f"{Path(error.filename or path).name}: {error.strerror}"
+    except (ProofError, UnicodeDecodeError) as error:
+        reason = str(error)
+    raise TamperedError(
+        f"time stamp {path.name} doesn't hold ({reason}); restore it from an export or a backup"
+    )
 
 
 def _holds(ledger: Ledger, state: Checkpoint) -> bool:
@@ -89,12 +112,15 @@ def timestamp_roots(home: Home) -> Sequence[str]:
     """
     path = home.root / home.config.timestamp_roots
     try:
-        return [path.read_text(encoding="ascii")]
+        roots = _CERTIFICATE.findall(path.read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError):
+        roots = []
+    if not roots:
         raise HomeError(
             f"can't read {path}, the time-stamping authority's root certificates; see "
             "timestamp_roots in auditor.toml"
-        ) from None
+        )
+    return roots
 
 
 def signed_by_log(note: str, policy: LogPolicy) -> str:

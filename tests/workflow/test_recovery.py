@@ -1,0 +1,436 @@
+"""A ledger put back to an older state: read-only until it is whole again, or has another name."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from auditor.errors import HomeError, LedgerError, MisuseError, ProofError, TamperedError
+from auditor.proof.checkpoint import parse_checkpoint
+from auditor.proof.tlog_proof import format_proof
+from auditor.workflow.book import audit_ledger
+from auditor.workflow.checkpoints import record_checkpoint
+from auditor.workflow.guard import close_for_writing, newest_note
+from auditor.workflow.home import Home, create_home, open_home
+from auditor.workflow.publishing import export_ledger
+from auditor.workflow.recovery import Condition, Recovered, recover
+from auditor.workflow.reerasure import forget_subject
+from auditor.workflow.witness import create_witness
+from auditor.workflow.witnesses import add_witness
+from tests.cli.conftest import stock
+from tests.ledger.books import an_append, fill
+from tests.workflow.restores import (
+    BEFORE,
+    SIGNED,
+    Restored,
+    put,
+    restored,
+    with_a_byte_changed,
+)
+
+
+@pytest.fixture
+def behind(tmp_path: Path, life: Path) -> Iterator[Restored]:
+    made = restored(life, tmp_path)
+    yield made
+    made.home.close()
+
+
+def run(
+    home: Home, source: Path | None = None, *known: Path, new_origin: bool = False
+) -> Recovered:
+    return recover(home, source=source, known=known, new_origin=new_origin)
+
+
+def require_untouched(made: Restored) -> None:
+    """Nothing was appended, and nothing may be."""
+    assert made.now() == made.entries[:BEFORE]
+    with pytest.raises(TamperedError, match="read-only"):
+        fill(made.home.ledger, 1)
+
+
+def require_whole(made: Restored) -> None:
+    """The same ledger as before, byte for byte, which goes on."""
+    assert made.now() == made.entries
+    assert audit_ledger(made.home)["checkpoint"] == SIGNED
+    fill(made.home.ledger, 1)
+    assert record_checkpoint(made.home).found.checkpoint.size == SIGNED + 1
+    made.home.close()
+
+
+APPENDS: dict[str, Callable[[Home], object]] = {
+    "a model": stock,
+    "a checkpoint": record_checkpoint,
+    "a witness": lambda home: add_witness(
+        home, "w", create_witness(home.root / "w", "example.org/w").vkeys[0], "http://127.0.0.1:9/"
+    ),
+    "an export": lambda home: export_ledger(home, home.root / "export"),
+    "a forgotten subject": lambda home: (
+        home.vault.seal("case:1", b"payload"),
+        forget_subject(home, "case:1"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", APPENDS)
+def test_a_ledger_that_is_behind_takes_nothing(behind: Restored, kind: str) -> None:
+    with pytest.raises(TamperedError, match="auditor ledger recover"):
+        APPENDS[kind](behind.home)
+    assert behind.now() == behind.entries[:BEFORE]
+
+
+def test_a_payload_is_not_destroyed_while_the_ledger_cannot_say_so(behind: Restored) -> None:
+    kept = behind.home.vault.seal("case:1", b"payload")
+    with pytest.raises(TamperedError):
+        forget_subject(behind.home, "case:1")
+    assert behind.home.vault.open(kept) == b"payload"
+
+
+def test_what_was_closed_by_another_process_takes_nothing_more(home: Home) -> None:
+    """The guard has looked already; it looks again when one of its files is written."""
+    fill(home.ledger, 1)
+    close_for_writing(home.root, "a witness says otherwise")
+    with pytest.raises(TamperedError, match="a witness says otherwise"):
+        fill(home.ledger, 1)
+    home.close()
+
+
+def test_an_open_home_notices_what_another_process_signed(home: Home) -> None:
+    record_checkpoint(home)
+    home.close()
+    older = (home.root / "ledger.db").read_bytes()
+    long_running = open_home(home.root)
+    fill(home.ledger, 5)
+    record_checkpoint(home)
+    home.close()
+    (home.root / "ledger.db").write_bytes(older)
+    with pytest.raises(TamperedError, match="an older state was put back"):
+        fill(long_running.ledger, 1)
+    long_running.close()
+
+
+def test_without_a_copy_it_is_said_what_is_missing(behind: Restored) -> None:
+    with pytest.raises(LedgerError, match=f"lacks entries {BEFORE} to {SIGNED - 1}; .*--from"):
+        run(behind.home)
+    require_untouched(behind)
+
+
+@pytest.mark.parametrize("source", ["export", "newer/ledger.db"])
+def test_entries_are_put_back_from_a_copy(behind: Restored, tmp_path: Path, source: str) -> None:
+    note = behind.home.checkpoints_path.read_bytes()
+    done = run(behind.home, tmp_path / source)
+    assert (done.condition, done.known, done.replayed) == (Condition.BEHIND, SIGNED, 30)
+    assert behind.home.checkpoints_path.read_bytes() == note
+    assert not (behind.home.root / ".recovering").exists()
+    again = run(behind.home, tmp_path / source)
+    assert (again.condition, again.replayed) == (Condition.SOUND, 0)
+    require_whole(behind)
+
+
+def test_a_copy_still_open_elsewhere_is_read_with_its_log_and_stays_as_it_is(
+    behind: Restored, tmp_path: Path
+) -> None:
+    elsewhere = open_home(behind.newer)
+    fill(elsewhere.ledger, 3, "unsigned")
+    (tmp_path / "taken").mkdir()
+    files = {path.name: path.read_bytes() for path in behind.newer.glob("ledger.db*")}
+    assert files["ledger.db-wal"]
+    for name, content in files.items():
+        (tmp_path / "taken" / name).write_bytes(content)
+    elsewhere.close()
+    done = run(behind.home, tmp_path / "taken" / "ledger.db")
+    assert (done.replayed, done.left_out) == (30, 3)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "taken").iterdir()} == files
+    require_whole(behind)
+
+
+def test_more_than_one_commits_worth_is_put_back(tmp_path: Path, life: Path) -> None:
+    made = restored(life, tmp_path)
+    elsewhere = open_home(made.newer)
+    elsewhere.ledger.append_all([an_append("many", version) for version in range(1_100)])
+    note = record_checkpoint(elsewhere).note
+    entries = list(elsewhere.ledger.entries())
+    elsewhere.close()
+    (tmp_path / "note").write_text(note, encoding="utf-8")
+    done = run(made.home, made.newer / "ledger.db", tmp_path / "note")
+    assert done.replayed == 1_130
+    assert made.now() == entries
+    made.home.close()
+
+
+def shorter(made: Restored, folder: Path) -> Path:
+    return folder / "older" / "ledger.db"
+
+
+def another(made: Restored, folder: Path) -> Path:
+    other = create_home(folder / "other", controller="St. Other", dpo="DPO office")
+    fill(other.ledger, SIGNED + 9)
+    other.close()
+    return other.root / "ledger.db"
+
+
+def changed_entry(made: Restored, folder: Path) -> Path:
+    with_a_byte_changed(made.newer / "ledger.db", 30)
+    return made.newer / "ledger.db"
+
+
+def changed_bundle(made: Restored, folder: Path) -> Path:
+    (bundle,) = (made.export / "tile" / "entries").rglob("*.p/*")
+    content = bytearray(bundle.read_bytes())
+    content[-9] ^= 1
+    bundle.write_bytes(content)
+    return made.export
+
+
+def changed_tile(made: Restored, folder: Path) -> Path:
+    (tile,) = (made.export / "tile" / "0").rglob("*.p/*")
+    content = bytearray(tile.read_bytes())
+    content[-9] ^= 1
+    tile.write_bytes(content)
+    return made.export
+
+
+def damaged(made: Restored, folder: Path) -> Path:
+    content = (made.newer / "ledger.db").read_bytes()
+    (folder / "half.db").write_bytes(content[: len(content) // 2])
+    return folder / "half.db"
+
+
+def rubbish(made: Restored, folder: Path) -> Path:
+    (folder / "rubbish").write_bytes(b"rubbish" * 999)
+    return folder / "rubbish"
+
+
+def empty(made: Restored, folder: Path) -> Path:
+    (folder / "empty").write_bytes(b"")
+    return folder / "empty"
+
+
+def tiles_missing(made: Restored, folder: Path) -> Path:
+    shutil.rmtree(made.export / "tile")
+    return made.export
+
+
+SPOILT = (
+    shorter,
+    another,
+    changed_entry,
+    changed_bundle,
+    changed_tile,
+    damaged,
+    rubbish,
+    empty,
+    tiles_missing,
+)
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_a_copy_that_is_not_the_ledger_is_refused_and_nothing_is_appended(
+    behind: Restored, tmp_path: Path, spoil: Callable[[Restored, Path], Path]
+) -> None:
+    source = spoil(behind, tmp_path)
+    with pytest.raises(LedgerError) as caught:
+        run(behind.home, source)
+    assert str(source) in str(caught.value)
+    assert "name another copy" in str(caught.value)
+    require_untouched(behind)
+
+
+def test_a_copy_that_is_not_there_is_misuse(behind: Restored, tmp_path: Path) -> None:
+    for source in (tmp_path / "nowhere", tmp_path / "older" / "keys"):
+        with pytest.raises((MisuseError, LedgerError), match=r"nowhere|keys"):
+            run(behind.home, source)
+    require_untouched(behind)
+
+
+def test_entries_are_not_put_back_onto_damaged_ones(behind: Restored) -> None:
+    with_a_byte_changed(behind.home.root / "ledger.db", 4)
+    for words in ({"source": behind.export}, {"source": None, "new_origin": True}):
+        with pytest.raises(TamperedError, match="entry 4"):
+            recover(behind.home, **{"known": [], "new_origin": False, **words})  # type: ignore[arg-type]
+    assert sqlite_size(behind.home.root / "ledger.db") == BEFORE
+
+
+def sqlite_size(database: Path) -> int:
+    with sqlite3.connect(database) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM entry").fetchone()
+    connection.close()
+    return int(count)
+
+
+def test_what_was_written_to_after_it_was_put_back_is_another_history(behind: Restored) -> None:
+    behind.write_on()
+    forked = behind.now()
+    for source in (behind.export, behind.newer / "ledger.db"):
+        with pytest.raises(TamperedError, match=r"two histories .*--new-origin"):
+            run(behind.home, source)
+    with pytest.raises(TamperedError, match="two histories"):
+        run(behind.home)
+    assert behind.now() == forked
+
+
+def test_a_fork_longer_than_what_was_signed_is_one_too(behind: Restored) -> None:
+    behind.write_on(SIGNED)
+    with pytest.raises(TamperedError, match="two histories"):
+        run(behind.home)
+    with pytest.raises(TamperedError, match="two histories"):
+        fill(behind.home.ledger, 1)
+    assert run(behind.home, new_origin=True).condition is Condition.FORKED
+    behind.home.close()
+
+
+# What is known of the ledger, and from whom
+
+
+def proof_of(made: Restored) -> str:
+    """A ledger proof as it lies beside an issued document."""
+    newer = open_home(made.newer)
+    note, size = newest_note(newer.root) or "", newer.ledger.size
+    proof = format_proof(3, newer.ledger.prove(3, size), note, extra=newer.ledger.entry(3))
+    newer.close()
+    return proof
+
+
+def test_a_home_put_back_whole_learns_from_what_others_kept(tmp_path: Path, life: Path) -> None:
+    copies = {
+        "a regulator's trust file": lambda made: (made.newer / "trust.json").read_text(),
+        "a checkpoint": lambda made: (made.newer / "checkpoint.txt").read_text(),
+        "a ledger proof": proof_of,
+    }
+    for number, copy in enumerate(copies.values()):
+        folder = tmp_path / str(number)
+        made = restored(life, folder, whole=True)
+        assert run(made.home).condition is Condition.SOUND  # nothing here shows it
+        (folder / "copy").write_text(copy(made), encoding="utf-8")
+        with pytest.raises(LedgerError, match="lacks entries"):
+            run(made.home, None, folder / "copy")
+        require_untouched(made)  # what was shown once is known from then on
+        assert run(made.home, made.newer / "ledger.db").replayed == 30
+        require_whole(made)
+
+
+def test_an_export_tells_what_was_signed_and_brings_the_entries(tmp_path: Path, life: Path) -> None:
+    made = restored(life, tmp_path, whole=True)
+    assert run(made.home, made.export).replayed == 30
+    require_whole(made)
+
+
+def test_an_issued_documents_proof_closes_a_home_put_back_whole(tmp_path: Path, life: Path) -> None:
+    made = restored(life, tmp_path, whole=True)
+    sidecar = made.home.certificates / "0123456789abcdef.pdf.tlog-proof"
+    sidecar.write_text(proof_of(made), encoding="utf-8")
+    assert "older state of the whole home" in made.home.read_only
+    require_untouched(made)
+    with pytest.raises(LedgerError, match="lacks entries"):
+        run(made.home)
+    assert run(made.home, made.newer / "ledger.db").replayed == 30
+    require_whole(made)
+
+
+def test_a_spoilt_proof_neither_closes_the_home_nor_is_passed_over(behind: Restored) -> None:
+    run(behind.home, behind.export)
+    sidecar = behind.home.certificates / "0123456789abcdef.pdf.tlog-proof"
+    for spoilt in ("rubbish", proof_of(behind).replace(f"\n{SIGNED}\n", "\n999\n")):
+        sidecar.write_text(spoilt, encoding="utf-8")
+        assert behind.home.read_only == ""
+        with pytest.raises(ProofError, match=r"0123456789abcdef\.pdf\.tlog-proof"):
+            run(behind.home)
+    behind.home.close()
+
+
+@pytest.mark.parametrize("spoil", ["forged", "another log's", "a folder", "nothing"])
+def test_what_shows_no_checkpoint_of_this_ledger_is_refused(
+    behind: Restored, tmp_path: Path, spoil: str
+) -> None:
+    path = tmp_path / "shown"
+    if spoil == "forged":
+        text = behind.home.checkpoints_path.read_text(encoding="utf-8")
+        path.write_text(text.replace(f"\n{SIGNED}\n", f"\n{SIGNED + 1}\n"), encoding="utf-8")
+    elif spoil == "another log's":
+        other = create_home(tmp_path / "other", controller="St. Other", dpo="DPO office")
+        fill(other.ledger, SIGNED)
+        path.write_text(record_checkpoint(other).note, encoding="utf-8")
+        other.close()
+    elif spoil == "a folder":
+        path.mkdir()
+    with pytest.raises((ProofError, MisuseError, LedgerError), match="shown"):
+        run(behind.home, None, path)
+    require_untouched(behind)
+
+
+def test_either_file_of_the_newest_checkpoint_keeps_the_guard_up(
+    tmp_path: Path, life: Path
+) -> None:
+    made = restored(life, tmp_path)
+    note = made.home.checkpoints_path.read_bytes()
+    made.home.checkpoints_path.unlink()
+    require_untouched(made)
+    made.home.checkpoints_path.write_bytes(b"not a checkpoint")
+    with pytest.raises(ProofError, match=r"checkpoint\.txt"):
+        fill(made.home.ledger, 1)
+    made.home.checkpoints_path.write_bytes(note)
+    trust = made.home.trust_path.read_bytes()
+    made.home.trust_path.unlink()
+    for act in (lambda: fill(made.home.ledger, 1), lambda: run(made.home, made.export)):
+        with pytest.raises(HomeError, match=r"trust\.json.*restore it"):
+            act()
+    made.home.trust_path.write_bytes(trust)
+    require_untouched(made)
+    made.home.checkpoints_path.unlink()
+    assert run(made.home, made.export).replayed == 30
+    assert made.home.checkpoints_path.read_bytes() == note
+    require_whole(made)
+
+
+def test_a_clone_that_signed_on_is_told_from_its_checkpoint(tmp_path: Path, life: Path) -> None:
+    """Each is larger than what the other signed at some time: two histories for good."""
+    made = restored(life, tmp_path, whole=True)
+    fill(made.home.ledger, 50, "meanwhile")
+    record_checkpoint(made.home)
+    for _ in range(2):  # what was shown once stays known
+        with pytest.raises(TamperedError, match="two histories"):
+            run(made.home, None, made.newer / "checkpoint.txt")
+        with pytest.raises(TamperedError, match="two histories"):
+            fill(made.home.ledger, 1)
+    with pytest.raises(TamperedError, match="two histories"):
+        run(made.home)
+    done = run(made.home, None, made.newer / "checkpoint.txt", new_origin=True)
+    assert done.condition is Condition.FORKED
+    fill(made.home.ledger, 1)
+    made.home.close()
+
+
+def test_two_signed_roots_of_one_size_leave_a_new_name_only(tmp_path: Path, life: Path) -> None:
+    made = restored(life, tmp_path, whole=True)
+    fill(made.home.ledger, SIGNED - BEFORE, "meanwhile")
+    assert parse_checkpoint(record_checkpoint(made.home).note).size == SIGNED
+    with pytest.raises(TamperedError, match="two histories"):
+        run(made.home, None, made.newer / "checkpoint.txt")
+    assert run(made.home, None, new_origin=True).condition is Condition.FORKED
+    made.home.close()
+
+
+def test_a_database_put_back_over_unsigned_entries_lacks_nothing_signed(
+    tmp_path: Path, life: Path
+) -> None:
+    made = restored(life, tmp_path)
+    put(made.newer, made.home.root)
+    fill(made.home.ledger, 4, "unsigned")
+    assert run(made.home).condition is Condition.SOUND
+    with pytest.raises(MisuseError, match="needs no new name"):
+        run(made.home, new_origin=True)
+    with pytest.raises(MisuseError, match="either"):
+        run(made.home, made.export, new_origin=True)
+    made.home.close()
+
+
+def test_a_vault_stays_readable_through_it_all(tmp_path: Path, life: Path) -> None:
+    made = restored(life, tmp_path)
+    kept = made.home.vault.seal("case:1", b"payload")
+    run(made.home, made.export)
+    assert made.home.vault.open(kept) == b"payload"
+    made.home.close()
