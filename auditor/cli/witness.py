@@ -22,9 +22,6 @@ _folder_option = click.option(
     show_default=True,
     help="The witness's own folder.",
 )
-_LARGEST_HEADER = 16 << 10
-_SECONDS_OF_IDLENESS = 30
-
 _quorum_option = click.option(
     "--quorum",
     default="all",
@@ -63,33 +60,15 @@ def init(name: str, folder: Path, as_json: bool) -> None:
 @_folder_option
 def serve(logs: tuple[Path, ...], listen: str, folder: Path) -> None:
     """Cosign the checkpoints of these ledgers, as long as each extends the one before."""
-    from waitress import create_server
-
-    from auditor.proof.witnessing import LARGEST_REQUEST
     from auditor.workflow.comparing import read_policy
-    from auditor.workflow.witness import WitnessService, known_logs, open_witness
+    from auditor.workflow.witness import WitnessService, known_logs, listening, open_witness
 
     opened = open_witness(folder)
     service = WitnessService(
         opened, known_logs([read_policy(path) for path in logs]), journal=click.echo
     )
-    try:
-        server = create_server(
-            service,
-            listen=listen,
-            ident="auditor witness",
-            max_request_body_size=LARGEST_REQUEST + 1,
-            max_request_header_size=_LARGEST_HEADER,
-            channel_timeout=_SECONDS_OF_IDLENESS,
-        )
-    except (OSError, ValueError, OverflowError) as error:
-        raise MisuseError(f"can't listen on {listen}: {error}") from None
-    # port 0 lets the system choose
-    ports = getattr(server, "effective_listen", None) or [
-        (server.effective_host, server.effective_port)
-    ]
-    for host, port in ports:
-        click.echo(f"witness {opened.name} listens on {host}:{port}")
+    server, addresses = listening(service, listen)
+    click.echo(f"witness {opened.name} listens on {' and '.join(addresses)}")
     try:
         server.run()
     finally:

@@ -22,6 +22,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from waitress import create_server
+
 from auditor.errors import AuditorError, HomeError, MisuseError, ProofError, TamperedError
 from auditor.ledger.witness_book import WitnessBook
 from auditor.proof.checkpoint import (
@@ -45,6 +47,8 @@ _DATABASE = "witness.db"
 _EVIDENCE = "evidence"
 _NAMED_BY = 16  # digits of the origin's SHA-256 in the name of a file of evidence
 _LONGEST_NAME = 255  # bytes; tlog-cosignature, "signed message"
+_LARGEST_HEADER = 16 << 10
+_SECONDS_OF_IDLENESS = 30
 _TEXT = "text/plain; charset=utf-8"
 
 Journal: TypeAlias = Callable[[str], None]
@@ -147,6 +151,31 @@ def known_logs(policies: Sequence[LogPolicy]) -> Mapping[str, tuple[NoteKey, ...
     if not logs:
         raise MisuseError("none of the files lists a log to witness")
     return logs
+
+
+def listening(service: WitnessService, listen: str) -> tuple[Any, Sequence[str]]:
+    """A web server for a witness, and where it listens: port 0 lets the system choose.
+
+    What is larger than any request isn't read: it would be kept on disk before we see it.
+
+    Raises:
+        MisuseError: no such address, or somebody else listens there.
+    """
+    try:
+        server = create_server(
+            service,
+            map={},
+            listen=listen,
+            ident="auditor witness",
+            max_request_body_size=LARGEST_REQUEST + 1,
+            max_request_header_size=_LARGEST_HEADER,
+            channel_timeout=_SECONDS_OF_IDLENESS,
+        )
+    except (OSError, ValueError, OverflowError) as error:
+        raise MisuseError(f"can't listen on {listen}: {error}") from None
+    several = getattr(server, "effective_listen", None)
+    pairs = several or [(server.effective_host, server.effective_port)]
+    return server, [f"{host}:{port}" for host, port in pairs]
 
 
 class WitnessService:
