@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from auditor.errors import MisuseError
 from auditor.ledger.ledger import Progress
 from auditor.proof.tlog_proof import format_proof
-from auditor.workflow.guard import newest_note, require_extends
+from auditor.workflow.guard import newest_note, require_extends_kept
 from auditor.workflow.timestamping import verify_stamps
 
 if TYPE_CHECKING:
@@ -21,13 +21,11 @@ def audit_ledger(home: Home, progress: Progress | None = None) -> dict[str, str 
         TamperedError: something was changed.
     """
     audited = home.ledger.audit(progress)
-    known = home.newest_checkpoint()
-    if known is not None:
-        require_extends(home.ledger, known)
+    known = require_extends_kept(home.root, home.ledger)
     return {
         "entries": audited.entries,
         "root": audited.root.hex(),
-        "checkpoint": 0 if known is None else known.size,
+        "checkpoint": known,
         "time_stamps": verify_stamps(home),
         "ledger": "as it was written",
     }

@@ -53,8 +53,8 @@ class GuardedLedger(Ledger):
         stamp = _stamp(self._root)
         if stamp != self._looked_at or self.size < self._floor:
             require_writable(self._root, self)
-            newest = newest_checkpoint(self._root)
-            self._floor = 0 if newest is None else newest.checkpoint.size
+            newest = newest_note(self._root)
+            self._floor = 0 if newest is None else parse_checkpoint(newest).size
             self._looked_at = stamp
         return super().append_all(appends)
 
@@ -93,14 +93,23 @@ def newest_note(root: Path) -> str | None:
         HomeError: the trust file is missing or unreadable.
         ProofError: one of the two files that keep it holds something else.
     """
+    return max(kept_notes(root), key=lambda note: parse_checkpoint(note).size, default=None)
+
+
+def kept_notes(root: Path) -> Sequence[str]:
+    """What the two files that keep the newest signed checkpoint hold; the same, if all is well.
+
+    Raises:
+        HomeError: the trust file is missing or unreadable.
+        ProofError: one of them holds something else.
+    """
     trust, path = read_trust(root), root / CHECKPOINT
     notes = [read_file(path).decode("utf-8", "replace")] if path.exists() else []
     notes += [trust.checkpoint] if trust.checkpoint else []  # lest deleting the file hide anything
     try:
-        ours = [note for note in notes if parse_checkpoint(note).origin == trust.log_origin]
+        return [note for note in notes if parse_checkpoint(note).origin == trust.log_origin]
     except ProofError as error:
         raise ProofError(f"{path}: {error}; remove it: {TRUST} has the checkpoint too") from None
-    return max(ours, key=lambda note: parse_checkpoint(note).size, default=None)
 
 
 def read_trust(root: Path) -> TrustFile:
@@ -139,13 +148,28 @@ def why_read_only(root: Path, ledger: Ledger) -> str:
     """Why nothing may be appended; "" where all is well."""
     if is_closed(root):
         return read_file(root / _MARKER).decode("utf-8", "replace").strip()
-    newest = newest_checkpoint(root)
     try:
-        if newest is not None:
-            require_extends(ledger, newest.checkpoint)
+        size = require_extends_kept(root, ledger)
     except TamperedError as error:
         return str(error)
-    return _outgrown(root, 0 if newest is None else newest.checkpoint.size)
+    return _outgrown(root, size)
+
+
+def require_extends_kept(root: Path, ledger: Ledger) -> int:
+    """Prove that the ledger still holds all that was signed before, by both files that keep it.
+
+    Returns:
+        How many entries the newer of them covers; 0 where nothing was signed yet.
+
+    Raises:
+        TamperedError: it doesn't.
+        ProofError: one of the notes isn't this log's.
+    """
+    policy = read_trust(root).policy
+    states = [examine_checkpoint(n, policy, _END_OF_TIME).checkpoint for n in kept_notes(root)]
+    for state in dict.fromkeys(states):
+        require_extends(ledger, state)
+    return max((state.size for state in states), default=0)
 
 
 def _outgrown(root: Path, size: int) -> str:

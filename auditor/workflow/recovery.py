@@ -39,6 +39,7 @@ from auditor.workflow.guard import (
     PROOFS,
     close_for_writing,
     is_closed,
+    kept_notes,
     newest_note,
     open_for_writing,
     why_read_only,
@@ -141,8 +142,7 @@ def recover(
 
 def _known_states(home: Home, shown: Sequence[Path]) -> Sequence[Checkpoint]:
     """The states that this log is known to have signed, the largest last; that one is kept."""
-    own = newest_note(home.root)
-    notes = [] if own is None else [own]
+    notes, own = list(kept_notes(home.root)), newest_note(home.root)
     notes += [_signed_note(home, path) for path in shown]
     for path in sorted(home.certificates.glob(PROOFS)):
         note = _signed_note(home, path, earlier_names=True)
