@@ -231,6 +231,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.text_factory = partial(str, encoding="utf-8", errors="backslashreplace")
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+    # What a crash left in the write-ahead log may lie in the system's cache alone, where a sync had
+    # failed before it; what is appended behind it would be lost with it. So it is written anew. A
+    # full disk can still be read; one that fails is told.
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
+            raise
 
 
 def _begin(connection: Any) -> None:

@@ -21,12 +21,13 @@ from typing import Any, TypeAlias
 import apsw
 from sqlalchemy import Engine, Pool, event
 
-SECTOR = 512
+SECTORS = (512, 4096)  # what disks write whole or not at all
 
 Fault: TypeAlias = Callable[[str], None]
 """Told of each operation (write, sync, truncate, delete) before it is done; raises to refuse it."""
 
 _BASE = ""  # SQLite's own VFS
+_LOGS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
 _numbers = count()
 
 
@@ -51,7 +52,6 @@ class Contents:
 
     certain: bytearray
     told: list[Written | Cut] = field(default_factory=list)
-    names_synced: bool = False
 
 
 def failure(code: int) -> apsw.Error:
@@ -73,7 +73,7 @@ class Disk(apsw.VFS):
         self.random = random
         self.fault: Fault = lambda operation: None
         self.certain_names: dict[str, Contents] = {
-            path.name: Contents(bytearray(path.read_bytes()), names_synced=True)
+            path.name: Contents(bytearray(path.read_bytes()))
             for path in sorted(folder.iterdir())
             if not path.name.endswith("-shm")
         }
@@ -119,6 +119,8 @@ class _File(apsw.VFSFile):
     def __init__(self, disk: Disk, contents: Contents, name: Any, flags: list[int]) -> None:
         self._disk = disk
         self._contents = contents
+        # SQLite itself syncs the folder with the first sync of a journal or log that it opened
+        self._syncs_names = bool(flags[0] & _LOGS and flags[0] & apsw.SQLITE_OPEN_CREATE)
         super().__init__(_BASE, name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:
@@ -141,8 +143,8 @@ class _File(apsw.VFSFile):
         for change in self._contents.told:
             _apply(self._contents.certain, change)
         self._contents.told.clear()
-        if not self._contents.names_synced:  # SQLite syncs the folder with a new file, as we do
-            self._contents.names_synced = True
+        if self._syncs_names:
+            self._syncs_names = False
             self._disk.sync_names()
 
 
@@ -152,12 +154,13 @@ Keep: TypeAlias = Callable[[], str]
 
 def _settle(contents: Contents, random: Random, keep: Keep) -> None:
     """Of what was told, make a part certain, sector by sector, and forget the rest."""
+    sector = random.choice(SECTORS)
     for change in contents.told:
         if isinstance(change, Cut):
             if keep() == "new":
                 _apply(contents.certain, change)
             continue
-        for part in _sectors(change):
+        for part in _sectors(change, sector):
             what = keep()
             if what == "garbage":
                 part = Written(part.offset, random.randbytes(len(part.data)))
@@ -182,10 +185,10 @@ def _keeping(random: Random) -> Keep:
     return any_of_them
 
 
-def _sectors(written: Written) -> Iterable[Written]:
+def _sectors(written: Written, sector: int) -> Iterable[Written]:
     start, stop = written.offset, written.offset + len(written.data)
     while start < stop:
-        end = min(stop, (start // SECTOR + 1) * SECTOR)
+        end = min(stop, (start // sector + 1) * sector)
         yield Written(start, written.data[start - written.offset : end - written.offset])
         start = end
 

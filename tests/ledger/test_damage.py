@@ -51,16 +51,6 @@ class Cell(NamedTuple):
     def raw(self) -> bytes:
         return self.value.encode() if isinstance(self.value, str) else bytes(self.value)
 
-    def is_seen(self, bit: int) -> bool:
-        """Whether a flipped bit says something else at all.
-
-        An event id in capitals is the same id, and the one row of the head is not looked up.
-        """
-        if self.table == "head":
-            return self.column != "id"
-        flipped = self.with_bit_flipped(bit)
-        return self.column != "event_id" or bytes(flipped).lower() != self.raw
-
     def with_bit_flipped(self, bit: int) -> Any:
         """The value that a flipped bit leaves; text as its bytes, for it may be none any more."""
         if isinstance(self.value, int):
@@ -91,12 +81,9 @@ def test_a_flipped_bit_in_any_cell_is_found_and_its_entry_named(
     copy: Path, campaign: Campaign
 ) -> None:
     with closing(without_triggers(copy)) as connection, closing(open_ledger(copy)) as ledger:
-        every = [
-            (cell, bit)
-            for cell in cells(connection)
-            for bit in range(cell.bits)
-            if cell.is_seen(bit)
-        ]
+        # the head is one row: its number says nothing, and nobody looks it up
+        seen = [cell for cell in cells(connection) if (cell.table, cell.column) != ("head", "id")]
+        every = [(cell, bit) for cell in seen for bit in range(cell.bits)]
         chosen = Random(0).sample(every, len(every))
         for number in campaign.sampled(len(chosen), every=37):
             cell, bit = chosen[number]
@@ -170,10 +157,9 @@ def test_a_flipped_bit_in_the_tables_own_version_is_told(book: Path, tmp_path: P
 def test_a_file_cut_short_is_told(book: Path, tmp_path: Path, campaign: Campaign) -> None:
     """From two bytes on; an empty file is an empty ledger, and for the home's checkpoint to see."""
     honest, before = book.read_bytes(), contents(book)
-    last_page = len(honest) - 4096
-    for cut in campaign.sampled(len(honest) - 2, every=2_999):
-        path = tmp_path / "ledger.db"
-        path.write_bytes(honest[: cut + 2])
+    random, last_page = Random(0), len(honest) - 4096
+    for _ in range(campaign.rounds(20, of=6_000)):
+        path, length = tmp_path / "ledger.db", random.randrange(2, len(honest))
+        path.write_bytes(honest[:length])
         # the end of the last page may be room that nothing was written to yet
-        assert refused(path, before) or cut + 2 > last_page
-        campaign.count(lengths=1)
+        assert refused(path, before) or length > last_page

@@ -132,7 +132,7 @@ def test_of_all_who_open_an_old_ledger_one_migrates_it_and_the_killed_harm_nobod
     alone = shutil.copytree(old_book, tmp_path / "alone")
     bring_along(alone / "ledger.db")
     once = changes_of_definitions(alone / "ledger.db")
-    for seed in range(campaign.rounds(1, of=25)):
+    for seed in range(campaign.rounds(1, of=20)):
         random = Random(seed)
         path = shutil.copytree(old_book, tmp_path / str(seed)) / "ledger.db"
         users = [
