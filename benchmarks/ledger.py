@@ -39,8 +39,6 @@ from auditor.ledger.sql import SqlEventStore
 
 GROUP = 500
 BLOCKS = 60
-SINGLES_IN_A_BLOCK = 100
-PROOFS = 2_000
 
 
 class Item(NamedTuple):
@@ -247,7 +245,7 @@ def small_races(folder: Path, source: Iterator[Item]) -> list[Line]:
             "bare": stack.enter_context(bare(folder / "bare.db")),
             "eventsourcing": stack.enter_context(eventsourcing(folder / "eventsourcing.db")),
         }
-        singles = race(contestants, source, SINGLES_IN_A_BLOCK, 1)
+        singles = race(contestants, source, 100, 1)
         grouped = race(contestants, source, 1, GROUP)
     return [
         *raced("single appends", singles, {"bare": ">= 0.8", "eventsourcing": "-"}),
@@ -276,16 +274,18 @@ def large(folder: Path, source: Iterator[Item], events: int) -> tuple[list[Line]
     with closing(open_ledger(path)) as ledger:
         opened = _timed(partial(ledger.append_all, [next(source).append]))  # opens it, too
         size = ledger.size
-        places = [chance.randrange(size) for _ in range(PROOFS)]
+        places = [chance.randrange(size) for _ in range(2_000)]
         inclusion = [_timed(partial(ledger.prove, at, size)) for at in places]
         extension = [_timed(partial(ledger.prove_extension, at, size)) for at in places]
+        processor = time.process_time()
         audit = _timed(ledger.audit)
+        processor = time.process_time() - processor
     at, scale = f"at {events:,} events", f"log2 n = {log2(events):.0f}"
     lines = [
         (f"filling a ledger, {GROUP} a commit", f"{rate:,.0f}/s", at, "-", ">= 5,000/s"),
         ("an inclusion proof", _milliseconds(inclusion), at, scale, "< 1 ms"),
         ("a consistency proof", _milliseconds(extension), at, scale, "< 1 ms"),
-        ("full audit", f"{audit:.1f} s", at, f"{events / audit:,.0f}/s", "< 15 s at 10^6"),
+        ("full audit", f"{audit:.1f} s (CPU {processor:.1f} s)", at, "-", "< 15 s at 10^6"),
         ("opening and appending", f"{opened * 1e3:.1f} ms", at, "-", "-"),
         *counted_lines(sizes),
     ]
