@@ -247,7 +247,7 @@ class _Reading:
             raise ProofError("a name is a member of two groups, or twice of one")
         words = {"all": str(len(members)), "any": "1"}
         number = words.get(threshold, threshold)
-        if not members or not _NUMBER.fullmatch(number) or int(number) > len(members):
+        if not _NUMBER.fullmatch(number) or int(number) > len(members):
             raise ProofError("a group needs members, and a threshold from 1 to their number")
         self._members |= set(members)
         self._groups[name] = Group(threshold=int(number), members=tuple(members))

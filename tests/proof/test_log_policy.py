@@ -181,7 +181,8 @@ def test_a_witness_keeps_its_url() -> None:
         (GOOD + "policy none\n", "expected"),
         (GOOD + "quorum # g\n", "expected"),
         (GOOD + "log\n", "expected"),
-        (GOOD + f"log {V_LOG_PQ} https://a.example and more\n", "expected"),
+        (GOOD + f"log {V_LOG_PQ} https://a.example more\n", "expected"),
+        (GOOD + f"witness w9 {witness_key('w9')} https://a.example more\n", "expected"),
         (GOOD + f"log {V_LOG}\n", "same key"),
         (GOOD + f"log {plainly.vkey('another.example', 1, LOG)}\n", "same key"),
         (GOOD + f"log {plainly.vkey(NAME, 4, plainly.ed25519('x'))}\n", "a log signs"),
@@ -223,7 +224,7 @@ def test_a_witness_keeps_its_url() -> None:
         (GOOD + "# \x1b\n", "control"),
         (GOOD + "# \x7f\n", "control"),
         (GOOD + "# \ud800\n", "UTF-8"),
-        (GOOD + "#" * LARGEST_POLICY + "\n", "large"),
+        (GOOD + "#" * (LARGEST_POLICY - len(GOOD)) + "\n", "large"),
         (GOOD + "#" + "é" * (LARGEST_POLICY // 2) + "\n", "large"),
         ("\ufeff" + GOOD, "expected"),
         (GOOD.replace("log ", "log\u00a0"), "expected"),
@@ -235,6 +236,11 @@ def test_a_policy_that_breaks_a_rule_is_refused(text: str, why: str) -> None:
     with pytest.raises(ProofError, match=why) as caught:
         parse_policy(text)
     assert "\n" not in str(caught.value)
+
+
+def test_a_policy_may_be_as_large_as_the_limit() -> None:
+    filled = GOOD + "#" * (LARGEST_POLICY - len(GOOD) - 1) + "\n"
+    assert parse_policy(filled) == parse_policy(GOOD)
 
 
 def test_the_line_that_breaks_a_rule_is_named() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from auditor.errors import ProofError
 from auditor.proof.checkpoint import Checkpoint
-from auditor.proof.note import NoteKey, parse_vkey
+from auditor.proof.note import LARGEST_NOTE, NoteKey, parse_vkey
 from auditor.proof.witnessing import (
     LARGEST_REQUEST,
     AddCheckpoint,
@@ -258,6 +258,7 @@ HASH = GOOD.split("\n")[1]
         GOOD.replace("old 3", "old\t3"),
         GOOD.replace("old 3", "old ٣"),
         GOOD.replace("old 3", "new 3"),
+        GOOD.replace("old 3", "3"),
         GOOD.replace("old 3", f"old {2**63}"),
         GOOD.replace("old 3", f"old {'9' * 5_000}"),
         GOOD.replace("old 3\n", ""),
@@ -284,6 +285,17 @@ def test_what_is_no_request_is_refused(forged: str) -> None:
     with pytest.raises(ProofError) as caught:
         parse_request(forged)
     assert "\n" not in str(caught.value)
+
+
+def test_the_largest_request_there_can_be_is_known_beforehand() -> None:
+    note = NOTE + plainly.line("stranger.example", bytes(4), bytes(3 * 64_000))
+    fits = note.replace("stranger.example", "s" * (LARGEST_NOTE - len(note.encode()) + 16))
+    assert len(fits.encode()) == LARGEST_NOTE
+    request = AddCheckpoint(old=2**63 - 1, path=(bytes(32),) * 63, note=fits)
+    assert parse_request(format_request(request)) == request
+    assert len(format_request(request).encode()) <= LARGEST_REQUEST
+    with pytest.raises(ProofError, match="too large"):
+        parse_request(format_request(request).replace("— s", "— ss"))
 
 
 def test_a_request_has_at_most_63_hashes() -> None:
@@ -316,7 +328,8 @@ def test_the_size_in_a_conflicts_answer_is_read(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "forged", ["", "\n", "3", "3\n\n", "03\n", "-3\n", "3 \n", "٣\n", "3\r\n", f"{2**63}\n", "x\n"]
+    "forged",
+    ["", "\n", "3", "33", "3\n\n", "03\n", "-3\n", "3 \n", "٣\n", "3\r\n", f"{2**63}\n", "x\n"],
 )
 def test_another_answer_to_a_conflict_is_refused(forged: str) -> None:
     with pytest.raises(ProofError):
