@@ -31,7 +31,7 @@ from auditor.proof.equivocation import Tree
 from auditor.proof.log_policy import examine_checkpoint
 from auditor.proof.merkle import leaf_hash
 from auditor.proof.trust import trust_bytes
-from auditor.workflow.checkpoints import record_checkpoint
+from auditor.workflow.checkpoints import record_checkpoint, signing_alone
 from auditor.workflow.comparing import ExportedTree, read_note
 from auditor.workflow.cosigning import collect_cosignature
 from auditor.workflow.files import OWNER_ONLY, write_file
@@ -111,6 +111,17 @@ def recover(
     if new_origin and source is not None:
         raise MisuseError("either put entries back (--from), or go on without them (--new-origin)")
     home.ledger.audit()  # on damaged entries nothing can be built: restore another backup
+    with signing_alone(home):
+        done = _mended(home, source, known, new_origin=new_origin)
+        open_for_writing(home.root)
+        destroy_earlier_keys(home)
+    record_checkpoint(home)
+    return done
+
+
+def _mended(
+    home: Home, source: Path | None, known: Sequence[Path], *, new_origin: bool
+) -> Recovered:
     shown = known if source is None or source.is_file() else [*known, source]
     states = _known_states(home, shown)
     condition = _condition(home, states)
@@ -127,9 +138,6 @@ def recover(
         replayed, left_out = _put_back(home, states, source)
     if is_closed(home.root) and not new_origin:
         _require_witnesses(home)
-    open_for_writing(home.root)
-    destroy_earlier_keys(home)
-    record_checkpoint(home)
     return Recovered(
         condition=condition,
         known=states[-1].size if states else 0,

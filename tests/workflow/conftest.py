@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.restores import live
+from tests.workflow.restores import Restored, live, restored
 
 
 @pytest.fixture(scope="session")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home before and after, made once; see `tests.workflow.restores`."""
     return live(tmp_path_factory.mktemp("life"))
+
+
+@pytest.fixture
+def behind(tmp_path: Path, life: Path) -> Iterator[Restored]:
+    """A home whose database was put back to an older state."""
+    made = restored(life, tmp_path)
+    yield made
+    made.home.close()

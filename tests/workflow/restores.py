@@ -7,11 +7,16 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from auditor.errors import TamperedError
 from auditor.ledger.ledger import Ledger
 from auditor.ledger.sql import SqlEventStore
+from auditor.workflow.book import audit_ledger
 from auditor.workflow.checkpoints import record_checkpoint
 from auditor.workflow.home import Home, create_home, open_home
 from auditor.workflow.publishing import export_ledger
+from auditor.workflow.recovery import Recovered, recover
 from tests.ledger.books import fill
 
 BEFORE, SIGNED = 11, 41
@@ -103,3 +108,25 @@ def with_a_byte_changed(database: Path, sequence: int) -> None:
             "UPDATE entry SET entry = ? WHERE sequence = ?", (bytes(changed), sequence)
         )
     connection.close()
+
+
+def run(
+    home: Home, source: Path | None = None, *known: Path, new_origin: bool = False
+) -> Recovered:
+    return recover(home, source=source, known=known, new_origin=new_origin)
+
+
+def require_untouched(made: Restored) -> None:
+    """Nothing was appended, and nothing may be."""
+    assert made.now() == made.entries[:BEFORE]
+    with pytest.raises(TamperedError, match="read-only"):
+        fill(made.home.ledger, 1)
+
+
+def require_whole(made: Restored) -> None:
+    """The same ledger as before, byte for byte, which goes on."""
+    assert made.now() == made.entries
+    assert audit_ledger(made.home)["checkpoint"] == SIGNED
+    fill(made.home.ledger, 1)
+    assert record_checkpoint(made.home).found.checkpoint.size == SIGNED + 1
+    made.home.close()
