@@ -265,14 +265,17 @@ def test_a_cosignatures_time_cant_be_altered() -> None:
             refused(COSIGNED.replace(line, altered))
 
 
-def test_a_time_above_2_to_63_is_refused_even_where_it_is_signed() -> None:
-    for type_, line in (
-        (4, plainly.line_04(WITNESS, W4, 2**63, TEXT)),
-        (6, plainly.line_06(WITNESS, W6, 2**63, TEXT)),
-    ):
-        private = W4 if type_ == 4 else W6
+@pytest.mark.parametrize(("type_", "private"), [(4, W4), (6, W6)])
+def test_a_time_of_2_to_63_is_refused_even_where_it_is_signed(
+    type_: int, private: plainly.PrivateKey
+) -> None:
+    sign = plainly.line_04 if type_ == 4 else plainly.line_06
+    witness = note_key(WITNESS, type_, plainly.public(private))
+    latest = 2**63 - 1
+    assert find_verified(f"{TEXT}\n{sign(WITNESS, private, latest, TEXT)}", witness) == latest
+    for moment in (2**63, 2**64 - 1):
         with pytest.raises(ProofError, match="impossible time"):
-            find_verified(TEXT + "\n" + line, note_key(WITNESS, type_, plainly.public(private)))
+            find_verified(f"{TEXT}\n{sign(WITNESS, private, moment, TEXT)}", witness)
 
 
 @pytest.mark.parametrize("ahead", [0, 1, CLOCK_TOLERANCE])
@@ -448,6 +451,8 @@ def test_the_last_empty_line_parts_text_and_signatures() -> None:
         COSIGNED + "\n",
         COSIGNED + "trailing\n",
         COSIGNED[:-1],
+        COSIGNED[:-1] + " ",
+        COSIGNED[:-1] + "A",
         COSIGNED + "— \n",
         COSIGNED + "—  AAAAAAA=\n",
         COSIGNED + "— name \n",
@@ -519,13 +524,18 @@ def test_sixteen_signatures_of_5_kb_are_accepted() -> None:
 
 def test_what_is_no_checkpoint_of_ours_isnt_signed() -> None:
     log = [plainly.signer(LOG), plainly.signer(LOG_PQ)]
-    sign_checkpoint(STATE, log, 2**63 - 1)
+    for moment in (0, 2**63 - 1):
+        note = sign_checkpoint(STATE, log, moment)
+        assert verify_cosigned(note, ALONE, moment).signed == moment
+    longest = f"{'n' * 251}/é/"  # 255 octets
+    cosigned = cosign_checkpoint(NOTE, [plainly.signer(W6)], longest, NOW)
+    assert find_verified(NOTE + cosigned, key_of(plainly.signer(W6), longest, witness=True)) == NOW
     for moment in (-1, 2**63, 2**64):
         with pytest.raises(ProofError):
             sign_checkpoint(STATE, log, moment)
         with pytest.raises(ProofError):
             cosign_checkpoint(NOTE, [plainly.signer(W6)], WITNESS, moment)
-    for name in ("", "a b", "a+b", "a\u3000b", "n" * 256, "é" * 128, "\ud800"):
+    for name in ("", "a b", "a+b", "a\u3000b", "n" * 256, longest + "n", "\ud800"):
         with pytest.raises(ProofError):
             cosign_checkpoint(NOTE, [plainly.signer(W6)], name, NOW)
         with pytest.raises(ProofError):
