@@ -1,4 +1,4 @@
-"""`auditor keys`: public halves only; private keys never leave the home's keys folder."""
+"""`auditor keys`: prints public halves only; private keys never leave keys folder or token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from auditor.errors import MisuseError
 
 @click.group()
 def keys() -> None:
-    """List the home's public keys and publish the trust file."""
+    """List the home's public keys, publish the trust file, rotate keys."""
 
 
 @keys.command("list")
@@ -68,5 +68,32 @@ def publish(target: Path | None, home: Path | None, as_json: bool) -> None:
         write_file(target, content)
     emit(
         {"trust": str(target or opened.trust_path), "fingerprint": opened.trust_fingerprint},
+        as_json,
+    )
+
+
+@keys.group()
+def rotate() -> None:
+    """Put new keys in the place of old ones."""
+
+
+@rotate.command()
+@click.option(
+    "--retired-key",
+    default="",
+    help="Label of the token's key of before, where pkcs11_key now names another.",
+)
+@home_option
+@json_option
+def vault(retired_key: str, home: Path | None, as_json: bool) -> None:
+    """Wrap every subject's key under a new key-encryption key, and destroy the old one.
+
+    No entry of the ledger changes. Payloads in backups made before open no more: make a new one.
+    """
+    from auditor.workflow.rotation import rotate_vault
+
+    done = rotate_vault(open_home(home), retired_key)
+    emit(
+        {"key": done.key, "keys_wrapped": done.wrapped, "old_keys_destroyed": done.destroyed},
         as_json,
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from sqlalchemy import Engine
@@ -61,6 +61,7 @@ class Vault:
         wrapping: KeyWrapping,
         lookup_key: bytes,
         retired: Sequence[KeyWrapping] = (),
+        newest: Callable[[], bool] = lambda: True,
     ) -> None:
         """Address the vault in a database.
 
@@ -68,17 +69,28 @@ class Vault:
             wrapping: the key-encryption key that new subjects' keys are wrapped under.
             lookup_key: 32 bytes, the secret of the look-up.
             retired: key-encryption keys of before, until `rotate` has come to its end.
+            newest: whether ``wrapping`` still is the newest key there is; asked before anything
+                goes under it that a rotation by another process might have missed.
         """
         self._url = url
         self._wrapping = wrapping
         self._lookup_key = lookup_key
         self._retired = tuple(retired)
+        self._newest = newest
+
+    @property
+    def key_name(self) -> str:
+        """Name of the key-encryption key of now."""
+        return self._wrapping.name
 
     def seal(self, subject: str, payload: bytes) -> Digest:
         """Keep a payload under a subject's key.
 
         Returns:
             The commitment that may stand in the ledger.
+
+        Raises:
+            LedgerError: the key-encryption key was rotated since the vault was opened.
         """
         nonce = secrets.token_bytes(_NONCE_BYTES)
         commitment = Digest.of(nonce + payload)
@@ -181,6 +193,8 @@ class Vault:
         row = session.get(VaultKeyRow, lookup)
         if row is not None:
             return self._unwrapped(row)
+        if not self._newest():  # a rotation holds the lock that we hold: it's before us, or after
+            raise LedgerError("the vault's key was rotated meanwhile; run the command again")
         secret = secrets.token_bytes(KEY_BITS // 8)
         wrapped = self._wrapping.wrap(secret, lookup)
         session.add(VaultKeyRow(lookup=lookup, wrapped=wrapped, wrapped_by=self._wrapping.name))

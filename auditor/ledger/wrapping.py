@@ -95,9 +95,18 @@ class Pkcs11Key:
         Raises:
             LedgerError: the token can't be used, or has a key of that label.
         """
+        if not self.ensure():
+            raise LedgerError("the token has a key of that label; name another")
+
+    def ensure(self) -> bool:
+        """Make the key unless the token has it; whether it was made.
+
+        Raises:
+            LedgerError: the token can't be used.
+        """
         with self._session() as (pkcs11, session):
             if list(session.get_objects(self._template(pkcs11))):
-                raise LedgerError("the token has a key of that label; name another")
+                return False
             attribute = pkcs11.Attribute
             session.generate_key(
                 pkcs11.KeyType.AES,
@@ -106,6 +115,7 @@ class Pkcs11Key:
                 store=True,
                 template={attribute.SENSITIVE: True, attribute.EXTRACTABLE: False},
             )
+            return True
 
     def wrap(self, secret: bytes, about: str) -> bytes:
         """See `KeyWrapping.wrap`."""
@@ -162,7 +172,9 @@ class Pkcs11Key:
                 object_class=pkcs11.ObjectClass.SECRET_KEY,
             )
         except pkcs11.PKCS11Error:
-            raise LedgerError("the PKCS#11 token has no AES key of that label") from None
+            raise LedgerError(
+                "the PKCS#11 token has no AES key of that label; make it: auditor keys rotate vault"
+            ) from None
 
     def _template(self, pkcs11: Any) -> dict[Any, Any]:
         return {

@@ -36,6 +36,14 @@ database = {database}
 timestamps = {timestamps}
 timestamp_roots = {timestamp_roots}
 
+[vault]
+# PKCS#11 library, token label and key label of the key that payloads of the vault lie under; all ""
+# for a key in a file of this home. The PIN is read from $AUDITOR_PKCS11_PIN. After a change, run:
+# auditor keys rotate vault
+pkcs11_module = {pkcs11_module}
+pkcs11_token = {pkcs11_token}
+pkcs11_key = {pkcs11_key}
+
 [audit]
 # Share of a patient's influence that can't be excluded after PASSED; at most 0.5.
 margin = {margin}
@@ -47,6 +55,7 @@ in_models = {in_models}
 """
 
 _LEDGER = ("database", "timestamps", "timestamp_roots")
+_VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
 
 T = TypeVar("T", str, float, int)
 
@@ -62,6 +71,9 @@ class Config:
         database: address of the ledger's database, or "" for SQLite in the home.
         timestamps: address of an RFC 3161 authority, or "".
         timestamp_roots: file of its root certificates, relative to the home.
+        pkcs11_module: library of the token that holds the vault's key, or "" for a file.
+        pkcs11_token: label of the token.
+        pkcs11_key: label of the key on it.
         margin: of residual influence, in (0, 0.5].
         required_power: in (0, 1).
     """
@@ -72,6 +84,9 @@ class Config:
     database: str = ""
     timestamps: str = ""
     timestamp_roots: str = ""
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_key: str = ""
     margin: float = 0.35
     required_power: float = 0.8
     out_models: int = 16
@@ -83,6 +98,11 @@ class Config:
                 raise HomeError(f"[controller] {name} must be one line of text")
         if self.country and not (len(self.country) == 2 and self.country.isupper()):
             raise HomeError('[controller] country must be a code like "DE", or ""')
+        if self.timestamps and not self.timestamp_roots:
+            raise HomeError("[ledger] timestamps needs timestamp_roots, the authority's roots")
+        token = (self.pkcs11_module, self.pkcs11_token, self.pkcs11_key)
+        if any(token) and not all(token):
+            raise HomeError(f"[vault] needs all of {', '.join(_VAULT)}, or none")
         if not 0 < self.margin <= LARGEST_MARGIN:
             raise HomeError(f"[audit] margin must lie above 0 and at most at {LARGEST_MARGIN}")
         if not 0 < self.required_power < 1:
@@ -100,6 +120,9 @@ def write_config(path: Path, config: Config) -> None:
         database=_quoted(config.database),
         timestamps=_quoted(config.timestamps),
         timestamp_roots=_quoted(config.timestamp_roots),
+        pkcs11_module=_quoted(config.pkcs11_module),
+        pkcs11_token=_quoted(config.pkcs11_token),
+        pkcs11_key=_quoted(config.pkcs11_key),
         margin=config.margin,
         required_power=config.required_power,
         out_models=config.out_models,
@@ -127,10 +150,12 @@ def read_config(path: Path) -> Config:
 
 
 def _config(tables: Mapping[str, object]) -> Config:
-    tables = {"ledger": dict.fromkeys(_LEDGER, ""), **tables}  # homes of version 0.1 lack the table
-    _only(tables, "the file", {"controller", "ledger", "audit"})
+    # homes of version 0.1 lack these tables
+    tables = {"ledger": dict.fromkeys(_LEDGER, ""), "vault": dict.fromkeys(_VAULT, ""), **tables}
+    _only(tables, "the file", {"controller", "ledger", "vault", "audit"})
     controller = _table(tables, "controller", {"name", "dpo", "country"})
     ledger = _table(tables, "ledger", set(_LEDGER))
+    vault = _table(tables, "vault", set(_VAULT))
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
     return Config(
         controller=_value(controller, "name", str),
@@ -139,6 +164,9 @@ def _config(tables: Mapping[str, object]) -> Config:
         database=_value(ledger, "database", str),
         timestamps=_value(ledger, "timestamps", str),
         timestamp_roots=_value(ledger, "timestamp_roots", str),
+        pkcs11_module=_value(vault, "pkcs11_module", str),
+        pkcs11_token=_value(vault, "pkcs11_token", str),
+        pkcs11_key=_value(vault, "pkcs11_key", str),
         margin=_value(audit, "margin", float),
         required_power=_value(audit, "required_power", float),
         out_models=_value(audit, "out_models", int),

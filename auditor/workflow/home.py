@@ -33,7 +33,6 @@ from auditor.ledger.ledger import Clock, Ledger, utc_now
 from auditor.ledger.projection import SqlSnapshots
 from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.vault import Vault
-from auditor.ledger.wrapping import AesKey
 from auditor.proof.checkpoint import Checkpoint
 from auditor.proof.signing import Signer, load_signer
 from auditor.proof.trust import TrustFile, fingerprint, trust_bytes
@@ -41,10 +40,8 @@ from auditor.workflow.config import Config, read_config, write_config
 from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.founding import (
     LOG_ALGORITHMS,
-    LOOKUP_KEY,
     SEAL,
     STATEMENT_KEYS,
-    VAULT_KEY,
     log_key_file,
     make_keys,
 )
@@ -58,6 +55,7 @@ from auditor.workflow.guard import (
     why_read_only,
 )
 from auditor.workflow.keyring import Keyring
+from auditor.workflow.vault_keys import open_vault
 
 SETTINGS = "auditor.toml"
 DATABASE = "ledger.db"
@@ -137,11 +135,7 @@ class Home:
     @cached_property
     def vault(self) -> Vault:
         """Erasable payloads that ledger entries commit to."""
-        return Vault(
-            self.database,
-            wrapping=AesKey(self.keyring.read(VAULT_KEY)),
-            lookup_key=self.keyring.read(LOOKUP_KEY),
-        )
+        return open_vault(self.database, self.keyring, self.config, self.root / SETTINGS)
 
     @cached_property
     def snapshots(self) -> SqlSnapshots:
