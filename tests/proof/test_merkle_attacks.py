@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from auditor.errors import ProofError
 from auditor.proof.merkle import (
     EMPTY_ROOT,
+    Frontier,
     consistency_path,
     hashes_of,
     inclusion_path,
     leaf_hash,
     node_hash,
+    root_at,
     root_of,
     verify_consistency,
     verify_inclusion,
@@ -250,7 +252,7 @@ def test_a_leaf_doubled_at_the_right_edge_makes_another_root() -> None:
 
 
 def test_the_empty_tree_holds_nothing_and_every_tree_extends_it() -> None:
-    assert root_of([]) == EMPTY_ROOT == root(0)
+    assert root_of([]) == root_at(hashes_of(LEAVES), 0) == EMPTY_ROOT == root(0)
     assert not included(LEAVES[0], 0, 0, [], EMPTY_ROOT)
     assert not included(EMPTY_ROOT, 0, 0, [], EMPTY_ROOT)
     assert consistent(0, 0, [])
@@ -258,6 +260,14 @@ def test_the_empty_tree_holds_nothing_and_every_tree_extends_it() -> None:
     assert not consistent(0, 5, [], (ELSEWHERE, root(5)))
     assert not consistent(0, 0, [], (EMPTY_ROOT, ELSEWHERE))
     assert not consistent(0, 0, [], (ELSEWHERE, ELSEWHERE))
+
+
+@pytest.mark.parametrize("peak", [b"", LEAVES[0][:31], LEAVES[0] + b"\0"])
+def test_a_frontier_holds_hashes_alone_one_for_each_set_bit_of_its_size(peak: bytes) -> None:
+    assert Frontier(1, (LEAVES[0],)).root() == LEAVES[0]
+    for size, peaks in ((1, (peak,)), (3, (LEAVES[0], peak)), (1, ()), (2, (LEAVES[0],) * 2)):
+        with pytest.raises(ProofError):
+            Frontier(size, peaks)
 
 
 def test_a_tree_of_one_is_its_leaf() -> None:
