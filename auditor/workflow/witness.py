@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ _DATABASE = "witness.db"
 _EVIDENCE = "evidence"
 _NAMED_BY = 16  # digits of the origin's SHA-256 in the name of a file of evidence
 _LONGEST_NAME = 255  # bytes; tlog-cosignature, "signed message"
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_LARGEST_PORT = 65_535
 _LARGEST_HEADER = 16 << 10
 _SECONDS_OF_IDLENESS = 30
 _TEXT = "text/plain; charset=utf-8"
@@ -161,6 +164,9 @@ def listening(service: WitnessService, listen: str) -> tuple[Any, Sequence[str]]
     Raises:
         MisuseError: no such address, or somebody else listens there.
     """
+    port = listen.rpartition(":")[2]
+    if not _PORT.fullmatch(port) or int(port) > _LARGEST_PORT:  # the system would take it modulo
+        raise MisuseError(f"can't listen on {listen}: expected an address like 127.0.0.1:8722")
     try:
         server = create_server(
             service,
@@ -171,7 +177,7 @@ def listening(service: WitnessService, listen: str) -> tuple[Any, Sequence[str]]
             max_request_header_size=_LARGEST_HEADER,
             channel_timeout=_SECONDS_OF_IDLENESS,
         )
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         raise MisuseError(f"can't listen on {listen}: {error}") from None
     several = getattr(server, "effective_listen", None)
     pairs = several or [(server.effective_host, server.effective_port)]
