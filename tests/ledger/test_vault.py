@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, TamperedError
+from auditor.ledger.database import open_database, reading
 from auditor.ledger.vault import Vault
 from auditor.ledger.wrapping import AesKey
 from tests.postgresql import database
@@ -66,11 +67,50 @@ def test_forgetting_takes_payload_nonce_and_key_and_leaves_others(address: str) 
     kept.close()
 
 
+def test_one_payload_is_forgotten_and_its_subjects_others_stay(address: str) -> None:
+    kept = vault_at(address)
+    gone, stays = kept.seal("case:1", PAYLOAD), kept.seal("case:1", b"another")
+    for _ in range(2):
+        kept.forget_payload(gone)
+        assert not kept.holds(gone)
+        assert kept.commitments("case:1") == (stays,)
+        assert kept.open(stays) == b"another"
+    kept.close()
+
+
+def test_with_a_subjects_last_payload_its_key_is_forgotten(address: str) -> None:
+    kept = vault_at(address)
+    gone, others = kept.seal("case:1", PAYLOAD), kept.seal("case:2", PAYLOAD)
+    kept.forget_payload(gone)
+    assert kept.commitments("case:1") == ()
+    assert kept.rotate() == 0
+    assert key_rows(address) == 1
+    assert kept.open(others) == PAYLOAD
+    again = kept.seal("case:1", PAYLOAD)  # under another key
+    assert kept.open(again) == PAYLOAD
+    kept.close()
+
+
+def key_rows(address: str) -> int:
+    engine = open_database(address)
+    with reading(engine) as session:
+        (count,) = session.connection().exec_driver_sql("SELECT count(*) FROM vault_key").one()
+    engine.dispose()
+    return int(count)
+
+
 def on_disk(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir())
 
 
-def test_nothing_forgotten_stays_in_any_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "forget",
+    [lambda kept, _: kept.forget("case:1"), lambda kept, gone: kept.forget_payload(gone)],
+    ids=["a subject", "a payload"],
+)
+def test_nothing_forgotten_stays_in_any_file(
+    tmp_path: Path, forget: Callable[[Vault, Digest], object]
+) -> None:
     kept = vault(tmp_path)
     gone, stays = kept.seal("case:1", PAYLOAD), kept.seal("case:2", PAYLOAD)
     with sqlite3.connect(tmp_path / "ledger.db") as connection:
@@ -82,7 +122,7 @@ def test_nothing_forgotten_stays_in_any_file(tmp_path: Path) -> None:
     connection.close()
     before = on_disk(tmp_path)
     assert all(trace in before for trace in (*traces, gone.value.encode()))
-    kept.forget("case:1")
+    forget(kept, gone)
     kept.close()
     after = on_disk(tmp_path)
     assert not any(trace in after for trace in (*traces, gone.value.encode()))
@@ -178,6 +218,25 @@ def test_a_rotation_that_is_killed_leaves_every_payload_readable(tmp_path: Path)
     turning.rotate()
     turning.close()
     assert all(vault(tmp_path, NEW).open(commitment) == PAYLOAD for commitment in sealed)
+
+
+def test_a_vault_whose_key_is_no_longer_the_newest_gives_no_new_subject_a_key(
+    tmp_path: Path,
+) -> None:
+    kept = vault(tmp_path)
+    first = kept.seal("case:1", PAYLOAD)
+    kept.close()
+    stale = Vault(
+        f"sqlite:///{tmp_path / 'ledger.db'}",
+        wrapping=OLD,
+        lookup_key=bytes(range(32)),
+        newest=lambda: False,
+    )
+    with pytest.raises(LedgerError, match="rotated meanwhile"):
+        stale.seal("case:2", PAYLOAD)
+    assert stale.commitments("case:2") == ()
+    assert stale.open(stale.seal("case:1", PAYLOAD)) == stale.open(first) == PAYLOAD
+    stale.close()
 
 
 _SEAL = """

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import auditor as auditor
 from tests.workflow.restores import Restored, live, restored
 
 
