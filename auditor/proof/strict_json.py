@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Set
 from typing import NoReturn
 
 from auditor.errors import ProofError
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def read_object(data: bytes, what: str, limit: int) -> Mapping[str, object]:
@@ -50,9 +53,9 @@ def as_list(value: object, what: str) -> list[object]:
 
 
 def as_text(value: object, what: str) -> str:
-    """The value as a string, else ProofError."""
-    if not isinstance(value, str):
-        raise ProofError(f"{what} is not a string")
+    """The value as a string that can be encoded (JSON carries lone surrogates), else ProofError."""
+    if not isinstance(value, str) or _SURROGATE.search(value):
+        raise ProofError(f"{what} is not a string of Unicode text")
     return value
 
 
