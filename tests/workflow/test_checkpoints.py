@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -19,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from auditor.certificates.verify import Status, verify_certificate
-from auditor.errors import CertificateError, HomeError, TamperedError
+from auditor.errors import CertificateError, HomeError, LedgerError, TamperedError
 from auditor.proof.checkpoint import (
     cosign_checkpoint,
     find_verified,
@@ -36,6 +38,7 @@ from auditor.workflow.files import write_file
 from auditor.workflow.home import Home, open_home
 from auditor.workflow.notary import issue, publish
 from auditor.workflow.record import case_stream, load_case
+from auditor.workflow.web import post
 from auditor.workflow.witness import Witness, create_witness
 from auditor.workflow.witnesses import add_witness, remove_witness, set_policy
 from tests.campaigns import Campaign
@@ -266,6 +269,24 @@ def test_a_witness_that_keeps_us_waiting_is_given_up(
         over.clear()
 
 
+def test_a_handshake_that_never_ends_is_given_up() -> None:
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16 KiB begins
+            while True:
+                connection.sendall(b"\x02")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        with pytest.raises(LedgerError, match=r"^timed out$"):
+            url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+            post(url, b"", "text/plain", timeout=0.3, largest=1)
+        thread.join()
+
+
 def test_addresses_that_are_none_are_told_as_silent(home: Home, one: Served) -> None:
     joined(home, "dpo", one)
     for url in (
@@ -416,6 +437,25 @@ def test_a_later_state_that_a_witness_claims_stops_the_ledger(
         with pytest.raises(TamperedError, match="dpo has cosigned"):
             record_checkpoint(home)
     assert files(home) == before
+    assert "dpo" in home.read_only
+
+
+def test_a_witness_that_finds_no_proof_good_stops_the_ledger_where_it_knew_it(
+    home: Home, one: Served
+) -> None:
+    """Of a witness that knew nothing before it can mean no more than that it is broken."""
+    record_checkpoint(home)
+    with lying(lambda _: Lie(status=409, body=[b"0\n"])) as url:
+        joined(home, "dpo", replace(one, url=url))
+        assert record_checkpoint(home).silent["dpo"].endswith("409")
+    answers = {"0": Lie(status=422), "1": Lie(status=409, body=[b"0\n"])}
+    with lying(lambda request: answers[str(min(parse_request(request).old, 1))]) as url:
+        moved(home, "dpo", url)
+        assert record_checkpoint(home).silent["dpo"].endswith("422")
+    with lying(lambda _: Lie(status=422)) as url:
+        moved(home, "dpo", url)
+        with pytest.raises(TamperedError, match="dpo has cosigned 2 entries that aren't"):
+            record_checkpoint(home)
     assert "dpo" in home.read_only
 
 
