@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +54,10 @@ class Restored:
             opened.close()
 
 
-def live(folder: Path) -> Path:
+def live(folder: Path, prepare: Callable[[Home], None] = lambda home: None) -> Path:
     """A home's life in a folder, to be copied: `BEFORE` entries, then `SIGNED`, then exported."""
     home = create_home(folder / "home", controller="St. Example", dpo="DPO office")
+    prepare(home)
     fill(home.ledger, BEFORE - home.ledger.size)
     record_checkpoint(home)
     home.close()
