@@ -88,6 +88,9 @@ def _begun(home: Home, books: Ledger, old: str) -> str | None:
 
 def _begin(home: Home, books: Ledger, known: Checkpoint) -> str:
     """Make the new name's keys and put it on the books, with the trust file that names it."""
+    home.signers_of(
+        home.trust.log_origin
+    )  # lest the new keys lie under another passphrase, or none
     frontier = books.frontier()
     origin, _ = make_log_keys(home.keyring)
     events = [

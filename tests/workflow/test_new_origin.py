@@ -12,7 +12,7 @@ import pytest
 
 from auditor.domain.artefact import Digest
 from auditor.domain.event import OriginOpened, TrustChanged
-from auditor.errors import MisuseError, ProofError, TamperedError
+from auditor.errors import HomeError, MisuseError, ProofError, TamperedError
 from auditor.proof.checkpoint import parse_checkpoint
 from auditor.proof.dsse import verify_envelope
 from auditor.proof.signing import ED25519, ML_DSA_44
@@ -202,6 +202,29 @@ def test_another_ledgers_checkpoint_opens_no_new_name(forked: Restored, tmp_path
     put(forked.newer, forked.home.root)
     with pytest.raises(ProofError, match="another log's"):
         go_on(forked.home, other.checkpoints_path)
+
+
+def test_without_the_passphrase_no_new_key_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDITOR_PASSPHRASE", "correct horse")
+    home = create_home(tmp_path / "home", controller="St. Example", dpo="DPO office")
+    home.close()
+    older = (home.root / "ledger.db").read_bytes()
+    fill(home.ledger, 5)
+    record_checkpoint(home)
+    home.close()
+    (home.root / "ledger.db").write_bytes(older)
+    keys = log_keys(home)
+    monkeypatch.delenv("AUDITOR_PASSPHRASE")
+    with pytest.raises(HomeError, match="under a passphrase"):
+        go_on(open_home(home.root))
+    assert (log_keys(home), home.ledger.size) == (keys, 1)
+    monkeypatch.setenv("AUDITOR_PASSPHRASE", "correct horse")
+    old = home.trust
+    go_on(home)
+    assert all(b"PRIVATE" not in path.read_bytes() for path in home.keyring.folder.iterdir())
+    require_good(home, old)
 
 
 STEPS = frozenset(

@@ -17,7 +17,7 @@ from auditor.workflow.checkpoints import record_checkpoint
 from auditor.workflow.config import read_config, write_config
 from auditor.workflow.home import Home, create_home, open_home
 from auditor.workflow.rotation import rotate_vault
-from tests.cli.conftest import stock
+from tests.cli.conftest import Auditor, stock
 from tests.ledger.token import LABEL, PIN, make_token
 from tests.workflow.killing import killed_before
 
@@ -146,6 +146,19 @@ def test_under_a_passphrase_the_new_key_is_under_it_too(
     opened.close()
 
 
+def test_an_operator_rotates_at_the_command_line(
+    auditor: Auditor, home: Home, sealed: dict[Digest, bytes]
+) -> None:
+    words = ("keys", "rotate", "vault", "--home", home.root, "--json")
+    first, second = auditor(*words), auditor(*words)
+    assert (first.code, first.json["keys_wrapped"], first.json["old_keys_destroyed"]) == (0, 6, 1)
+    assert second.json["key"] != first.json["key"]
+    require_readable(home, sealed)
+    ran = auditor(*words, "--retired-key", "vault")
+    assert ran.code == 1
+    assert "[vault]" in ran.err
+
+
 # With the key on a PKCS#11 token
 
 
@@ -223,6 +236,16 @@ def test_the_key_moves_from_its_file_to_a_token_and_there_to_another(
     )
     assert ran.stdout == "held\n", ran.stderr
     assert PIN not in (home.root / "auditor.toml").read_text(encoding="utf-8")
+
+
+def test_settings_from_before_there_was_a_vault_table_still_open_the_home(
+    home: Home, sealed: dict[Digest, bytes]
+) -> None:
+    settings = home.root / "auditor.toml"
+    before, _, after = settings.read_text(encoding="utf-8").partition("[vault]")
+    settings.write_text(before + after[after.index("[audit]") :], encoding="utf-8")
+    assert read_config(settings) == home.config
+    require_readable(home, sealed)
 
 
 def test_settings_that_name_half_a_token_are_refused(home: Home) -> None:
