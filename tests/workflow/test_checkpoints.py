@@ -119,6 +119,23 @@ def test_a_witness_that_joins_late_is_given_what_it_missed(
     assert told_by(home, record_checkpoint(home)) == ({"second"}, set())
 
 
+def test_a_witness_hears_of_nothing_that_is_not_in_the_files_yet(home: Home, one: Served) -> None:
+    heard = []
+
+    def answer(request: str) -> Lie:
+        note = parse_request(request).note
+        heard.append(parse_checkpoint(note).size)
+        assert note == home.checkpoints_path.read_text() == home.trust.checkpoint
+        return Lie(body=[one.ask(request).text.encode()])
+
+    with lying(answer) as url:
+        joined(home, "dpo", replace(one, url=url))
+        for _ in range(3):
+            fill(home.ledger, 1)
+            assert told_by(home, record_checkpoint(home)) == ({"dpo"}, set())
+    assert heard == [3, 3, 4, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("quorum", "alive", "reached"),
     [
