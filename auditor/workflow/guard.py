@@ -165,9 +165,9 @@ def require_extends_kept(root: Path, ledger: Ledger) -> int:
         TamperedError: it doesn't.
         ProofError: one of the notes isn't this log's.
     """
-    policy = read_trust(root).policy
-    states = [examine_checkpoint(n, policy, _END_OF_TIME).checkpoint for n in kept_notes(root)]
-    for state in dict.fromkeys(states):
+    policy, notes = read_trust(root).policy, dict.fromkeys(kept_notes(root))
+    states = [examine_checkpoint(note, policy, _END_OF_TIME).checkpoint for note in notes]
+    for state in states:
         require_extends(ledger, state)
     return max((state.size for state in states), default=0)
 

@@ -224,13 +224,15 @@ def _furnish(making: Path, config: Config, clock: Clock) -> None:
     trust = make_keys(keyring, config.controller, clock())
     write_file(making / TRUST, trust_bytes(trust))
     home = _home(making, config, clock)
-    if home.ledger.size:
-        raise HomeError("that database holds a ledger already; name another one (--database)")
-    event = HomeCreated(
-        code_version=__version__, trust=Digest.of(trust_bytes(trust)), origin=trust.log_origin
-    )
-    home.ledger.append("home", [event], expected_version=0, event_ids=[uuid4()])
-    home.close()
+    try:
+        if home.ledger.size:
+            raise HomeError("that database holds a ledger already; name another one (--database)")
+        event = HomeCreated(
+            code_version=__version__, trust=Digest.of(trust_bytes(trust)), origin=trust.log_origin
+        )
+        home.ledger.append("home", [event], expected_version=0, event_ids=[uuid4()])
+    finally:
+        home.close()
 
 
 def _home(root: Path, config: Config, clock: Clock) -> Home:
