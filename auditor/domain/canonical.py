@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 Canonical: TypeAlias = "str | int | Sequence[Canonical] | Mapping[str, Canonical]"
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _LARGEST_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: beyond it, JSON numbers lose precision
 
 
@@ -25,8 +26,7 @@ def canonical_bytes(value: Canonical) -> bytes:
     >>> canonical_bytes({"b": 1, "a": ["x"]})
     b'{"a":["x"],"b":1}'
     """
-    text = json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8")
+    return _ENCODER.encode(_ordered(value)).encode("utf-8")
 
 
 def decimal_text(value: float, places: int = 4) -> str:
@@ -40,17 +40,21 @@ def decimal_text(value: float, places: int = 4) -> str:
 
 
 def _ordered(value: Canonical) -> object:
+    if isinstance(value, str):  # first, as most values are
+        return value
     if isinstance(value, bool):
         raise TypeError("booleans have no place in canonical bytes; use 'yes' and 'no'")
-    if isinstance(value, str):
-        return value
     if isinstance(value, int):
         if abs(value) > _LARGEST_INTEGER:
             raise ValueError(f"integer beyond 2^53 - 1: {value}; write it as a string")
         return value
     if isinstance(value, Mapping):
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        keys = sorted(value, key=_code_units)
         return {key: _ordered(value[key]) for key in keys}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         return [_ordered(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def _code_units(key: str) -> bytes:
+    return key.encode("utf-16-be")

@@ -121,7 +121,7 @@ class Ledger:
         Raises:
             TamperedError: an entry was changed.
         """
-        return tuple(_recorded(row) for row in self._store.stream(stream))
+        return tuple(_recorded(row) for row in self._placed(self._store.stream(stream)))
 
     def version(self, stream: str) -> int:
         """How many events a stream holds."""
@@ -129,11 +129,11 @@ class Ledger:
 
     def read(self, start: int = 0) -> Iterator[Recorded]:
         """Every event in order, from sequence ``start`` on."""
-        return (_recorded(row) for row in self._store.rows(start))
+        return (_recorded(row) for row in self._placed(self._store.rows(start)))
 
     def entries(self, start: int = 0) -> Iterator[bytes]:
         """The stored bytes of every entry in order, each held against its leaf hash."""
-        return (_checked(row).entry for row in self._store.rows(start))
+        return (_checked(row).entry for row in self._placed(self._store.rows(start)))
 
     def entry(self, sequence: int) -> bytes:
         """The stored bytes of one entry.
@@ -143,8 +143,9 @@ class Ledger:
             TamperedError: it was changed.
         """
         row = self._store.row(sequence)
-        if row is None:
-            raise MisuseError(f"the ledger has no entry {sequence}; it holds {self.size}")
+        size = self.size
+        if row is None or sequence >= size:
+            raise MisuseError(f"the ledger has no entry {sequence}; it holds {size}")
         return _checked(row).entry
 
     def streams(self, prefix: str) -> tuple[str, ...]:
@@ -241,6 +242,16 @@ class Ledger:
     def close(self) -> None:
         """Let go of the store's files."""
         self._store.close()
+
+    def _placed(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows, none of which may stand where the head says there is nothing."""
+        size = self.size
+        for row in rows:
+            if row.sequence >= size:
+                size = self.size  # appended meanwhile?
+            if not 0 <= row.sequence < size:
+                raise TamperedError(f"entry {row.sequence} was put where the ledger has none")
+            yield row
 
 
 class _Walk:

@@ -205,7 +205,7 @@ def _statements(engine: Engine) -> _Statements:
         else update(HeadRow).values(size=size, peaks=peaks)
     )
     return _Statements(
-        frontier=composed(engine, select(HeadRow.size, HeadRow.peaks)),  # type: ignore[call-overload]
+        frontier=composed(engine, select(HeadRow.id, HeadRow.size, HeadRow.peaks)),  # type: ignore[call-overload]
         version=composed(engine, select(func.max(version)).where(of_stream)),
         insert=composed(engine, insert(EntryRow)),
         advance=composed(engine, advance),
@@ -245,9 +245,11 @@ def _version(driver: Driver, statements: _Statements, stream: str) -> int:
 
 def _frontier(driver: Driver, statements: _Statements) -> Frontier:
     heads = driver.rows(statements.frontier, {})
-    if len(heads) != 1 or tuple(map(type, heads[0])) != (int, bytes):
-        raise TamperedError("the ledger's head was changed: it is missing, or not of its own type")
-    return Frontier.from_bytes(*heads[0])
+    if len(heads) != 1 or tuple(map(type, heads[0])) != (int, int, bytes) or heads[0][0] != 0:
+        raise TamperedError(
+            "the ledger's head was changed: it is missing, or not what belongs there"
+        )
+    return Frontier.from_bytes(*heads[0][1:])
 
 
 def _hash(driver: Driver, statements: _Statements, subtree: Subtree) -> bytes:
