@@ -157,14 +157,17 @@ def process(folder: Path, *logs: Path) -> Iterator[tuple[Served, subprocess.Pope
     command = [sys.executable, "-m", "auditor.cli.main", *words]
     command += [word for log in logs for word in ("--log", str(log))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        url = "http://" + running.stdout.readline().split()[-1]
+        journal = threading.Thread(target=running.stdout.read)  # lest a full pipe stop it
+        journal.start()
         try:
-            assert running.stdout is not None
-            url = "http://" + running.stdout.readline().split()[-1]
             opened = open_witness(folder)
             opened.book.close()
             yield Served(folder=folder, url=url, vkeys=opened.vkeys), running
         finally:
             running.kill()
+            journal.join()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

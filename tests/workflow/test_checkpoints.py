@@ -281,8 +281,10 @@ def test_a_witness_that_keeps_us_waiting_is_given_up(
     for way in ways:
         with lying(lambda request, way=way: Lie(raw=way)) as url:
             moved(home, "own", url)
-            assert record_checkpoint(home).silent == {"own": "timed out"}
-            over.set()
+            try:
+                assert record_checkpoint(home).silent == {"own": "timed out"}
+            finally:
+                over.set()
         over.clear()
 
 
