@@ -6,11 +6,13 @@
     4 signatures   Ed25519 and ML-DSA-65, both by statement keys of the trust file, unrevoked
     5 statement    in-toto Statement v1 with our predicate, complete and canonical
     6 ledger       `certificate-prepared` with this envelope's digest, under a checkpoint that the
-                   log signed with every key the trust file lists, and witnesses to its quorum
+                   log signed with every key the trust file lists for it
     7 history      that checkpoint doesn't contradict the trust file's
     8 pages        what the pages show is what was signed
     9 level        the seal is what the statement declares, and what the trust file asks for
    10 issue        `certificate-issued` with this file's digest (where its proof is at hand)
+   11 witnesses    as many as the trust file asks for have cosigned the proof of issue, or, where
+                   none is at hand, the proof inside
 
 No network, no engine, no database, no renderer. Whether a document was withdrawn since can't be
 seen offline without a fresh status statement, so the best answer is VALID_STATUS_UNKNOWN.
@@ -36,9 +38,9 @@ from auditor.domain.kind import Event
 from auditor.errors import CertificateError, InvalidCertificateError, ProofError
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.dsse import Opened, verify_envelope
-from auditor.proof.log_policy import Witnessed
+from auditor.proof.log_policy import Witnessed, require_quorum
 from auditor.proof.signing import ED25519, ML_DSA_65
-from auditor.proof.tlog_proof import carried_entry, verify_tlog_proof
+from auditor.proof.tlog_proof import carried_entry, examine_tlog_proof
 from auditor.proof.trust import SEAL_LEVELS, StatementKey, TrustFile
 
 ROLE = "statement"
@@ -121,6 +123,7 @@ class _Verification:
         self.keys: tuple[StatementKey, ...]
         self.predicate: Mapping[str, Any]
         self.checkpoint: Checkpoint
+        self.witnessed: Witnessed
         self.prepared_at: int
 
     def procedure(self) -> tuple[tuple[str, Callable[[], _Outcome]], ...]:
@@ -135,6 +138,7 @@ class _Verification:
             ("pages", self.pages),
             ("level", self.level),
             ("issue", self.issue),
+            ("witnesses", self.witnesses),
         )
 
     def form(self) -> _Outcome:
@@ -168,14 +172,15 @@ class _Verification:
 
     def ledger(self) -> _Outcome:
         proof = _text(self.document.attachments[PROOF])
-        self.prepared_at, found, event = self._entry(proof)
-        self.checkpoint = found.checkpoint
+        self.prepared_at, self.witnessed, event = self._entry(proof)
+        self.checkpoint = self.witnessed.checkpoint
         if not isinstance(event, CertificatePrepared) or event.envelope != Digest.of(self.envelope):
             raise InvalidCertificateError("the ledger's entry is about another statement")
         self._require_same_case(event)
-        place = f"entry {self.prepared_at} of {self.checkpoint.size} in {self.checkpoint.origin}"
-        cosigners = ", ".join(sorted(found.witnesses))
-        return True, f"{place}, cosigned by {cosigners}" if cosigners else place
+        return (
+            True,
+            f"entry {self.prepared_at} of {self.checkpoint.size} in {self.checkpoint.origin}",
+        )
 
     def history(self) -> _Outcome:
         if not self.trust.checkpoint:
@@ -209,13 +214,24 @@ class _Verification:
     def issue(self) -> _Outcome:
         if self.sidecar is None:
             return None, "no proof of issue at hand (FILE.pdf.tlog-proof beside the file)"
-        index, found, event = self._entry(self.sidecar)
+        index, self.witnessed, event = self._entry(self.sidecar)
         if not isinstance(event, CertificateIssued) or event.pdf != Digest.of(self.pdf):
             raise InvalidCertificateError("the proof of issue is about another file")
         if index <= self.prepared_at:
             raise InvalidCertificateError("the document was issued before it was prepared")
         self._require_same_case(event)
-        return True, f"entry {index} of {found.checkpoint.size}"
+        return True, f"entry {index} of {self.witnessed.checkpoint.size}"
+
+    def witnesses(self) -> _Outcome:
+        try:
+            require_quorum(self.witnessed, self.policy)
+        except ProofError as error:
+            # a document from before a witness was asked: a newer checkpoint covers it, too
+            raise InvalidCertificateError(
+                f"{error}; ask for a fresh proof of issue (auditor certificate export)"
+            ) from None
+        names = ", ".join(sorted(self.witnessed.witnesses))
+        return (True, f"cosigned by {names}") if names else (None, "the trust file asks for none")
 
     def _signed_by(self, algorithm: str) -> StatementKey:
         """The trusted key of that algorithm whose signature is in the envelope."""
@@ -233,7 +249,7 @@ class _Verification:
 
     def _entry(self, proof: str) -> tuple[int, Witnessed, Event]:
         entry = carried_entry(proof)
-        index, found = verify_tlog_proof(proof, entry, self.policy, int(self.now.timestamp()))
+        index, found = examine_tlog_proof(proof, entry, self.policy, int(self.now.timestamp()))
         try:
             fields = json.loads(entry)
             return index, found, event_from(fields["kind"], fields["data"])

@@ -60,14 +60,16 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
 @home_option
 @json_option
 def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
-    """Copy a case's document, and the proof of its issue, to hand them over.
+    """Copy a case's document, and a fresh proof of its issue, to hand them over.
+
+    Witnesses asked since it was issued cosign the fresh proof: send it to whoever has the document.
 
     Raises:
         TamperedError: the document in the home is not the one the ledger says was issued.
     """
     from auditor.domain.artefact import Digest
     from auditor.workflow.files import write_file
-    from auditor.workflow.notary import certificate_path, sidecar_path
+    from auditor.workflow.notary import certificate_path, proof_of_issue, sidecar_path
 
     opened = open_home(home)
     issued = _issued(opened, case)
@@ -79,7 +81,11 @@ def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
         raise TamperedError(f"{document} is not the document that was issued; restore a backup")
     write_file(folder / document.name, content)
     sidecar = sidecar_path(document)
-    write_file(folder / sidecar.name, sidecar.read_bytes())
+    # a ledger that is read-only signs nothing: the proof of then is all there is
+    proof = (
+        sidecar.read_text(encoding="utf-8") if opened.read_only else proof_of_issue(opened, case)
+    )
+    write_file(folder / sidecar.name, proof.encode("utf-8"))
     emit({"document": str(folder / document.name), "proof": str(folder / sidecar.name)}, as_json)
 
 

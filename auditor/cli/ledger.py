@@ -174,6 +174,7 @@ def compare(
     help="A checkpoint of this ledger that somebody else kept; may be repeated.",
 )
 @click.option("--new-origin", is_flag=True, help="Go on under a new name, with what is here.")
+@click.option("--distrust", multiple=True, help="A witness that is wrong; it isn't asked any more.")
 @click.option("--erase-again", is_flag=True, help="Destroy again what came back.")
 @home_option
 @json_option
@@ -181,6 +182,7 @@ def recover(
     source: Path | None,
     known: tuple[Path, ...],
     new_origin: bool,
+    distrust: tuple[str, ...],
     erase_again: bool,
     home: Path | None,
     as_json: bool,
@@ -193,7 +195,7 @@ def recover(
     from auditor.workflow.reerasure import came_back
 
     opened = open_home(home)
-    done = recover(opened, source=source, known=known, new_origin=new_origin)
+    done = recover(opened, source=source, known=known, new_origin=new_origin, distrusted=distrust)
     returned = came_back(opened, destroy=erase_again)
     again = [
         {

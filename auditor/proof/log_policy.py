@@ -181,12 +181,17 @@ def verify_cosigned(text: str, policy: LogPolicy, now: int) -> Witnessed:
         ProofError: see there; or too few witnesses have cosigned.
     """
     found = examine_checkpoint(text, policy, now)
+    require_quorum(found, policy)
+    return found
+
+
+def require_quorum(found: Witnessed, policy: LogPolicy) -> None:
+    """Raise ProofError where too few of the policy's witnesses have cosigned."""
     if not found.quorum:
         silent = [w.name for w in policy.witnesses if w.name not in found.witnesses]
         raise ProofError(
             f"too few witnesses have cosigned the checkpoint: missing {', '.join(silent)}"
         )
-    return found
 
 
 class _Reading:

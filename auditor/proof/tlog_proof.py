@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from auditor.errors import ProofError
 from auditor.proof.checkpoint import as_hashes, as_size
-from auditor.proof.log_policy import LogPolicy, Witnessed, verify_cosigned
+from auditor.proof.log_policy import LogPolicy, Witnessed, examine_checkpoint, require_quorum
 from auditor.proof.merkle import leaf_hash, verify_inclusion
 from auditor.proof.note import LARGEST_NOTE
 from auditor.proof.strict_json import as_base64
@@ -50,7 +50,22 @@ def format_proof(
 def verify_tlog_proof(
     text: str, entry: bytes, policy: LogPolicy, now: int
 ) -> tuple[int, Witnessed]:
-    """Check that a log's checkpoint, signed and cosigned as the policy asks, covers this entry.
+    """Check that a checkpoint signed and cosigned as the policy asks covers this entry.
+
+    As `examine_tlog_proof`, and the quorum must be reached.
+
+    Raises:
+        ProofError: see there; or too few witnesses have cosigned.
+    """
+    index, found = examine_tlog_proof(text, entry, policy, now)
+    require_quorum(found, policy)
+    return index, found
+
+
+def examine_tlog_proof(
+    text: str, entry: bytes, policy: LogPolicy, now: int
+) -> tuple[int, Witnessed]:
+    """Check that a checkpoint signed by its log covers this entry.
 
     Args:
         text: the proof.
@@ -58,13 +73,13 @@ def verify_tlog_proof(
         now: the verifier's clock, POSIX.
 
     Returns:
-        The entry's index, and the checkpoint that covers it.
+        The entry's index, and the checkpoint that covers it, with what witnesses said.
 
     Raises:
-        ProofError: another form, another log, a bad signature, no quorum, or not this entry.
+        ProofError: another form, another log, a bad signature, or not this entry.
     """
     index, path, note = _parse(text)
-    found = verify_cosigned(note, policy, now)
+    found = examine_checkpoint(note, policy, now)
     checkpoint = found.checkpoint
     verify_inclusion(leaf_hash(entry), index, checkpoint.size, path, checkpoint.root)
     return index, found

@@ -14,6 +14,7 @@ from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import MisuseError
 from auditor.policies.evaluate import CaseFacts
 from auditor.policies.load import load_packs, packs_digest
+from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, load_case, model_stream, record
 from auditor.workflow.registry import find_model
@@ -38,6 +39,7 @@ def file_request(
     Raises:
         MisuseError: no subject, a subject named twice, an unknown model, or a ground that
             doesn't belong to the regime.
+        TamperedError: the ledger is read-only.
     """
     if not subjects or len(set(subjects)) != len(subjects):
         raise MisuseError("a request names at least one subject, and each only once")
@@ -45,6 +47,7 @@ def file_request(
         raise MisuseError(f"ground {ground.value} doesn't belong to {regime.value}")
     if find_model(home, model) is None:
         raise MisuseError(f"no model named {model}; see `auditor model list`")
+    require_writable(home.root, home.ledger)  # else the vault would keep what no entry points to
     case = secrets.token_hex(_CASE_BYTES)
     payload = home.vault.seal(case_stream(case), canonical_bytes({"subjects": subjects}))
     event = ErasureRequested(

@@ -95,6 +95,16 @@ def publish(home: Home, case: str) -> Path:
     return document
 
 
+def proof_of_issue(home: Home, case: str) -> str:
+    """A fresh proof of the issued leaf, under the newest checkpoint and today's witnesses.
+
+    Raises:
+        CertificateError: too few witnesses answer.
+        TamperedError: the ledger is read-only.
+    """
+    return _proof(home, case, CertificateIssued)
+
+
 def _unpublished(home: Home, case: str) -> Path:
     return home.certificates / f".{case}.pdf.unpublished"
 

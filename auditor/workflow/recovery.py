@@ -46,6 +46,7 @@ from auditor.workflow.guard import (
 )
 from auditor.workflow.home import Home
 from auditor.workflow.renaming import destroy_earlier_keys, link_of, open_origin
+from auditor.workflow.witnesses import remove_witness
 
 _END_OF_TIME = 2**63
 _TWO_HISTORIES = "two histories under one name"
@@ -91,7 +92,12 @@ class Source(Tree, Protocol):
 
 
 def recover(
-    home: Home, *, source: Path | None, known: Sequence[Path], new_origin: bool
+    home: Home,
+    *,
+    source: Path | None,
+    known: Sequence[Path],
+    new_origin: bool,
+    distrusted: Sequence[str] = (),
 ) -> Recovered:
     """Bring the ledger to a state it can go on from.
 
@@ -100,6 +106,8 @@ def recover(
         known: further checkpoints of this ledger, or files that carry one, e.g. from a witness, a
             regulator or an issued certificate.
         new_origin: go on under a new name, with whatever entries are here.
+        distrusted: witnesses that are wrong; they are taken out of the policy, and what they
+            said doesn't hold the ledger up. A certificate then needs all that are left.
 
     Raises:
         LedgerError: the ledger is behind, and there is nothing to put back from; or a witness that
@@ -112,15 +120,22 @@ def recover(
         raise MisuseError("either put entries back (--from), or go on without them (--new-origin)")
     home.ledger.audit()  # on damaged entries nothing can be built: restore another backup
     with signing_alone(home):
-        done = _mended(home, source, known, new_origin=new_origin)
+        done = _mended(home, source, known, distrusted, new_origin=new_origin)
         open_for_writing(home.root)
         destroy_earlier_keys(home)
+    for name in distrusted:  # stopped here, the next checkpoint asks them and closes the book again
+        remove_witness(home, name)
     record_checkpoint(home)
     return done
 
 
 def _mended(
-    home: Home, source: Path | None, known: Sequence[Path], *, new_origin: bool
+    home: Home,
+    source: Path | None,
+    known: Sequence[Path],
+    distrusted: Sequence[str],
+    *,
+    new_origin: bool,
 ) -> Recovered:
     shown = known if source is None or source.is_file() else [*known, source]
     states = _known_states(home, shown)
@@ -137,7 +152,7 @@ def _mended(
     elif condition is Condition.BEHIND:
         replayed, left_out = _put_back(home, states, source)
     if is_closed(home.root) and not new_origin:
-        _require_witnesses(home)
+        _require_witnesses(home, distrusted)
     return Recovered(
         condition=condition,
         known=states[-1].size if states else 0,
@@ -199,8 +214,8 @@ def _go_on_as_another(home: Home, states: Sequence[Checkpoint], condition: Condi
     return open_origin(home, states[-1])
 
 
-def _require_witnesses(home: Home) -> None:
-    """A witness disputed the ledger: it stays read-only until all have confirmed it.
+def _require_witnesses(home: Home, distrusted: Sequence[str]) -> None:
+    """A witness disputed the ledger: it stays read-only until all others have confirmed it.
 
     Raises:
         TamperedError: one of them still says otherwise.
@@ -211,6 +226,8 @@ def _require_witnesses(home: Home) -> None:
         return
     size = parse_checkpoint(note).size
     for witness in home.trust.policy.witnesses:
+        if witness.name in distrusted:
+            continue
         try:
             collect_cosignature(
                 witness,
@@ -222,7 +239,8 @@ def _require_witnesses(home: Home) -> None:
         except TamperedError as error:
             raise TamperedError(
                 f"{error}; show a later checkpoint (--known) and a copy of the entries (--from), "
-                "or go on under a new name (--new-origin)"
+                f"or go on under a new name (--new-origin); if {witness.name} is known to be "
+                f"wrong: --distrust {witness.name}"
             ) from None
         except (LedgerError, ProofError) as error:
             raise LedgerError(

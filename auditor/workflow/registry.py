@@ -17,6 +17,7 @@ from auditor.domain.event import (
 )
 from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
+from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
 from auditor.workflow.record import model_stream, record
 
@@ -90,7 +91,11 @@ def register_data(
 
     Args:
         counts: images and patients.
+
+    Raises:
+        TamperedError: the ledger is read-only.
     """
+    require_writable(home.root, home.ledger)  # else the vault would keep what no entry points to
     payload = canonical_bytes(
         {
             "digest": str(data.digest),

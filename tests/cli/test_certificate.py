@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
-from auditor.workflow.home import Home
-from tests.cli.conftest import Auditor
+from auditor.workflow.home import Home, create_home
+from auditor.workflow.witnesses import add_witness
+from tests.certificates.conftest import issue_record
+from tests.cli.conftest import Auditor, stock
+from tests.witnesses import serving
 
 
 def test_a_home_without_documents_lists_none(auditor: Auditor, home: Home) -> None:
@@ -54,3 +58,18 @@ def test_a_document_changed_in_the_home_is_not_handed_out(
     ran = auditor("certificate", "export", row["case"], "--to", target, "--home", root)
     assert ran.code == 5
     assert list(target.iterdir()) == []
+
+
+def test_an_exported_document_comes_with_a_fresh_proof(auditor: Auditor, tmp_path: Path) -> None:
+    with closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as home:
+        stock(home)
+        issued = issue_record(home)
+        with serving(tmp_path / "regulator", home.trust.policy) as served:
+            add_witness(home, "regulator", served.vkeys[0], served.url)
+            words = ("certificate", "export", issued.case, "--to", tmp_path, "--home", home.root)
+            assert auditor(*words).code == 0
+        trust = home.trust_path
+    document = tmp_path / f"{issued.case}.pdf"
+    assert auditor("verify", document, "--trust", trust).code == 0
+    document.with_name(f"{document.name}.tlog-proof").unlink()
+    assert auditor("verify", document, "--trust", trust).code == 3

@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from auditor.domain.request import Ground, Regime
 from auditor.errors import LedgerError, MisuseError, TamperedError
 from auditor.workflow.checkpoints import record_checkpoint
+from auditor.workflow.desk import file_request
 from auditor.workflow.guard import close_for_writing
 from auditor.workflow.home import Home, create_home, open_home
 from auditor.workflow.publishing import export_ledger
@@ -250,3 +254,25 @@ def test_a_fork_longer_than_what_was_signed_is_one_too(behind: Restored) -> None
         fill(behind.home.ledger, 1)
     assert run(behind.home, new_origin=True).condition is Condition.FORKED
     behind.home.close()
+
+
+def test_a_request_that_a_read_only_ledger_refuses_leaves_nothing_in_the_vault(home: Home) -> None:
+    stock(home)
+    close_for_writing(home.root, "a witness says so")
+
+    def payloads() -> int:
+        with closing(sqlite3.connect(home.root / "ledger.db")) as connection:
+            return int(connection.execute("SELECT count(*) FROM vault_payload").fetchone()[0])
+
+    before = payloads()
+    with pytest.raises(TamperedError, match="read-only"):
+        file_request(
+            home,
+            model="detector",
+            subjects=("patient-4711",),
+            regime=Regime.GDPR,
+            ground=Ground.CONSENT_WITHDRAWN,
+            received=date(2026, 11, 24),
+        )
+    assert payloads() == before
+    home.close()

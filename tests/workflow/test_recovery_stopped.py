@@ -15,7 +15,7 @@ from auditor.workflow.checkpoints import record_checkpoint
 from auditor.workflow.config import read_config, write_config
 from auditor.workflow.home import Home, create_home, open_home
 from auditor.workflow.publishing import export_ledger
-from auditor.workflow.recovery import Condition
+from auditor.workflow.recovery import Condition, recover
 from auditor.workflow.witnesses import add_witness
 from tests.ledger.books import an_append, fill
 from tests.postgresql import database
@@ -143,6 +143,26 @@ def test_a_disputed_home_may_go_on_under_a_new_name(tmp_path: Path, life: Path) 
     assert done.condition is Condition.DISPUTED
     fill(made.home.ledger, 1, "afterwards")
     assert record_checkpoint(made.home).silent.keys() == {"w"}  # it doesn't know the new name yet
+    made.home.close()
+
+
+def test_a_disputed_home_goes_on_without_a_witness_that_is_known_to_be_wrong(
+    tmp_path: Path, life: Path
+) -> None:
+    made = restored(life, tmp_path)
+    with serving(tmp_path / "w", made.home.trust.policy) as witness:
+        witnessed(made, tmp_path, witness)
+        told = made.home.trust_fingerprint
+        with pytest.raises(TamperedError, match="witness w"):
+            record_checkpoint(made.home)
+        with pytest.raises(TamperedError, match="--distrust w"):
+            run(made.home)
+        done = recover(made.home, source=None, known=[], new_origin=False, distrusted=["w"])
+    assert done.condition is Condition.DISPUTED
+    fill(made.home.ledger, 1, "afterwards")
+    assert record_checkpoint(made.home).found.quorum
+    assert made.home.trust.policy.quorum == "none"
+    assert made.home.trust_fingerprint != told  # regulators hear of it
     made.home.close()
 
 
