@@ -13,6 +13,7 @@ home before anything is put back, so that whatever stops us, the home stays read
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.tiles import TileReader
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.equivocation import Tree
-from auditor.proof.log_policy import examine_checkpoint
+from auditor.proof.log_policy import CLOCK_TOLERANCE, examine_checkpoint
 from auditor.proof.merkle import leaf_hash
 from auditor.proof.trust import trust_bytes
 from auditor.workflow.checkpoints import record_checkpoint, signing_alone
@@ -40,6 +41,7 @@ from auditor.workflow.guard import (
     close_for_writing,
     is_closed,
     kept_notes,
+    newest_checkpoint,
     newest_note,
     open_for_writing,
     why_read_only,
@@ -61,6 +63,7 @@ class Condition(StrEnum):
     BEHIND = "behind"
     FORKED = "forked"
     DISPUTED = "disputed by a witness"
+    AHEAD = "signed by a clock that ran ahead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +206,11 @@ def _condition(home: Home, states: Sequence[Checkpoint]) -> Condition:
         return Condition.FORKED
     if states and states[-1].size > size:
         return Condition.BEHIND
-    return Condition.DISPUTED if reason else Condition.SOUND
+    if reason:
+        return Condition.DISPUTED
+    newest = newest_checkpoint(home.root)
+    ahead = newest is not None and newest.signed > time.time() + CLOCK_TOLERANCE
+    return Condition.AHEAD if ahead else Condition.SOUND
 
 
 def _go_on_as_another(home: Home, states: Sequence[Checkpoint], condition: Condition) -> Path:

@@ -21,7 +21,13 @@ from pathlib import Path
 import pytest
 
 from auditor.certificates.verify import Status, verify_certificate
-from auditor.errors import CertificateError, HomeError, LedgerError, TamperedError
+from auditor.errors import (
+    CertificateError,
+    HomeError,
+    LedgerError,
+    MisuseError,
+    TamperedError,
+)
 from auditor.proof.checkpoint import (
     cosign_checkpoint,
     find_verified,
@@ -38,6 +44,7 @@ from auditor.workflow.files import write_file
 from auditor.workflow.home import Home, open_home
 from auditor.workflow.notary import issue, publish
 from auditor.workflow.record import case_stream, load_case
+from auditor.workflow.recovery import Condition, recover
 from auditor.workflow.web import post
 from auditor.workflow.witness import Witness, create_witness
 from auditor.workflow.witnesses import add_witness, remove_witness, set_policy
@@ -495,6 +502,18 @@ def test_a_clock_set_back_is_refused(home: Home) -> None:
         with pytest.raises(HomeError, match=r"signed at .* UTC.*set the clock right"):
             record_checkpoint(home)
         assert files(home) == before
+
+
+def test_a_clock_that_once_ran_ahead_is_got_past_under_a_new_name(home: Home) -> None:
+    record_checkpoint(home)
+    resigned(home, now() + CLOCK_TOLERANCE + 10**8)
+    with pytest.raises(HomeError, match="--new-origin"):
+        record_checkpoint(home)
+    done = recover(home, source=None, known=[], new_origin=True)
+    assert done.condition is Condition.AHEAD
+    assert record_checkpoint(home).found.signed <= now()
+    with pytest.raises(MisuseError, match="no new name"):
+        recover(home, source=None, known=[], new_origin=True)
 
 
 def test_within_the_tolerance_the_stated_time_never_goes_back(home: Home) -> None:
