@@ -137,8 +137,8 @@ def _moment(signed: int) -> int:
         told = datetime.fromtimestamp(signed, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         raise HomeError(
             f"the newest checkpoint was signed at {told}, which this machine's clock hasn't "
-            "reached: set the clock right; if it was that checkpoint's clock which ran ahead, go on "
-            "under a new name: auditor ledger recover --new-origin"
+            "reached: set the clock right; if it was the clock of then that ran ahead, go on under "
+            "a new name: auditor ledger recover --new-origin"
         )
     return max(now, signed)
 
