@@ -11,37 +11,70 @@ H = A^T A with few rows in A (one per image for two classes), so by Woodbury the
 
     (A^T A + lambda I)^-1 g = (g - A^T (A A^T + lambda I)^-1 A g) / lambda
 
-and A A^T is summed up layer by layer. No (epsilon, delta) guarantee is claimed: no noise
-mechanism runs, and the loss isn't convex. What the step achieved is for the laboratory to say.
+and A A^T is summed up layer by layer (`curvature`). The passes run where the task's module lies;
+only the CPU was tested. No (epsilon, delta) guarantee is claimed: no noise mechanism runs, and the
+loss isn't convex. What the step achieved is for the laboratory to say.
 """
 
 from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from auditor.errors import UnlearningError
-from auditor.learning.determinism import one_thread
-from auditor.unlearning.gradients import blocks, catch, chosen_layers
+from auditor.unlearning.curvature import Rows
+from auditor.unlearning.layers import named, units
+from auditor.unlearning.passes import BATCH, PRECISIONS, SOFTMAX, Loss, Passes, steady
+from auditor.unlearning.selection import most_telling
 from auditor.unlearning.task import Task
 
 DEFAULT_SUBSET = 512
-_BATCH = 64
+DEFAULT_MEMORY = 2.0
+AUTO = ("auto",)
+_AUTO_IMAGES = 32  # retained images that the automatic choice of layers looks at
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "damping": float,
+    "subset": int,
+    "layers": str.split,
+    "precision": str,
+    "memory": float,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewtonParameters:
-    """``damping`` is lambda; ``subset`` the retained images in H; ``layers`` name prefixes."""
+    """How the step is taken.
+
+    Attributes:
+        damping: lambda.
+        subset: retained images in H.
+        layers: names of layers, or of what holds them; none means all, ``auto`` alone those that
+            `most_telling` chooses.
+        precision: of the passes through the network; the m x m system is always float64, and with
+            bfloat16 the passes that make no m x m matrix are float32.
+        memory: GiB for the activations of a pass and what is kept of them; the network, its
+            gradient and the m x m system come on top.
+    """
 
     damping: float
     subset: int = DEFAULT_SUBSET
-    layers: tuple[str, ...] = ()
+    layers: Sequence[str] = ()
+    precision: str = "float64"
+    memory: float = DEFAULT_MEMORY
+
+    def __post_init__(self) -> None:
+        if not 0 < self.damping < float("inf") or self.subset < 2:
+            raise UnlearningError("newton: damping is above 0 and subset at least 2")
+        if self.precision not in PRECISIONS:
+            raise UnlearningError(f"newton: precision is one of {', '.join(PRECISIONS)}")
+        if not 0 < self.memory < float("inf"):
+            raise UnlearningError("newton: memory is a number of GiB above 0")
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> NewtonParameters:
@@ -50,16 +83,17 @@ class NewtonParameters:
         Raises:
             UnlearningError: unknown, missing or out of range.
         """
-        if unknown := sorted(set(texts) - {"damping", "subset", "layers"}):
+        if unknown := sorted(set(texts) - set(_READ)):
             raise UnlearningError(f"newton: unknown parameter {unknown[0]}")
+        if "damping" not in texts:
+            raise UnlearningError("newton needs damping, a number")
         try:
-            damping = float(texts["damping"])
-            subset = int(texts.get("subset", str(DEFAULT_SUBSET)))
-        except (KeyError, ValueError):
-            raise UnlearningError("newton needs damping, a number, and subset, a count") from None
-        if not 0 < damping < float("inf") or subset < 2:
-            raise UnlearningError("newton: damping is above 0 and subset at least 2")
-        return cls(damping=damping, subset=subset, layers=tuple(texts.get("layers", "").split()))
+            found = {name: _READ[name](text) for name, text in texts.items()}
+        except ValueError:
+            raise UnlearningError(
+                "newton: damping and memory are numbers, subset is a count"
+            ) from None
+        return cls(**found)
 
 
 class NewtonStep:
@@ -71,9 +105,25 @@ class NewtonStep:
     def run(self, task: Task, parameters: Mapping[str, str]) -> nn.Module:
         """Take one step; raises UnlearningError where it leads to NaN or infinite weights."""
         parsed = NewtonParameters.parse(parameters)
-        steps = candidates(task, [parsed.damping], subset=parsed.subset, layers=parsed.layers)
+        steps = candidates(
+            task,
+            [parsed.damping],
+            subset=parsed.subset,
+            layers=parsed.layers,
+            precision=parsed.precision,
+            memory=parsed.memory,
+        )
         _, module = next(steps)
         return module
+
+
+def settled(task: Task, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The parameters with the automatic choice of layers written out, for a plan to pin."""
+    parsed = NewtonParameters.parse(parameters)
+    if tuple(parsed.layers) != AUTO:
+        return dict(parameters)
+    chosen = _automatic(task, parsed.precision, int(parsed.memory * 2**30))
+    return {**parameters, "layers": " ".join(chosen)}
 
 
 def candidates(
@@ -82,21 +132,23 @@ def candidates(
     *,
     subset: int = DEFAULT_SUBSET,
     layers: Sequence[str] = (),
+    precision: str = "float64",
+    memory: float = DEFAULT_MEMORY,
+    loss: Loss = SOFTMAX,
 ) -> Iterator[tuple[float, nn.Module]]:
     """One candidate per damping; the curvature is computed once for all of them."""
-    with one_thread():
-        module = copy.deepcopy(task.module).double().eval()
-        chosen = chosen_layers(module, layers)
-        names = [name for name, _ in module.named_parameters() if name.rpartition(".")[0] in chosen]
-        gradient = _forget_gradient(module, task, names)
-        sample = curvature_subset(task, subset)
-        rows = _Rows(module, chosen, task, sample, len(task.retain) / len(sample))
+    budget = int(memory * 2**30)
+    device = next(task.module.parameters()).device
+    prefixes = _automatic(task, precision, budget) if tuple(layers) == AUTO else layers
+    with steady(device):
+        rows = _rows(task, prefixes, subset, precision, budget, loss)
+        gradient = rows.exact.gradient(task.forget)
         gram, along = rows.gram_and_product(gradient)
     for damping in dampings:
-        with one_thread():
-            dual = torch.linalg.solve(gram + damping * torch.eye(len(gram)).double(), along)
-            back = rows.transpose_product(dual, names)
-            step = {name: (gradient[name] - back[name]) / damping for name in names}
+        with steady(device):
+            dual = torch.linalg.solve(gram + damping * torch.eye(len(gram)).to(gram), along)
+            back = rows.transpose_product(dual)
+            step = {name: (gradient[name] - back[name]) / damping for name in gradient}
             result = _stepped(task, step)
         yield damping, result
 
@@ -116,82 +168,36 @@ def curvature_subset(task: Task, size: int) -> tuple[int, ...]:
     return tuple(sorted(chosen))
 
 
-def _forget_gradient(module: nn.Module, task: Task, names: Sequence[str]) -> dict[str, Tensor]:
-    if not task.forget:
-        raise UnlearningError("there is nothing to unlearn: no forgotten image was named")
-    chosen = torch.tensor(task.forget)
-    values = dict(module.named_parameters())
-    loss = functional.cross_entropy(
-        module(task.images.images[chosen].double()), task.images.labels[chosen], reduction="sum"
+def _automatic(task: Task, precision: str, budget: int) -> tuple[str, ...]:
+    with steady(next(task.module.parameters()).device):
+        rows = _rows(task, (), _AUTO_IMAGES, precision, budget, SOFTMAX)
+        return most_telling(rows, rows.exact.gradient(task.forget))
+
+
+def _rows(
+    task: Task, prefixes: Sequence[str], subset: int, precision: str, budget: int, loss: Loss
+) -> Rows:
+    """Half of the budget is for the activations of a pass, half for what is kept of them."""
+    if not task.forget or not task.retain:
+        raise UnlearningError("newton needs forgotten images and retained ones; name some of each")
+    chosen = named(task.module, prefixes)
+
+    def passes_in(bits: str) -> Passes:
+        return Passes(
+            task.module, chosen, task.images, precision=bits, memory=budget // 2, loss=loss
+        )
+
+    passes = passes_in(precision)
+    exact = passes if precision != "bfloat16" else passes_in("float32")
+    sample = curvature_subset(task, subset)
+    return Rows(
+        passes,
+        exact,
+        units(passes.module, chosen),
+        sample,
+        scale=len(task.retain) / len(sample),
+        memory=budget // 2,
     )
-    found = torch.autograd.grad(loss, [values[name] for name in names])
-    return dict(zip(names, found, strict=True))
-
-
-class _Rows:
-    """The rows of A: per retained image, square roots of the softmax curvature times Jacobian."""
-
-    def __init__(
-        self,
-        module: nn.Module,
-        layers: dict[str, nn.Module],
-        task: Task,
-        sample: Sequence[int],
-        scale: float,
-    ) -> None:
-        self.module = module
-        self.layers = layers
-        self.images = task.images.images[torch.tensor(sample)].double()
-        with torch.no_grad():
-            logits = torch.cat([module(part) for part in torch.split(self.images, _BATCH)])
-        self.factors = float(scale) ** 0.5 * softmax_factors(logits)
-
-    def gram_and_product(self, gradient: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """A A^T (m r, m r) and A g (m r,), summed layer by layer."""
-        caught = [
-            catch(self.module, self.layers, self.images, self.factors[:, :, rank])
-            for rank in range(self.factors.shape[2])
-        ]
-        total = self.factors.shape[0] * self.factors.shape[2]
-        gram = torch.zeros(total, total, dtype=torch.float64)
-        along = torch.zeros(total, dtype=torch.float64)
-        for ranks in zip(*caught, strict=True):
-            for parts in zip(*(blocks(item) for item in ranks), strict=True):
-                rows = torch.cat([part.gradients for part in parts])
-                flat = gradient[parts[0].parameter].flatten()
-                start = parts[0].start
-                gram += rows @ rows.T
-                along += rows @ flat[start : start + rows.shape[1]]
-        return gram, along
-
-    def transpose_product(self, dual: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-        """A^T u, one vector-Jacobian product."""
-        count, _, ranks = self.factors.shape
-        mixing = torch.einsum("ncr,rn->nc", self.factors, dual.reshape(ranks, count))
-        values = dict(self.module.named_parameters())
-        product = {name: torch.zeros_like(values[name]) for name in names}
-        parts = zip(torch.split(mixing, _BATCH), torch.split(self.images, _BATCH), strict=True)
-        for mixed, images in parts:
-            total = (mixed * self.module(images)).sum()
-            found = torch.autograd.grad(total, [values[name] for name in names])
-            for name, value in zip(names, found, strict=True):
-                product[name] += value
-        return product
-
-
-def softmax_factors(logits: Tensor) -> Tensor:
-    """B (n, classes, r) with B B^T = diag(p) - p p^T, the softmax loss's curvature in the logits.
-
-    Two classes need one column: sqrt(p0 p1) times (-1, 1). In general
-    B = diag(sqrt p) (I - sqrt p sqrt p^T), since the projector in it is its own square.
-    """
-    p = torch.softmax(logits, 1)
-    if p.shape[1] == 2:
-        root = (p[:, 0] * p[:, 1]).sqrt()
-        return torch.stack([-root, root], 1)[:, :, None]
-    root = p.sqrt()
-    projector = torch.eye(p.shape[1]).to(p) - root[:, :, None] * root[:, None, :]
-    return root[:, :, None] * projector
 
 
 def _stepped(task: Task, step: Mapping[str, Tensor]) -> nn.Module:
@@ -216,6 +222,10 @@ def _reestimate_norms(module: nn.Module, task: Task) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
         norm.train()
+    parts = list(torch.split(torch.tensor(task.retain), BATCH))
+    if len(parts) > 1 and len(parts[-1]) == 1:  # one image alone may have no variance
+        parts[-2:] = [torch.cat(parts[-2:])]
+    like = next(module.parameters())
     with torch.no_grad():
-        for part in torch.split(torch.tensor(task.retain), _BATCH):
-            module(task.images.images[part])
+        for part in parts:
+            module(task.images.images[part].to(like))

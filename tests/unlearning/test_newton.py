@@ -1,9 +1,9 @@
-"""The Newton step against a dense twin that builds every matrix."""
+"""The Newton step as a method: its parameters, its choice of layers, what it never does."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,89 +11,35 @@ from torch import nn
 from torch.nn import functional
 
 from auditor.errors import UnlearningError
-from auditor.learning.datasets import ImageSet
 from auditor.learning.models import build
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.unlearning.fakes import noise_only, untouched
-from auditor.unlearning.guo2020newton import NewtonParameters, curvature_subset, softmax_factors
+from auditor.unlearning.guo2020newton import NewtonParameters, curvature_subset, settled
 from auditor.unlearning.method import METHODS
+from auditor.unlearning.passes import softmax_factors
 from auditor.unlearning.task import Task
+from tests.unlearning.dense import pictures
 
 RECIPE = Recipe(input_size=16, width=4, epochs=2, train_images=20)
 
 
-def images(classes: int = 2, count: int = 20) -> ImageSet:
-    random = torch.Generator().manual_seed(3)
-    return ImageSet(
-        images=torch.randn(count, 1, 16, 16, generator=random),
-        labels=torch.arange(count) % classes,
-        subjects=tuple(f"p{k}" for k in range(count)),
-        sites=("",) * count,
-        sexes=("",) * count,
-        ages=("",) * count,
-        splits=("",) * count,
-    )
-
-
 def task(recipe: Recipe = RECIPE, module: nn.Module | None = None) -> Task:
-    pictures = images(recipe.classes)
+    drawn = pictures(recipe.classes)
     module = module or build(recipe, 1)
     return Task(
         recipe=recipe,
         module=module.eval(),
-        images=pictures,
+        images=drawn,
         forget=(0, 1, 2),
         retain=tuple(range(3, 20)),
         seed=5,
     )
 
 
-def dense_step(asked: Task, damping: float) -> dict[str, torch.Tensor]:
-    """theta + (H + lambda I)^-1 g with H = sum J^T (diag p - p p^T) J, all of it in memory."""
-    module = copy.deepcopy(asked.module).double()
-    names = [name for name, _ in module.named_parameters()]
-    values = {name: value.detach() for name, value in module.named_parameters()}
-    buffers = dict(module.named_buffers())
-
-    def logits(parameters: Mapping[str, torch.Tensor], index: int) -> torch.Tensor:
-        picture = asked.images.images[index : index + 1].double()
-        return torch.func.functional_call(module, {**parameters, **buffers}, (picture,))[0]
-
-    total = sum(value.numel() for value in values.values())
-    curvature = torch.zeros(total, total).double()
-    gradient = torch.zeros(total).double()
-    for index in range(20):
-        jacobian = torch.func.jacrev(lambda v, i=index: logits(v, i))(values)
-        flat = torch.cat([jacobian[name].flatten(1) for name in names], 1)
-        p = torch.softmax(logits(values, index), 0)
-        if index in asked.forget:
-            target = functional.one_hot(asked.images.labels[index], len(p)).double()
-            gradient += flat.T @ (p - target)
-        else:
-            curvature += flat.T @ (torch.diag(p) - torch.outer(p, p)) @ flat
-    step = torch.linalg.solve(curvature + damping * torch.eye(total).double(), gradient)
-    moved, start = {}, 0
-    for name in names:
-        size = values[name].numel()
-        moved[name] = values[name] + step[start : start + size].view_as(values[name])
-        start += size
-    return moved
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_the_dual_step_is_the_dense_one(classes: int) -> None:
-    recipe = Recipe(input_size=16, width=4, classes=classes, epochs=1, train_images=20)
-    asked = task(recipe)
-    found = METHODS["newton"].run(asked, {"damping": "0.5"})
-    for name, expected in dense_step(asked, 0.5).items():
-        got = found.get_parameter(name).double()
-        assert torch.allclose(got, expected, rtol=1e-4, atol=1e-6), name
-
-
 def test_the_step_raises_the_loss_of_what_is_forgotten_and_changes_no_input() -> None:
-    trained = train(Recipe(input_size=16, width=4, epochs=12), images(), range(20), 1)
+    trained = train(Recipe(input_size=16, width=4, epochs=12), pictures(), range(20), 1)
     asked = task(module=trained)
     before = weights_bytes(trained)
     chosen = torch.tensor(asked.forget)
@@ -111,7 +57,7 @@ def test_the_step_raises_the_loss_of_what_is_forgotten_and_changes_no_input() ->
 def test_batch_norms_statistics_are_taken_anew_without_the_forgotten() -> None:
     recipe = Recipe(architecture="resnet18", input_size=32, epochs=1, train_images=20)
     module = build(recipe, 1).eval()
-    spoiled = images()
+    spoiled = pictures()
     spoiled.images[:3] += 50.0
     asked = Task(
         recipe=recipe, module=module, images=spoiled, forget=(0, 1, 2), retain=(3, 4, 5, 6), seed=1
@@ -141,11 +87,82 @@ def test_only_named_layers_move() -> None:
         {"damping": "1", "subset": "1"},
         {"damping": "1", "colour": "blue"},
         {"damping": "1", "layers": "nowhere"},
+        {"damping": "1", "layers": "head nowhere"},
+        {"damping": "1", "precision": "float16"},
+        {"damping": "1", "memory": "0"},
+        {"damping": "1", "memory": "much"},
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(parameters: Mapping[str, str]) -> None:
     with pytest.raises(UnlearningError):
         METHODS["newton"].run(task(), parameters)
+
+
+def test_parameters_come_back_as_they_stand_in_a_plan() -> None:
+    texts = {"damping": "2.5", "subset": "7", "layers": "stage3 head", "precision": "float32"}
+    parsed = NewtonParameters.parse({**texts, "memory": "0.5"})
+    assert (parsed.damping, parsed.subset, parsed.memory) == (2.5, 7, 0.5)
+    assert (tuple(parsed.layers), parsed.precision) == (("stage3", "head"), "float32")
+    assert settled(task(), texts) == texts
+
+
+def test_the_step_is_the_same_bit_for_bit_again() -> None:
+    asked = task(Recipe(input_size=16, width=4, classes=3, epochs=1, train_images=20))
+    for layers in ("", "auto"):
+        texts = {"damping": "1", "subset": "9", "layers": layers}
+        one, other = (weights_bytes(METHODS["newton"].run(asked, texts)) for _ in range(2))
+        assert one == other
+
+
+def test_the_automatic_choice_is_pinned_and_does_nearly_what_all_layers_do() -> None:
+    trained = train(Recipe(input_size=16, width=4, epochs=12), pictures(), range(20), 1)
+    asked = task(module=trained)
+    chosen = settled(asked, {"damping": "3", "layers": "auto"})
+    assert chosen == settled(asked, {"damping": "30", "layers": "auto"}) | {"damping": "3"}
+    names = chosen["layers"].split()
+    everything = {name.rpartition(".")[0] for name, _ in trained.named_parameters()}
+    assert {"head"} < set(names) < everything
+    index = torch.tensor(asked.forget)
+
+    def loss(layers: str) -> float:
+        found = METHODS["newton"].run(asked, {"damping": "3", "layers": layers})
+        with torch.no_grad():
+            logits = found(asked.images.images[index])
+        return float(functional.cross_entropy(logits, asked.images.labels[index]))
+
+    assert loss("auto") == loss(chosen["layers"])
+    assert loss("auto") > 0.8 * loss("") > 10 * loss("head")
+
+
+def test_nan_is_refused_before_and_after_the_step() -> None:
+    asked = task()
+    with torch.no_grad():
+        asked.module.get_parameter("head.bias").fill_(float("nan"))
+    with pytest.raises(UnlearningError, match="NaN"):
+        METHODS["newton"].run(asked, {"damping": "1"})
+    asked = task()
+    asked.images.images[5] = float("inf")
+    with pytest.raises(UnlearningError, match="NaN"):
+        METHODS["newton"].run(asked, {"damping": "1"})
+
+
+def test_without_forgotten_or_retained_images_there_is_no_step() -> None:
+    for changes in ({"forget": ()}, {"retain": ()}):
+        with pytest.raises(UnlearningError, match="forgotten images and retained ones"):
+            METHODS["newton"].run(replace(task(), **changes), {"damping": "1"})
+
+
+def test_one_image_left_over_does_not_stand_alone_in_batch_norms_average() -> None:
+    recipe = Recipe(architecture="resnet18", input_size=32, epochs=1, train_images=20)
+    asked = Task(
+        recipe=recipe,
+        module=build(recipe, 1).eval(),
+        images=pictures(count=66, size=32),
+        forget=(0,),
+        retain=tuple(range(1, 66)),
+        seed=1,
+    )
+    METHODS["newton"].run(asked, {"damping": "10", "layers": "network.fc", "subset": "4"})
 
 
 def test_the_subset_is_seeded_and_keeps_the_classes_shares() -> None:
