@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.domain.kind import KINDS
+from auditor.domain import event
 from auditor.domain.upcast import UPCASTERS
 
 ROOT = Path(__file__).parent.parent
@@ -107,7 +107,7 @@ def test_every_command_is_probed_above() -> None:
 def test_every_event_kind_stands_in_the_one_table_of_them() -> None:
     text = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1].strip(" `") for line in text.splitlines() if line.startswith("| `")]
-    assert sorted(rows) == sorted([*KINDS, *UPCASTERS])
+    assert sorted(rows) == sorted([*event.KINDS, *UPCASTERS])
 
 
 def _imported(path: Path) -> set[str]:
