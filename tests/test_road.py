@@ -66,7 +66,7 @@ def test_every_case_ends_in_a_document_that_verifies_offline(walked: Path, tmp_p
         assert ran.returncode == 0, ran.stdout
         report = json.loads(ran.stdout)
         assert report["status"] == "VALID_STATUS_UNKNOWN"
-        assert all(check["held"] for check in report["checks"])
+        assert [check["name"] for check in report["checks"] if not check["held"]] == ["witnesses"]
         assert run("verify", document, "--trust", trust, "--require-status").returncode == 4
         forged = tmp_path / document.name
         content = bytearray(document.read_bytes())
@@ -174,15 +174,15 @@ from auditor.workflow.running import run_case
 
 appended, real, deadly, late = 0, SqlEventStore.append, int(sys.argv[3]), sys.argv[4] == "late"
 
-def append(self, stream, drafts, expected_version):
+def append(self, writes):
     global appended
-    arguments = (stream, drafts, expected_version)
-    if drafts[0].event_id in {row.event_id for row in self.rows(stream)}:
-        return real(self, *arguments)  # written by an earlier life
+    there = {row.event_id for write in writes for row in self.stream(write.stream)}
+    if all(draft.event_id in there for write in writes for draft in write.drafts):
+        return real(self, writes)  # written by an earlier life
     appended += 1
     if appended == deadly and not late:
         os.kill(os.getpid(), signal.SIGKILL)
-    rows = real(self, *arguments)
+    rows = real(self, writes)
     if appended == deadly and late:
         os.kill(os.getpid(), signal.SIGKILL)
     return rows

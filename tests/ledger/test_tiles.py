@@ -273,7 +273,7 @@ left = int(sys.argv[2])
 
 def stop(event, arguments):
     global left
-    if event == "os.rename":
+    if event == "os.rename" and str(arguments[1]).startswith(sys.argv[1]):  # no cache of Python's
         left -= 1
         if left < 0:
             os._exit(9)
