@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, Executable, create_engine, event, make_url
+from sqlalchemy import ClauseElement, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlmodel import Session
 
@@ -148,9 +148,9 @@ class Driver:
         cursor.close()
 
 
-def composed(engine: Engine, statement: Executable) -> str:
+def composed(engine: Engine, statement: ClauseElement) -> str:
     """The text of a statement for `Driver`, its values named."""
-    return str(statement.compile(dialect=engine.dialect))  # type: ignore[attr-defined]
+    return str(statement.compile(dialect=engine.dialect))
 
 
 def erase_traces(engine: Engine, tables: Sequence[str]) -> None:

@@ -141,9 +141,11 @@ def _fold(
 
 def _resumable(ledger: Ledger, position: State | None) -> int | None:
     """Where to go on folding; None where the snapshot isn't of this ledger as it stands."""
+    if position is None:
+        return None
     try:
-        size, root = int(position["size"]), position["root"]  # type: ignore[index]
-    except (KeyError, ValueError, TypeError):
+        size, root = int(position["size"]), position["root"]
+    except (KeyError, ValueError):
         return None
     return size if 0 <= size <= ledger.size and ledger.root(size).hex() == root else None
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    ClauseElement,
     Engine,
-    Executable,
     LargeBinary,
     Select,
     bindparam,
@@ -198,24 +198,21 @@ def _statements(engine: Engine) -> _Statements:
     start = bindparam("start", type_=Count)
     of_stream = col(EntryRow.stream) == bindparam("stream")
     size, peaks = bindparam("new_size", type_=Count), bindparam("new_peaks", type_=LargeBinary())
-    advance: Executable = (
+    advance: ClauseElement = (
         # the application's role may not update the head itself; see the migration
         select(func.ledger_advance(size, peaks))
         if engine.dialect.name == POSTGRESQL
         else update(HeadRow).values(size=size, peaks=peaks)
     )
     return _Statements(
-        frontier=composed(engine, select(HeadRow.id, HeadRow.size, HeadRow.peaks)),  # type: ignore[call-overload]
+        frontier=composed(engine, select(col(HeadRow.id), col(HeadRow.size), col(HeadRow.peaks))),
         version=composed(engine, select(func.max(version)).where(of_stream)),
         insert=composed(engine, insert(EntryRow)),
         advance=composed(engine, advance),
         row=composed(engine, _ROW.where(here)),
         rows=composed(engine, _paged(_ROW.where(sequence >= start).order_by(sequence))),
         stream=composed(engine, _paged(_ROW.where(of_stream, version >= start).order_by(version))),
-        hashes=composed(
-            engine,
-            select(EntryRow.leaf, EntryRow.subtrees).where(here),  # type: ignore[call-overload]
-        ),
+        hashes=composed(engine, select(col(EntryRow.leaf), col(EntryRow.subtrees)).where(here)),
     )
 
 

@@ -1,8 +1,11 @@
-"""The one way a file of the home is written: whole, or not at all."""
+"""The one way a file or a folder of ours is written: whole, or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from auditor.errors import HomeError
@@ -28,6 +31,31 @@ def write_file(path: Path, data: bytes, *, mode: int = READABLE) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise HomeError(f"can't write {path}: {error.strerror or error}") from None
+
+
+@contextmanager
+def new_folder(folder: Path, what: str) -> Iterator[Path]:
+    """A folder to be filled that gets its name at the end: it appears whole or not at all.
+
+    Args:
+        folder: absolute; nothing, or an empty folder, may be there.
+        what: names it in messages, e.g. ``home``.
+
+    Raises:
+        HomeError: there is something already, or it can't be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise HomeError(f"{folder} isn't empty; name another folder for the new {what}")
+    making = folder.with_name(f".{folder.name}.{os.getpid()}.making")
+    try:
+        making.mkdir(parents=True)
+        yield making
+        making.replace(folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise HomeError(f"can't make a {what} at {folder}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

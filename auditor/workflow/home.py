@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +36,7 @@ from auditor.proof.checkpoint import Checkpoint
 from auditor.proof.signing import Signer, load_signer
 from auditor.proof.trust import TrustFile, fingerprint, trust_bytes
 from auditor.workflow.config import Config, read_config, write_config
-from auditor.workflow.files import sync_folder, write_file
+from auditor.workflow.files import new_folder, write_file
 from auditor.workflow.founding import (
     LOG_ALGORITHMS,
     SEAL,
@@ -200,18 +199,8 @@ def create_home(
     """
     config = Config(controller=controller, dpo=dpo, country=country, database=database)
     root = (root or default_home()).absolute()
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise HomeError(f"{root} isn't empty; name another folder (--home) for the new home")
-    making = root.with_name(f".{root.name}.{os.getpid()}.making")
-    try:
-        making.mkdir(parents=True)
+    with new_folder(root, "home") as making:
         _furnish(making, config, clock)
-        making.replace(root)
-        sync_folder(root.parent)
-    except OSError as error:
-        raise HomeError(f"can't make a home at {root}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return open_home(root, clock=clock)
 
 

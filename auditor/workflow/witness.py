@@ -13,9 +13,7 @@ one, and makes way for a new witness with keys of its own.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,7 +37,7 @@ from auditor.proof.log_policy import LogPolicy
 from auditor.proof.note import NoteKey
 from auditor.proof.signing import ED25519, ML_DSA_44, Signer, generate_private_key, load_signer
 from auditor.proof.witnessing import LARGEST_REQUEST, SIZE_TYPE, Judged, judge, parse_request
-from auditor.workflow.files import sync_folder, write_file
+from auditor.workflow.files import new_folder, write_file
 from auditor.workflow.keyring import Keyring
 
 _KEYS = {ED25519: "witness-ed25519.pem", ML_DSA_44: "witness-ml-dsa-44.pem"}
@@ -80,8 +78,6 @@ def create_witness(folder: Path, name: str) -> Witness:
         MisuseError: not a name that notes can carry.
         HomeError: there is something already, or it can't be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise HomeError(f"{folder} isn't empty; name another folder for the new witness")
     if len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
         raise MisuseError(f"a witness's name has at most {_LONGEST_NAME} bytes")
     keys = {file: generate_private_key(algorithm) for algorithm, file in _KEYS.items()}
@@ -90,17 +86,8 @@ def create_witness(folder: Path, name: str) -> Witness:
             key_of(load_signer(pem), name, witness=True)
     except ProofError as error:
         raise MisuseError(str(error)) from None
-    folder = folder.absolute()
-    making = folder.with_name(f".{folder.name}.{os.getpid()}.making")
-    try:
-        making.mkdir(parents=True)
+    with new_folder(folder.absolute(), "witness") as making:
         _furnish(making, name, keys)
-        making.replace(folder)
-        sync_folder(folder.parent)
-    except OSError as error:
-        raise HomeError(f"can't make a witness at {folder}: {error.strerror}") from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return open_witness(folder)
 
 
