@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-Progress = Callable[[str, int, int], None]
+from auditor.learning.progress import Progress
+
 Notice = Callable[[str], None]
 
 home_option = click.option(
@@ -61,11 +62,11 @@ def _text(value: object) -> str:
 
 
 def _bar() -> Iterator[tuple[Progress, Notice]]:
+    from rich import progress as bars
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         TaskID,
         TextColumn,
         TimeElapsedColumn,
@@ -73,7 +74,7 @@ def _bar() -> Iterator[tuple[Progress, Notice]]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as shown:
+    with bars.Progress(*columns, TimeElapsedColumn(), console=console) as shown:
         tasks: dict[str, TaskID] = {}
 
         def progress(label: str, done: int, total: int) -> None:

@@ -32,7 +32,7 @@ from auditor.unlearning.curvature import Rows
 from auditor.unlearning.layers import named, units
 from auditor.unlearning.passes import BATCH, PRECISIONS, SOFTMAX, Loss, Passes, steady
 from auditor.unlearning.selection import most_telling
-from auditor.unlearning.task import Task
+from auditor.unlearning.task import Cost, Need, Task
 
 DEFAULT_SUBSET = 512
 DEFAULT_MEMORY = 2.0
@@ -101,6 +101,8 @@ class NewtonStep:
 
     name = "newton"
     exact = False
+    cost = Cost.STEP
+    needs: frozenset[Need] = frozenset()
 
     def run(self, task: Task, parameters: Mapping[str, str]) -> nn.Module:
         """Take one step; raises UnlearningError where it leads to NaN or infinite weights."""

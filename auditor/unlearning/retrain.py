@@ -8,7 +8,7 @@ from torch import nn
 
 from auditor.errors import UnlearningError
 from auditor.learning.training import train
-from auditor.unlearning.task import Task
+from auditor.unlearning.task import Cost, Need, Task
 
 
 class Retrain:
@@ -16,6 +16,8 @@ class Retrain:
 
     name = "retrain"
     exact = True
+    cost = Cost.TRAINING
+    needs: frozenset[Need] = frozenset()
 
     def run(self, task: Task, parameters: Mapping[str, str]) -> nn.Module:
         """Train on the retained images.

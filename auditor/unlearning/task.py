@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from torch import nn
 
 from auditor.learning.datasets import ImageSet
+from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe
+
+
+class Cost(StrEnum):
+    """What a method costs, from the least to the most."""
+
+    STEP = "step"
+    """A solve and a few passes over some of the retained images."""
+    FINE_TUNING = "fine-tuning"
+    """A few epochs over the retained images."""
+    REPLAY = "replay"
+    """The part of the training that came after the forgotten images were first seen."""
+    TRAINING = "training"
+    """A whole training."""
+
+
+class Need(StrEnum):
+    """What of the task beyond model, images and recipe a method can't do without."""
+
+    UNSEEN = "never-seen-images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,6 +42,8 @@ class Task:
         forget: image indices to unlearn.
         retain: image indices the result should be as if trained on.
         seed: of whatever the method draws.
+        unseen: image indices of patients that no model was trained on, nor is ever tested on.
+        progress: told how far the work is.
     """
 
     recipe: Recipe
@@ -29,6 +52,8 @@ class Task:
     forget: tuple[int, ...]
     retain: tuple[int, ...]
     seed: int
+    unseen: tuple[int, ...] = ()
+    progress: Progress = silent
 
 
 class Method(Protocol):
@@ -40,7 +65,21 @@ class Method(Protocol):
 
     name: str
     exact: bool
+    cost: Cost
+    needs: frozenset[Need]
 
     def run(self, task: Task, parameters: Mapping[str, str]) -> nn.Module:
         """Make the candidate; raises UnlearningError where it can't."""
+        ...
+
+
+class Tunable(Method, Protocol):
+    """An approximate method with parameters that must be chosen on surrogate patients."""
+
+    def variants(self, task: Task) -> Iterator[tuple[Mapping[str, str], nn.Module]]:
+        """Candidates to choose among, mildest first, each with the parameters that `run` takes.
+
+        Ends early where a stronger variant can't be made; what `run` makes of the parameters is
+        the same candidate.
+        """
         ...

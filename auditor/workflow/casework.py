@@ -12,6 +12,7 @@ from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.case import ErasureCase
 from auditor.domain.kind import Event
 from auditor.errors import MisuseError, TamperedError
+from auditor.learning.progress import Progress
 from auditor.verification.engine import Readiness, prepare
 from auditor.verification.plan import Plan
 from auditor.workflow.calibration import Calibrated, calibrate_newton
@@ -21,7 +22,6 @@ from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.references import (
     Bank,
     Block,
-    Progress,
     layout_for,
     measure_all,
     scout_memorisation,

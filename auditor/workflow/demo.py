@@ -22,13 +22,14 @@ from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.verdict import Basis, Decision
 from auditor.errors import CertificateError
 from auditor.learning.phantoms import draw_phantoms
+from auditor.learning.progress import Progress
 from auditor.learning.recipe import FULL, QUICK, Recipe
 from auditor.proof.trust import parse_trust
 from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide, file_request
 from auditor.workflow.home import Home, create_home
 from auditor.workflow.notary import certificate_path, sidecar_path
-from auditor.workflow.references import Progress, scout_memorisation
+from auditor.workflow.references import scout_memorisation
 from auditor.workflow.running import run_case
 from auditor.workflow.scene import load_scene, train_and_register
 

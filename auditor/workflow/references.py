@@ -7,7 +7,7 @@ A is OUT for F and IN for S, B the reverse (DESIGN section 4 point 11).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +17,12 @@ from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.errors import EvidenceError
 from auditor.learning.parallel import TrainingJob, train_many
+from auditor.learning.progress import Progress
 from auditor.learning.weights import load_weights
 from auditor.verification.contrast import contrast_with
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.measure import Measurements, measure
 from auditor.workflow.scene import Scene, derive_seed
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

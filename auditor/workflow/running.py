@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from auditor.domain.case import ErasureCase
 from auditor.errors import HomeError, MisuseError
+from auditor.learning.progress import Progress
 from auditor.workflow.accounting import account
 from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.desk import require_case
@@ -15,7 +16,6 @@ from auditor.workflow.erasure import STEPS
 from auditor.workflow.home import Home
 from auditor.workflow.notary import certificate_path, issue, prepare_statement, publish
 from auditor.workflow.record import load_case
-from auditor.workflow.references import Progress
 from auditor.workflow.register import list_cases
 from auditor.workflow.steps import Step, next_step
 
