@@ -132,7 +132,7 @@ class SkippedRung:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriedRung:
-    """One attempt. ``weights`` and ``audit`` are None where the method produced no model.
+    """One attempt. ``weights``, ``record`` and ``audit`` are None where there is no model.
 
     ``exact`` says that the method's model is one that never saw the patient by construction;
     ``replayed`` that it was made a second time and came out the same bit for bit.
@@ -145,6 +145,7 @@ class TriedRung:
     milliseconds: int
     replayed: bool = False
     weights: Digest | None = None
+    record: Digest | None = None
     audit: Audit | None = None
 
 

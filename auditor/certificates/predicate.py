@@ -128,6 +128,8 @@ def _attempt(rung: TriedRung) -> Canonical:
     }
     if rung.weights is not None:
         attempt["weights"] = str(rung.weights)
+    if rung.record is not None:
+        attempt["record"] = str(rung.record)
     if rung.audit is not None:
         attempt.update(_short(rung.audit))
     return attempt

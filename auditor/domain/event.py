@@ -242,10 +242,10 @@ class AttemptStarted(Event):
     plan: Digest
 
 
-@named("unlearning-completed/v1")
+@named("unlearning-completed/v2")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearningCompleted(Event):
-    """A method produced a candidate."""
+    """A method produced a candidate; `record` is the digest of the run's record."""
 
     case: str
     attempt: int
@@ -255,6 +255,7 @@ class UnlearningCompleted(Event):
     parameters: Digest
     device: str
     milliseconds: int
+    record: Digest
 
 
 @named("attempt-failed/v1")

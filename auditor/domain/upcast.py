@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from auditor.domain.artefact import Digest
+from auditor.domain.canonical import canonical_bytes
+
 Fields: TypeAlias = Mapping[str, object]
 Upcaster: TypeAlias = Callable[[Fields], Fields]
 
 UNRECORDED = "unrecorded"
+EMPTY = Digest.of(canonical_bytes({}))
 
 
 def _home_created_v1(fields: Fields) -> Fields:
@@ -21,8 +25,14 @@ def _home_created_v1(fields: Fields) -> Fields:
     return {**fields, "origin": UNRECORDED}
 
 
+def _unlearning_completed_v1(fields: Fields) -> Fields:
+    """Version 1 kept no record of the run beyond its device and time."""
+    return {**fields, "record": str(EMPTY)}
+
+
 UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
     "home-created/v1": ("home-created/v2", _home_created_v1),
+    "unlearning-completed/v1": ("unlearning-completed/v2", _unlearning_completed_v1),
 }
 
 

@@ -144,6 +144,7 @@ def _attempt(home: Home, attempt: Attempt) -> TriedRung:
         milliseconds=0 if completed is None else completed.milliseconds,
         replayed=attempt.replayed,
         weights=None if completed is None else completed.after,
+        record=None if completed is None else completed.record,
         audit=None if verified is None else _audit(home, verified),
     )
 

@@ -7,8 +7,9 @@ from the model and the images asked about, all others from the bank the plan pin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+
+from torch import nn
 
 from auditor import __version__
 from auditor.domain import event as ev
@@ -24,6 +25,7 @@ from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
 from auditor.policies.load import load_packs, packs_digest
 from auditor.unlearning.method import METHODS
+from auditor.unlearning.run import Run, run
 from auditor.unlearning.task import Task
 from auditor.verification import secondary
 from auditor.verification.engine import audit
@@ -179,9 +181,8 @@ def _step_on(work: Casework, method: str, attempt: int) -> None:
     work.write(event, f"attempt-{attempt}-started")
 
 
-def _run_method(work: Casework, method: str) -> tuple[Digest, Digest, int]:
+def _run_method(work: Casework, method: str) -> Run:
     plan = work.plan
-    parameters = dict(plan.ladder)[method]
     task = Task(
         recipe=work.scene.recipe,
         module=work.original,
@@ -189,17 +190,21 @@ def _run_method(work: Casework, method: str) -> tuple[Digest, Digest, int]:
         forget=work.forgotten,
         retain=work.scene.without(work.forgotten),
         seed=derive_seed(method, plan.bank),
+        unseen=work.scene.split.validation,
+        progress=work.progress,
     )
-    started = time.monotonic()
-    module = METHODS[method].run(task, work.home.read_mapping(parameters))
-    milliseconds = round(1000 * (time.monotonic() - started))
-    return work.home.store.put(weights_bytes(module)), parameters, milliseconds
+    parameters = work.home.read_mapping(dict(plan.ladder)[method])
+    return run(METHODS[method], task, parameters, digest=_digest)
+
+
+def _digest(module: nn.Module) -> Digest:
+    return Digest.of(weights_bytes(module))
 
 
 def _unlearn(work: Casework, attempt: Attempt) -> None:
     number, method = attempt.started.attempt, attempt.started.method
     try:
-        after, parameters, milliseconds = _run_method(work, method)
+        made = _run_method(work, method)
     except UnlearningError:
         work.write(
             ev.AttemptFailed(case=work.case, attempt=number, method=method),
@@ -210,18 +215,19 @@ def _unlearn(work: Casework, attempt: Attempt) -> None:
         case=work.case,
         attempt=number,
         method=method,
-        before=work.scene.version.weights,
-        after=after,
-        parameters=parameters,
-        device=str(next(work.original.parameters()).device),
-        milliseconds=milliseconds,
+        before=made.record.before,
+        after=work.home.store.put(weights_bytes(made.module)),
+        parameters=dict(work.plan.ladder)[method],
+        device=made.record.device,
+        milliseconds=made.record.milliseconds,
+        record=work.home.store.put(canonical_bytes(plain(made.record))),
     )
     work.write(event, f"attempt-{number}-completed")
 
 
 def _replay(work: Casework, attempt: Attempt, completed: ev.UnlearningCompleted) -> None:
     number, method = attempt.started.attempt, attempt.started.method
-    again, _, _ = _run_method(work, method)
+    again = _run_method(work, method).record.after
     if again == completed.after:
         work.write(
             ev.ReplayConfirmed(case=work.case, attempt=number, weights=again),

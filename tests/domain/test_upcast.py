@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from auditor.domain.artefact import Digest
-from auditor.domain.event import HomeCreated, event_from, is_known
+from auditor.domain.event import HomeCreated, UnlearningCompleted, event_from, is_known
 from auditor.domain.kind import KINDS
 from auditor.domain.upcast import UPCASTERS, upcast
 
@@ -16,6 +16,16 @@ TRUST = Digest.of(b"trust")
 # One stored example of every kind that is no longer written.
 STORED: dict[str, dict[str, object]] = {
     "home-created/v1": {"code_version": "0.1.0", "trust": str(TRUST)},
+    "unlearning-completed/v1": {
+        "case": "c-1",
+        "attempt": 1,
+        "method": "newton",
+        "before": str(TRUST),
+        "after": str(TRUST),
+        "parameters": str(TRUST),
+        "device": "cpu",
+        "milliseconds": 7,
+    },
 }
 
 
@@ -40,6 +50,13 @@ def test_a_home_of_version_0_1_has_no_origin_on_record() -> None:
     assert event_from("home-created/v1", STORED["home-created/v1"]) == HomeCreated(
         code_version="0.1.0", trust=TRUST, origin="unrecorded"
     )
+
+
+def test_a_run_before_there_were_records_has_an_empty_one() -> None:
+    kind = "unlearning-completed/v1"
+    lifted = event_from(kind, STORED[kind])
+    assert isinstance(lifted, UnlearningCompleted)
+    assert lifted.record == Digest.of(b"{}")
 
 
 @pytest.mark.parametrize("fields", [{}, {"code_version": "0.1.0"}, {"trust": 1, "extra": 2}])

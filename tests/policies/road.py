@@ -66,6 +66,7 @@ def road(
             parameters=PARAMETERS,
             device="cpu",
             milliseconds=7,
+            record=PARAMETERS,
         )
 
     def gone(artefact: Digest, kind: ArtefactKind, fate: ArtefactFate, ground: str) -> Event:

@@ -73,6 +73,7 @@ def at_work(home: Home, case: str = CASE) -> None:
             parameters=ANY,
             device="cpu",
             milliseconds=1,
+            record=ANY,
         ),
         case=case,
     )

@@ -82,6 +82,7 @@ def attempt(number: int, method: str) -> tuple[Event, ...]:
             parameters=PLAN,
             device="cpu",
             milliseconds=12,
+            record=PLAN,
         ),
     )
 
