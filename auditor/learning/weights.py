@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from auditor.learning.recipe import Recipe
 
 def weights_bytes(module: nn.Module) -> bytes:
     """Weights and buffers of a module in safetensors form; the same weights give the same bytes."""
-    return _save({name: value.detach().cpu() for name, value in module.state_dict().items()})
+    return save_tensors({name: value.detach().cpu() for name, value in module.state_dict().items()})
 
 
 def load_weights(recipe: Recipe, data: bytes) -> nn.Module:
@@ -26,7 +27,7 @@ def load_weights(recipe: Recipe, data: bytes) -> nn.Module:
     Raises:
         ModelError: not safetensors, NaN or infinite values, or weights of another architecture.
     """
-    state = _load(data)
+    state = load_tensors(data)
     if bad := [name for name, value in state.items() if not bool(torch.isfinite(value).all())]:
         raise ModelError(f"weights hold NaN or infinite values in {bad[0]}")
     module = build(recipe, seed=0)
@@ -51,7 +52,7 @@ def convert_checkpoint(path: Path) -> bytes:
     except OSError as error:
         raise ModelError(f"can't read {path}: {error.strerror}") from None
     if data[8:9] == b"{":  # safetensors: 8 bytes of length, then a JSON header
-        return _save(_load(data))
+        return save_tensors(load_tensors(data))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch only doubts is refused or checked below
@@ -64,16 +65,22 @@ def convert_checkpoint(path: Path) -> bytes:
         raise ModelError(f"{path} is no weights file") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(f"{path} is no table of tensors; save the model's state_dict()")
-    return _save(state)
+    return save_tensors(state)
 
 
-def _save(state: dict[str, Tensor]) -> bytes:
+def save_tensors(state: Mapping[str, Tensor]) -> bytes:
+    """Tensors by name in safetensors form; the same tensors give the same bytes."""
     from safetensors.torch import save
 
     return save({name: state[name].contiguous() for name in sorted(state)})
 
 
-def _load(data: bytes) -> dict[str, Tensor]:
+def load_tensors(data: bytes) -> dict[str, Tensor]:
+    """What `save_tensors` was given.
+
+    Raises:
+        ModelError: not safetensors.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
