@@ -1,18 +1,17 @@
 """The retained images' curvature H = A^T A by its rows, never held all at once.
 
 Row by row A is the square root of the loss's curvature in the logits times their Jacobian: as
-many rows as images (times columns of the root), as many columns as parameters. What is needed of
-it is A A^T, A g and A^T u. The first two are summed up layer by layer: the network runs over the
-images in blocks, once per group of layers, and of every layer in the group the smaller of two
-things is kept for all images: the (input, signal) pair or the gradients themselves. So memory is
-that of one pass over a block, of one group, and of A A^T; it costs one forward and one backward
-pass over the images per group. Layers come in the same order whatever the groups, so that the
-memory given hardly changes a bit.
+many rows as images (times columns of the root), as many columns as parameters. A A^T is summed up
+layer by layer: the network runs over the images in blocks, once per group of layers, and of every
+layer in the group the smaller of two things is kept for all images: the (input, signal) pair or
+the gradients themselves. So memory is that of one pass over a block, of one group, and of A A^T;
+it costs one forward and one backward pass over the images per group. Layers come in the same order
+whatever the groups, so that the memory given hardly changes a bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +22,12 @@ from auditor.unlearning.gradients import Caught, Direct, Piece, Product, catch, 
 from auditor.unlearning.layers import Units
 from auditor.unlearning.passes import Passes
 
+Tell = Callable[[int, int], None]  # how many of how many are done
 _BLOCK_NUMBERS = 20_000_000  # per block of (images x parameters); 160 MB in float64
+
+
+def quiet(_done: int, _total: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,17 +56,15 @@ class Stacked:
             total = total + rows @ flat[start : start + rows.shape[1]]
         return total
 
-    def add_to(self, gram: Tensor, along: Tensor, vector: Tensor) -> None:
-        """Add these columns' share to A A^T and to A times the vector."""
+    def add_to(self, gram: Tensor) -> None:
+        """Add these columns' share to A A^T."""
         if _few_places(self.pieces[0]):
-            self._add_by_places(gram, along, vector)
+            self._add_by_places(gram)
             return
-        flat = vector.flatten()
-        for start, rows in self.chunks():
+        for _, rows in self.chunks():
             gram += rows @ rows.T
-            along += rows @ flat[start : start + rows.shape[1]]
 
-    def _add_by_places(self, gram: Tensor, along: Tensor, vector: Tensor) -> None:
+    def _add_by_places(self, gram: Tensor) -> None:
         """Without forming gradients: <g a^T, g' a'^T> is <a, a'> <g, g'>, summed over places."""
         products = [piece for piece in self.pieces if isinstance(piece, Product)]
         signals = torch.cat([wide(piece.signals) for piece in products]).transpose(1, 2)
@@ -74,16 +76,14 @@ class Stacked:
             both = inputs[some].flatten(0, 1) @ inputs.flatten(0, 1).T
             both *= signals[some].flatten(0, 1) @ signals.flatten(0, 1).T
             gram[some] += both.reshape(-1, places, count, places).sum((1, 3))
-        along += (signals * (inputs @ vector.flatten(1).T)).sum((1, 2))
 
 
 class Rows:
-    """The matrix A of a sample of images, times the root of ``scale``.
+    """The matrix A of a sample of images.
 
     Args:
         passes: what is run layer by layer.
-        exact: what logits and vector-Jacobian products come from; in bfloat16 these are too coarse,
-            since the step is a small difference between two of them.
+        exact: what logits come from; in bfloat16 they are too coarse.
         units: the layers and tokens that step.
         sample: image indices.
         memory: bytes that a group of layers may keep; a layer that needs more is a group by itself.
@@ -96,7 +96,6 @@ class Rows:
         units: Units,
         sample: Sequence[int],
         *,
-        scale: float,
         memory: int,
     ) -> None:
         """Take the logits' curvature, check the layers and divide them into groups."""
@@ -104,36 +103,34 @@ class Rows:
         self.exact = exact
         self.units = units
         self.sample = tuple(sample)
-        roots = exact.loss.factors(exact.logits(self.sample))
-        self.factors = float(scale) ** 0.5 * roots
+        self.factors = exact.loss.factors(exact.logits(self.sample))
         self.groups = self._groups(memory)
 
-    def gram_and_product(self, vector: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """A A^T (m r, m r) and A times a vector (m r,), in float64."""
-        total = self.factors.shape[0] * self.factors.shape[2]
-        gram = torch.zeros(total, total, dtype=torch.float64, device=self.passes.device)
-        along = torch.zeros(total, dtype=torch.float64, device=self.passes.device)
-        for stacked in self.by_parameter():
-            stacked.add_to(gram, along, vector[stacked.parameter])
-        return gram, along
-
-    def transpose_product(self, dual: Tensor) -> dict[str, Tensor]:
-        """A^T u for u (m r,), one vector-Jacobian product."""
-        count, _, ranks = self.factors.shape
-        mixing = torch.einsum("ncr,rn->nc", self.factors, dual.reshape(ranks, count))
-        return self.exact.pull(self.sample, mixing)
+    def gram(self, tell: Tell = quiet) -> Tensor:
+        """A A^T (m r, m r) in float64; ``tell`` is told how many groups of layers are done."""
+        size = self.factors.shape[0] * self.factors.shape[2]
+        gram = torch.zeros(size, size, dtype=torch.float64, device=self.passes.device)
+        for number, group in enumerate(self.groups):
+            tell(number, len(self.groups))
+            for stacked in self._of_group(group):
+                stacked.add_to(gram)
+        tell(len(self.groups), len(self.groups))
+        return gram
 
     def by_parameter(self) -> Iterator[Stacked]:
         """Columns of A, parameter by parameter."""
-        count = len(self.sample)
         for group in self.groups:
-            kept: dict[str, list[list[list[Piece]]]] = {name: [] for name in group}
-            for part in self.passes.split(range(count), count):
-                indices, factors = [self.sample[place] for place in part], self.factors[list(part)]
-                for name, found in self._pieces(group, indices, factors).items():
-                    kept[name].append(found)
-            for name in group:
-                yield from self._stack(kept.pop(name))
+            yield from self._of_group(group)
+
+    def _of_group(self, group: Sequence[str]) -> Iterator[Stacked]:
+        count = len(self.sample)
+        kept: dict[str, list[list[list[Piece]]]] = {name: [] for name in group}
+        for part in self.passes.split(range(count), count):
+            indices, factors = [self.sample[place] for place in part], self.factors[list(part)]
+            for name, found in self._pieces(group, indices, factors).items():
+                kept[name].append(found)
+        for name in group:
+            yield from self._stack(kept.pop(name))
 
     def _stack(self, blocks: Sequence[Sequence[Sequence[Piece]]]) -> Iterator[Stacked]:
         """From pieces by block, column of the root and parameter to parameters."""

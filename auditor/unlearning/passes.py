@@ -1,12 +1,14 @@
 """A network's passes over chosen images, in blocks that fit the memory, in one precision.
 
-Everything that the Newton step asks of the network: logits, the gradient of the summed loss, a
-vector-Jacobian product, and, layer by layer, what per-example gradients are made of.
+Everything that the Newton step asks of the network: logits, the gradient of the summed loss,
+Jacobian-vector and vector-Jacobian products, and, layer by layer, what per-example gradients are
+made of.
 """
 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from auditor.errors import UnlearningError
 from auditor.learning.datasets import ImageSet
@@ -76,6 +79,18 @@ def steady(device: torch.device) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention by its formula: torch's fused kernels have no forward-mode derivative."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
 class Passes:
     """A copy of the network in evaluation mode, on its device, in the precision of the passes.
 
@@ -132,6 +147,26 @@ class Passes:
             return self.loss.total(self.module(self.pictures(part)).double(), target)
 
         return self._summed(part_of(part) for part in self.split(indices, len(indices)))
+
+    def push(self, indices: Sequence[int], vector: Mapping[str, Tensor]) -> Tensor:
+        """Jacobian-vector product: how logits move along a vector by parameter, (n, classes)."""
+        values = {name: value.detach() for name, value in self.values.items()}
+        along = {name: vector[name].to(value) for name, value in values.items()}
+
+        def part_of(part: Sequence[int]) -> Tensor:
+            pictures = self.pictures(part)
+
+            def forward(parameters: dict[str, Tensor]) -> Tensor:
+                logits: Tensor = torch.func.functional_call(self.module, parameters, (pictures,))
+                return logits
+
+            moved: Tensor = torch.func.jvp(forward, (values,), (along,))[1]
+            return moved
+
+        with torch.no_grad(), _plain_attention(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's, about how it is made itself
+            parts = [part_of(part) for part in self.split(indices, BATCH)]
+        return torch.cat(parts).double()
 
     def pull(self, indices: Sequence[int], mixing: Tensor) -> dict[str, Tensor]:
         """Vector-Jacobian product: the gradient of ``(mixing * logits).sum()``, (n, classes)."""

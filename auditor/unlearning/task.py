@@ -12,6 +12,7 @@ from torch import nn
 from auditor.learning.datasets import ImageSet
 from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe
+from auditor.unlearning.shelf import KnownModel
 
 
 class Cost(StrEnum):
@@ -44,6 +45,7 @@ class Task:
         seed: of whatever the method draws.
         unseen: image indices of patients that no model was trained on, nor is ever tested on.
         progress: told how far the work is.
+        known: the version on the books that the module is, if it is one.
     """
 
     recipe: Recipe
@@ -54,6 +56,7 @@ class Task:
     seed: int
     unseen: tuple[int, ...] = ()
     progress: Progress = silent
+    known: KnownModel | None = None
 
 
 class Method(Protocol):

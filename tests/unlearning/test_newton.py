@@ -16,9 +16,10 @@ from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.unlearning.fakes import noise_only, untouched
-from auditor.unlearning.guo2020newton import NewtonParameters, curvature_subset, settled
+from auditor.unlearning.guo2020newton import NewtonParameters, settled
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.passes import softmax_factors
+from auditor.unlearning.sampling import curvature_sample
 from auditor.unlearning.task import Task
 from tests.unlearning.dense import pictures
 
@@ -167,11 +168,11 @@ def test_one_image_left_over_does_not_stand_alone_in_batch_norms_average() -> No
 
 def test_the_subset_is_seeded_and_keeps_the_classes_shares() -> None:
     asked = task()
-    chosen = curvature_subset(asked, 8)
-    assert chosen == curvature_subset(asked, 8)
-    assert set(chosen) <= set(asked.retain)
-    assert sum(int(asked.images.labels[i]) for i in chosen) == 4
-    assert curvature_subset(asked, 100) == asked.retain
+    chosen = curvature_sample(asked, 8)
+    assert chosen == curvature_sample(asked, 8) and chosen.used == chosen.drawn
+    assert set(chosen.used) <= set(asked.retain)
+    assert sum(int(asked.images.labels[i]) for i in chosen.used) == 4
+    assert curvature_sample(asked, 100).used == asked.retain
     assert NewtonParameters.parse({"damping": "2"}).damping == 2
 
 
