@@ -1,4 +1,4 @@
-"""Networks: the built-in small ResNet, torchvision's, and allow-listed factories.
+"""Networks: the built-in small ResNet, torchvision's, and those of factories that a home allows.
 
 Every network has ``features(x)`` (n, d), the input of its last linear layer, and ``forward(x)``
 (n, classes), its logits; both see grey images (n, 1, H, W).
@@ -16,7 +16,6 @@ from torch.nn import functional
 from auditor.errors import ModelError
 from auditor.learning.recipe import Recipe
 
-ALLOWED_FACTORIES: frozenset[str] = frozenset()
 _GROUPS = 4
 _GRID = 4
 
@@ -93,7 +92,9 @@ def build(recipe: Recipe, seed: int) -> nn.Module:
     """A fresh network with weights drawn from ``seed``; the caller's generator is left alone.
 
     Raises:
-        ModelError: an architecture that is neither built in, torchvision's nor allow-listed.
+        ModelError: an architecture that is neither built in, torchvision's nor allowed; or a
+            factory that isn't there, fails or makes no network. Its module runs on import, so one
+            that isn't allowed is never imported.
     """
     make = _factory(recipe)
     with torch.random.fork_rng(devices=[]):
@@ -106,13 +107,25 @@ def _factory(recipe: Recipe) -> Callable[[], nn.Module]:
     if name == "small-resnet":
         return lambda: SmallResNet(recipe.width, recipe.classes)
     if ":" in name:
-        if name not in ALLOWED_FACTORIES:
-            raise ModelError(f"factory {name} isn't on the allow-list of auditor.learning.models")
-        module, _, attribute = name.partition(":")
-        factory = getattr(importlib.import_module(module), attribute)
-        return lambda: factory(recipe)
+        if name not in recipe.factories:
+            raise ModelError(
+                f"factory {name} isn't allowed here; whoever trusts its code adds it to factories "
+                "under [models] in auditor.toml"
+            )
+        return lambda: _made_by(name, recipe)
     from torchvision import models
 
     if name not in models.list_models(module=models):
         raise ModelError(f"unknown architecture {name}; see torchvision.models.list_models()")
     return lambda: GreyNetwork(models.get_model(name, weights=None, num_classes=recipe.classes))
+
+
+def _made_by(name: str, recipe: Recipe) -> nn.Module:
+    module, _, attribute = name.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), attribute)(recipe)
+    except Exception as error:  # it is another's code
+        raise ModelError(f"factory {name} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module) or not callable(getattr(made, "features", None)):
+        raise ModelError(f"factory {name} made no network with features(x) and forward(x)")
+    return made

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Set
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from auditor.domain.artefact import Digest
-from auditor.domain.canonical import canonical_bytes
+from auditor.domain.canonical import Canonical, canonical_bytes
 from auditor.domain.codec import plain, typed
 from auditor.errors import ModelError
 
@@ -23,12 +23,16 @@ class Recipe:
     """How a model is built, trained and its data divided.
 
     Attributes:
-        architecture: ``small-resnet``, a torchvision classification model, or ``module:factory``
-            from the allow-list in `models`.
+        architecture: ``small-resnet``, a torchvision classification model, or one of ``factories``.
         input_size: side of the square input in pixels.
         width: channels of the small ResNet's first stage.
         train_images: about how many images to train on; patients beyond it are never seen.
         validation_share: share of the patients left over that calibrate methods; the rest test.
+        slices: parts that the patients are dealt into and that the training takes in one after
+            the other, so that a patient of a late part was seen late (`batch_order`); 1 for all at
+            once.
+        factories: what ``module:factory`` the reader's home lets its models be built by. Not part
+            of what the recipe is: a recipe can't allow itself anything.
     """
 
     architecture: str = "small-resnet"
@@ -41,10 +45,12 @@ class Recipe:
     weight_decay: float = 0.0001
     train_images: int = 150
     validation_share: float = 0.25
+    slices: int = 1
+    factories: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         positive = (self.input_size, self.width, self.epochs, self.batch_size, self.train_images)
-        if min(positive) < 1 or self.classes < 2:
+        if min(*positive, self.slices) < 1 or self.classes < 2:
             raise ModelError("a recipe's sizes are at least 1, its classes at least 2")
         if self.width % 4:
             raise ModelError("width is a multiple of 4, the number of normalisation groups")
@@ -55,7 +61,7 @@ class Recipe:
 
     def canonical_bytes(self) -> bytes:
         """Bytes the digest is taken over; `parse_recipe` reads them back."""
-        return canonical_bytes(plain(self))
+        return canonical_bytes(_table(self, leave_out={"slices"} if self.slices == 1 else set()))
 
     @property
     def digest(self) -> Digest:
@@ -74,20 +80,26 @@ FULL = Recipe(
 )
 
 
-def parse_recipe(data: bytes) -> Recipe:
+def parse_recipe(data: bytes, factories: Collection[str] = ()) -> Recipe:
     """Read what `Recipe.canonical_bytes` wrote.
+
+    Args:
+        factories: that models may be built by here.
 
     Raises:
         ModelError: not a recipe.
     """
     try:
-        return typed(Recipe, json.loads(data))
+        return _recipe({"slices": 1, **json.loads(data)}, factories)
     except (ValueError, TypeError) as error:
         raise ModelError(f"not a recipe: {error}") from None
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path, factories: Collection[str] = ()) -> Recipe:
     """Read a recipe file (TOML); keys left out keep the quick recipe's values.
+
+    Args:
+        factories: that models may be built by here.
 
     Raises:
         ModelError: unreadable, not TOML, an unknown key or a value of the wrong type.
@@ -96,12 +108,23 @@ def read_recipe(path: Path) -> Recipe:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"can't read recipe {path}: {error}") from None
-    known = plain(QUICK)
-    if not isinstance(known, Mapping):
-        raise TypeError("a recipe is a table")
+    known = _table(QUICK)
     if unknown := sorted(set(table) - set(known)):
         raise ModelError(f"{path}: unknown key {unknown[0]}; known are {', '.join(sorted(known))}")
     try:
-        return typed(Recipe, {**known, **{key: plain(value) for key, value in table.items()}})
+        given = {key: plain(value) for key, value in table.items()}
+        return _recipe({**known, **given}, factories)
     except (ValueError, TypeError) as error:
         raise ModelError(f"{path}: {error}") from None
+
+
+def _table(recipe: Recipe, leave_out: Set[str] = frozenset()) -> dict[str, Canonical]:
+    """What a recipe is; older recipes, which had no slices, keep their bytes."""
+    names = {item.name for item in fields(Recipe)} - {"factories"} - leave_out
+    return {name: plain(getattr(recipe, name)) for name in names}
+
+
+def _recipe(table: Mapping[str, object], factories: Collection[str]) -> Recipe:
+    if "factories" in table:
+        raise ValueError("unknown key factories; a home allows them, in its settings")
+    return typed(Recipe, {**table, "factories": list(factories)})

@@ -15,10 +15,12 @@ from auditor.errors import ModelError, UnsafeWeightsError
 from auditor.learning.models import build
 from auditor.learning.recipe import Recipe
 
+_WEIGHTS, _OPTIMISER = "weights", "optimiser"
+
 
 def weights_bytes(module: nn.Module) -> bytes:
     """Weights and buffers of a module in safetensors form; the same weights give the same bytes."""
-    return save_tensors({name: value.detach().cpu() for name, value in module.state_dict().items()})
+    return save_tensors(module.state_dict())
 
 
 def load_weights(recipe: Recipe, data: bytes) -> nn.Module:
@@ -28,16 +30,43 @@ def load_weights(recipe: Recipe, data: bytes) -> nn.Module:
         ModelError: not safetensors, NaN or infinite values, or weights of another architecture.
     """
     state = load_tensors(data)
-    if bad := [name for name, value in state.items() if not bool(torch.isfinite(value).all())]:
-        raise ModelError(f"weights hold NaN or infinite values in {bad[0]}")
     module = build(recipe, seed=0)
-    try:
-        module.load_state_dict(state)
-    except RuntimeError:
-        raise ModelError(
-            f"recipe mismatch: the weights don't fit architecture {recipe.architecture}"
-        ) from None
+    _require_fit(module, state, f"the weights don't fit architecture {recipe.architecture}")
+    module.load_state_dict(state)
     return module.eval()
+
+
+def checkpoint_bytes(module: nn.Module, optimiser: torch.optim.Optimizer) -> bytes:
+    """Weights, buffers and optimiser state of a training under way, in safetensors form."""
+    moments = {
+        f"{_OPTIMISER}.{number}.{name}": value
+        for number, values in optimiser.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+    weights = {f"{_WEIGHTS}.{name}": value for name, value in module.state_dict().items()}
+    return save_tensors({**weights, **moments})
+
+
+def restore_checkpoint(data: bytes, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Put a training back to where `checkpoint_bytes` was taken.
+
+    Raises:
+        ModelError: not safetensors, NaN or infinite values, or a checkpoint of another network.
+    """
+    tensors = load_tensors(data)
+    moments: dict[int, dict[str, Tensor]] = {}
+    weights: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        kind, _, name = key.partition(".")
+        if kind == _OPTIMISER:
+            number, _, moment = name.partition(".")
+            moments.setdefault(int(number), {})[moment] = value
+        elif kind == _WEIGHTS:
+            weights[name] = value
+    _require_fit(module, weights, "the checkpoint is of another network")
+    module.load_state_dict(weights)
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": moments, "param_groups": groups})
 
 
 def convert_checkpoint(path: Path) -> bytes:
@@ -61,18 +90,43 @@ def convert_checkpoint(path: Path) -> bytes:
         raise UnsafeWeightsError(
             f"{path} holds more than tensors and would run code when read; save its state_dict()"
         ) from None
-    except (RuntimeError, EOFError, ValueError, OSError):
+    except Exception:  # on damaged input torch's reader raises whatever it stumbles over
         raise ModelError(f"{path} is no weights file") from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ModelError(f"{path} is no table of tensors; save the model's state_dict()")
+    if not isinstance(state, dict) or not all(_is_plain(*item) for item in state.items()):
+        raise ModelError(f"{path} is no table of plain tensors; save the model's state_dict()")
     return save_tensors(state)
 
 
+def _is_plain(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+    )
+
+
+def _require_fit(module: nn.Module, state: Mapping[str, Tensor], otherwise: str) -> None:
+    """Names, shapes and types are the module's own, so that loading converts nothing unseen."""
+    own = {name: (value.shape, value.dtype) for name, value in module.state_dict().items()}
+    found = {name: (value.shape, value.dtype) for name, value in state.items()}
+    if own != found:
+        names = sorted(own.keys() | found.keys())
+        differing = next(name for name in names if own.get(name) != found.get(name))
+        raise ModelError(f"recipe mismatch: {otherwise}; the first to differ is {differing[:80]!r}")
+    if bad := [name for name, value in state.items() if not bool(torch.isfinite(value).all())]:
+        raise ModelError(f"weights hold NaN or infinite values in {bad[0]}")
+
+
 def save_tensors(state: Mapping[str, Tensor]) -> bytes:
-    """Tensors by name in safetensors form; the same tensors give the same bytes."""
+    """Tensors by name in safetensors form; the same tensors give the same bytes.
+
+    Those that share memory are written apart.
+    """
     from safetensors.torch import save
 
-    return save({name: state[name].contiguous() for name in sorted(state)})
+    return save({name: state[name].detach().cpu().contiguous().clone() for name in sorted(state)})
 
 
 def load_tensors(data: bytes) -> dict[str, Tensor]:
@@ -86,5 +140,5 @@ def load_tensors(data: bytes) -> dict[str, Tensor]:
 
     try:
         return load(data)
-    except SafetensorError:
+    except (SafetensorError, KeyError, ValueError, RuntimeError):  # KeyError: a type torch lacks
         raise ModelError("not a safetensors file, or a damaged one") from None
