@@ -84,6 +84,7 @@ STATUSES = {
 METHODS = {
     "guo2020newton": "Newton step",
     "newton": "Newton step",
+    "rewind": "training again from before the images were seen",
     "retrain": "training again from the start",
 }
 

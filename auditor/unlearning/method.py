@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from auditor.unlearning.guo2020newton import NewtonStep
 from auditor.unlearning.retrain import Retrain
+from auditor.unlearning.rewind import Rewind
 from auditor.unlearning.task import Method
 
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {method.name: method for method in (NewtonStep(), Retrain())}
+    {method.name: method for method in (NewtonStep(), Rewind(), Retrain())}
 )

@@ -10,6 +10,7 @@ from typing import Protocol
 from torch import nn
 
 from auditor.learning.datasets import ImageSet
+from auditor.learning.history import History
 from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe
 from auditor.unlearning.shelf import KnownModel
@@ -32,6 +33,7 @@ class Need(StrEnum):
     """What of the task beyond model, images and recipe a method can't do without."""
 
     UNSEEN = "never-seen-images"
+    HISTORY = "training-history"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,6 +46,7 @@ class Task:
         retain: image indices the result should be as if trained on.
         seed: of whatever the method draws.
         unseen: image indices of patients that no model was trained on, nor is ever tested on.
+        history: how the model, or the one it descends from, was trained, if that was recorded.
         progress: told how far the work is.
         known: the version on the books that the module is, if it is one.
     """
@@ -55,6 +58,7 @@ class Task:
     retain: tuple[int, ...]
     seed: int
     unseen: tuple[int, ...] = ()
+    history: History | None = None
     progress: Progress = silent
     known: KnownModel | None = None
 

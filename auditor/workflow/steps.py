@@ -26,7 +26,7 @@ class Step(StrEnum):
     ISSUE = "issue the document"
 
 
-EXACT_METHODS = frozenset({"retrain"})
+EXACT_METHODS = frozenset({"rewind", "retrain"})
 _CLOSED_BY_DESK = {
     DecisionKind.REFUSED: Outcome.REFUSED,
     DecisionKind.WITHDRAWN: Outcome.WITHDRAWN,

@@ -6,6 +6,7 @@ import random
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -100,7 +101,7 @@ def test_slices_take_patients_in_one_part_after_the_other() -> None:
     bounds = [fresh.start for fresh in order.fresh] + [len(order.steps)]
     seen: set[int] = set()
     newcomers = []
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         stage = torch.cat(order.steps[start:stop]).tolist()
         assert seen < set(stage)
         assert {stage.count(index) for index in set(stage)} == {per_stage}
