@@ -14,7 +14,7 @@ import numpy as np
 from auditor.errors import EvidenceError
 from auditor.verification.layout import Indices, Layout, Numbers
 
-_LEAST_PER_CLASS = 3
+LEAST_PER_CLASS = 3
 
 
 def contrast(margins: Numbers, layout: Layout) -> Numbers:
@@ -38,9 +38,9 @@ def contrast_with(
     squares: list[Numbers] = []
     for label in np.unique(labels):
         parts = [margins[group[labels[group] == label]] for group in groups]
-        if min(len(part) for part in parts) < _LEAST_PER_CLASS:
+        if min(len(part) for part in parts) < LEAST_PER_CLASS:
             raise EvidenceError(
-                f"fewer than {_LEAST_PER_CLASS} retained or never-seen images of class {label}"
+                f"fewer than {LEAST_PER_CLASS} retained or never-seen images of class {label}"
             )
         means = [float(part.mean()) for part in parts]
         values[labels[about] == label] -= sum(means) / len(means)

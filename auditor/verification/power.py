@@ -13,14 +13,21 @@ def pass_power(scale: Scale, margin: float, outs: tuple[Estimate, ...]) -> float
     """Chance that a true retrain's interval lies inside the margin.
 
     Given the bank, the interval's half width is known, and a new retrain's rho is a draw from
-    standard_error * t. The half width is the mean over left-out OUT models, so that the part
-    that comes from patients is counted too.
+    standard_error * t.
     """
     if not scale.established:
         return 0.0
-    half = float(np.mean([(item.upper - item.lower) / 2 for item in outs]))
-    reach = (margin - half) / scale.standard_error
-    return max(0.0, float(2 * stats.t.cdf(reach, scale.degrees) - 1))
+    within = reach(margin, outs) / scale.standard_error
+    return max(0.0, float(2 * stats.t.cdf(within, scale.degrees) - 1))
+
+
+def reach(margin: float, outs: tuple[Estimate, ...]) -> float:
+    """How far from 0 a candidate's rho may lie and its interval still inside the margin.
+
+    The interval's half width is the mean over left-out OUT models, so that the part that comes from
+    patients is counted too. Negative where no candidate can pass.
+    """
+    return margin - float(np.mean([(item.upper - item.lower) / 2 for item in outs]))
 
 
 def detect_power(scale: Scale, margin: float, level: float) -> float:
