@@ -1,4 +1,9 @@
-"""Rho of a candidate on surrogate patients: a point, for tuning, never for a verdict."""
+"""Choosing a method's variant on surrogate patients: points, for tuning, never for a verdict.
+
+Of the variants whose loss on retained images and whose AUC stay inside bounds, the one that leaves
+the least influence of the surrogates (DESIGN section 4 point 11). A bound on the loss alone picks a
+step that overshoots.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +11,62 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from auditor.domain.calibration import Bounds, Choice, Trial
 from auditor.verification.contrast import contrast
-from auditor.verification.influence import fit_scale, pooled
+from auditor.verification.influence import Scale, fit_scale, pooled
 from auditor.verification.layout import Layout
 from auditor.verification.measure import Measurements
 
+LEAST_GAP = 3.0
+"""Standard errors; a group with a weaker gap would tune on noise."""
 
-def influence_on(
-    out: Sequence[Measurements],
-    untouched: Sequence[Measurements],
-    candidates: Sequence[Measurements],
-    layout: Layout,
-) -> tuple[tuple[float, ...], float]:
-    """Residual influence of the layout's forgotten images on each candidate.
 
-    Returns:
-        The candidates' points, and the gap in its standard errors: surrogates with a weak gap
-        tell little.
-    """
-    scale = fit_scale(
+def scale_of(
+    out: Sequence[Measurements], untouched: Sequence[Measurements], layout: Layout
+) -> Scale:
+    """The ruler for one group of surrogates, the layout's forgotten images."""
+    return fit_scale(
         np.stack([contrast(item.margins, layout) for item in out]),
         np.stack([contrast(item.margins, layout) for item in untouched]),
         layout.patients[layout.forgotten],
     )
-    points = (pooled(scale, contrast(item.margins, layout)) / scale.gap for item in candidates)
-    return tuple(points), scale.gap_t
+
+
+def influence_on(scale: Scale, candidate: Measurements, layout: Layout) -> float:
+    """Rho of the group on one candidate."""
+    return pooled(scale, contrast(candidate.margins, layout)) / scale.gap
+
+
+def residual_of(trial: Trial, strengths: Sequence[float]) -> float | None:
+    """Mean rho over the groups whose gap shows; None where none does."""
+    shown = [
+        reading.influence
+        for reading, strength in zip(trial.readings, strengths, strict=True)
+        if strength >= LEAST_GAP
+    ]
+    return float(np.mean(shown)) if shown else None
+
+
+def choose(
+    trials: Sequence[Trial], strengths: Sequence[float], bounds: Bounds
+) -> tuple[Choice, int]:
+    """Choose among trials, mildest first.
+
+    Args:
+        strengths: of each group's gap, in standard errors.
+
+    Returns:
+        By what it was chosen, and its place; -1 for none. Ties go to the milder.
+    """
+    inside = [
+        place
+        for place, trial in enumerate(trials)
+        if len(trial.readings) == len(strengths)
+        and all(item.loss <= bounds.loss and item.auc >= bounds.auc for item in trial.readings)
+    ]
+    if not inside:
+        return (Choice.NONE_INSIDE_BOUNDS if trials else Choice.NO_VARIANT), -1
+    if max(strengths) < LEAST_GAP:
+        return Choice.STRONGEST, inside[-1]
+    best = min(inside, key=lambda place: abs(residual_of(trials[place], strengths) or 0.0))
+    return Choice.LEAST_INFLUENCE, best

@@ -1,9 +1,8 @@
-"""Choosing a method's damping on surrogates: the step that leaves the least of *their* influence.
+"""Calibrating a method on surrogates: which of its variants leaves the least of *their* influence.
 
 Subject to two bounds measured on other patients: loss on retained images no larger than a fixed
 multiple of what reference models show, and AUC on validation patients no worse than that of the
-model itself or of the worst reference model. Where no surrogate was memorised enough to tune on,
-the strongest step inside the bounds is taken. Only the surrogates' scores are read, never the
+model itself or of the worst reference model. Only the surrogates' scores are read, never the
 request's (DESIGN section 4 point 11).
 """
 
@@ -16,82 +15,123 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from auditor.domain.calibration import Bounds, Findings, Reading, Trial
+from auditor.domain.canonical import canonical_bytes
+from auditor.domain.codec import plain
 from auditor.errors import EvidenceError, UnlearningError
-from auditor.unlearning.guo2020newton import candidates
-from auditor.unlearning.task import Task
+from auditor.learning.progress import Progress
+from auditor.unlearning.task import Task, Tunable
 from auditor.verification.delong import auc
 from auditor.verification.measure import Measurements
-from auditor.verification.surrogate import influence_on
+from auditor.verification.surrogate import choose, influence_on, residual_of, scale_of
 from auditor.workflow.references import Bank, layout_for, measure_all
 from auditor.workflow.scene import Scene, derive_seed
 
-DAMPINGS = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.3)
-_LEAST_GAP = 3.0  # standard errors; surrogates with a weaker gap would tune on noise
 _LOSS_SLACK = 3.0  # times the largest retained loss among reference models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
-    """The damping chosen, and what it left of the surrogates' influence where that shows."""
+class Calibration:
+    """A method tuned for one request, without a look at it.
 
-    parameters: Mapping[str, str]
+    Attributes:
+        parameters: of the variant chosen; None where there is none.
+        residual: mean rho it left of the surrogates whose gap shows; None where none does.
+        findings: canonical bytes of all that was measured, see `auditor.domain.calibration`.
+    """
+
+    method: str
+    parameters: Mapping[str, str] | None
     residual: float | None
+    findings: bytes
 
 
-def calibrate_newton(
-    scene: Scene, bank: Bank, module: nn.Module, dampings: Sequence[float] = DAMPINGS
-) -> Calibrated | None:
-    """Tune the Newton step's damping; None where every damping breaks a bound."""
+def calibrate(
+    scene: Scene, bank: Bank, module: nn.Module, method: Tunable, *, progress: Progress
+) -> Calibration:
+    """Try every variant of a method on each group of surrogates and choose one."""
     apart = tuple(index for group in bank.surrogates for index in group)
+    bounds = _bounds(scene, bank, module, scene.without(bank.forgotten, apart))
+    found: dict[tuple[tuple[str, str], ...], list[Reading]] = {}
+    strengths: list[float] = []
+    for number, group in enumerate(bank.surrogates):
+        progress(f"calibrating {method.name}", number, len(bank.surrogates))
+        readings, strength = _tried(scene, bank, module, method, group)
+        strengths.append(strength)
+        for parameters, reading in readings:
+            found.setdefault(tuple(parameters.items()), []).append(reading)
+    progress(f"calibrating {method.name}", len(bank.surrogates), len(bank.surrogates))
+    trials = tuple(
+        Trial(parameters=dict(parameters), readings=tuple(readings))
+        for parameters, readings in found.items()
+    )
+    choice, chosen = choose(trials, strengths, bounds)
+    findings = Findings(
+        method=method.name,
+        strengths=tuple(strengths),
+        bounds=bounds,
+        trials=trials,
+        choice=choice,
+        chosen=chosen,
+    )
+    return Calibration(
+        method=method.name,
+        parameters=None if chosen < 0 else trials[chosen].parameters,
+        residual=None if chosen < 0 else residual_of(trials[chosen], strengths),
+        findings=canonical_bytes(plain(findings)),
+    )
+
+
+def _tried(
+    scene: Scene, bank: Bank, module: nn.Module, method: Tunable, group: Sequence[int]
+) -> tuple[list[tuple[Mapping[str, str], Reading]], float]:
+    apart = tuple(index for other in bank.surrogates for index in other)
     retained = scene.without(bank.forgotten, apart)
-    references = (*bank.out.measured, *bank.untouched.measured)
-    loss_bound = _LOSS_SLACK * max(_loss(item, retained) for item in references)
-    auc_bound = min(_auc(scene, item) for item in (*references, measure_all(scene, module)))
-    allowed = set(dampings)
-    residuals: list[dict[float, float]] = []  # one per group that shows a gap, by damping
-    for group in bank.surrogates:
-        layout = layout_for(
-            scene, group, apart=(*bank.forgotten, *apart), unseen=scene.split.validation
+    layout = layout_for(
+        scene, group, apart=(*bank.forgotten, *apart), unseen=scene.split.validation
+    )
+    # Block B was trained without the surrogates, block A with them.
+    scale = scale_of(bank.untouched.measured, bank.out.measured, layout)
+    task = Task(
+        recipe=scene.recipe,
+        module=module,
+        images=scene.images,
+        forget=tuple(group),
+        retain=retained,
+        seed=derive_seed("calibration", bank.digest),
+        unseen=scene.split.validation,
+    )
+    readings = [
+        (
+            parameters,
+            Reading(
+                influence=influence_on(scale, measured, layout),
+                loss=_loss(measured, retained),
+                auc=_auc(scene, measured),
+            ),
         )
-        task = Task(
-            recipe=scene.recipe,
-            module=module,
-            images=scene.images,
-            forget=tuple(group),
-            retain=retained,
-            seed=derive_seed("calibration", bank.digest),
-        )
-        kept = {
-            damping: measured
-            for damping, measured in _measured(scene, task, dampings)
-            if _loss(measured, retained) <= loss_bound and _auc(scene, measured) >= auc_bound
-        }
-        allowed &= set(kept)
-        points, strength = influence_on(
-            bank.untouched.measured, bank.out.measured, tuple(kept.values()), layout
-        )
-        if strength >= _LEAST_GAP:
-            residuals.append(dict(zip(kept, points, strict=True)))
-    if not allowed:
-        return None
-    left = {damping: _mean([points[damping] for points in residuals]) for damping in allowed}
-    best = min(allowed, key=lambda damping: (abs(left[damping] or 0.0), damping))
-    return Calibrated(parameters={"damping": repr(best)}, residual=left[best])
+        for parameters, measured in _measured(scene, task, method)
+    ]
+    return readings, scale.gap_t
 
 
 def _measured(
-    scene: Scene, task: Task, dampings: Sequence[float]
-) -> Iterator[tuple[float, Measurements]]:
-    """From the strongest damping down, until a step leads to NaN or infinity."""
+    scene: Scene, task: Task, method: Tunable
+) -> Iterator[tuple[Mapping[str, str], Measurements]]:
+    """Until a candidate can't be made or holds NaN or infinity."""
     try:
-        for damping, module in candidates(task, sorted(dampings, reverse=True)):
-            yield damping, measure_all(scene, module)
+        for parameters, module in method.variants(task):
+            yield parameters, measure_all(scene, module)
     except (UnlearningError, EvidenceError):
         return
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def _bounds(scene: Scene, bank: Bank, module: nn.Module, retained: Sequence[int]) -> Bounds:
+    references = (*bank.out.measured, *bank.untouched.measured)
+    return Bounds(
+        loss=_LOSS_SLACK * max(_loss(item, retained) for item in references),
+        auc=min(_auc(scene, item) for item in (*references, measure_all(scene, module))),
+    )
 
 
 def _loss(measured: Measurements, indices: Sequence[int]) -> float:

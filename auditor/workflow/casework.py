@@ -13,9 +13,10 @@ from auditor.domain.case import ErasureCase
 from auditor.domain.kind import Event
 from auditor.errors import MisuseError, TamperedError
 from auditor.learning.progress import Progress
+from auditor.unlearning.guo2020newton import NewtonStep
 from auditor.verification.engine import Readiness, prepare
 from auditor.verification.plan import Plan
-from auditor.workflow.calibration import Calibrated, calibrate_newton
+from auditor.workflow.calibration import Calibration, calibrate
 from auditor.workflow.desk import subjects_of
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, load_case, record
@@ -138,9 +139,9 @@ class Casework:
         )
 
     @cached_property
-    def calibrated(self) -> Calibrated | None:
+    def calibrated(self) -> Calibration:
         """The Newton step tuned on surrogates."""
-        return calibrate_newton(self.scene, self.bank, self.original)
+        return calibrate(self.scene, self.bank, self.original, NewtonStep(), progress=self.progress)
 
     @cached_property
     def original(self) -> nn.Module:

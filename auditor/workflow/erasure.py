@@ -82,7 +82,7 @@ def pin_plan(work: Casework) -> None:
     readiness = work.readiness
     calibrated = work.calibrated
     ladder: list[tuple[str, Digest]] = []
-    if calibrated is not None:
+    if calibrated.parameters is not None:
         parameters = work.home.store.put(canonical_bytes(plain(calibrated.parameters)))
         work.write(
             ev.MethodCalibrated(case=work.case, method="newton", parameters=parameters),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,9 +12,12 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import ModelRegistered
 from auditor.learning.datasets import load_images, read_manifest, split_by_patient
 from auditor.learning.phantoms import draw_phantoms
+from auditor.learning.progress import silent
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
-from auditor.workflow.calibration import DAMPINGS, calibrate_newton
+from auditor.unlearning.guo2020newton import DAMPINGS, NewtonStep, candidates
+from auditor.unlearning.task import Task
+from auditor.workflow.calibration import Calibration, calibrate
 from auditor.workflow.references import Bank, Block, train_bank
 from auditor.workflow.scene import Scene
 
@@ -75,20 +79,35 @@ def spoiled(block: Block, images: tuple[int, ...]) -> Block:
     return replace(block, measured=tuple(measured))
 
 
+class Some(NewtonStep):
+    """The step at some dampings only."""
+
+    def __init__(self, *dampings: float) -> None:
+        self.dampings = dampings
+
+    def variants(self, task: Task) -> Iterator[tuple[Mapping[str, str], nn.Module]]:
+        for damping, module in candidates(task, self.dampings):
+            yield {"damping": repr(damping)}, module
+
+
+def tuned(scene: Scene, bank: Bank, module: nn.Module, *dampings: float) -> Calibration:
+    return calibrate(scene, bank, module, Some(*dampings or DAMPINGS), progress=silent)
+
+
 def test_surrogates_that_show_a_gap_decide_and_the_request_is_never_looked_at(
     scene: Scene, bank: Bank, original: nn.Module
 ) -> None:
-    found = calibrate_newton(scene, bank, original)
-    assert found is not None and found.residual is not None
+    found = tuned(scene, bank, original)
+    assert found.residual is not None
     for damping in DAMPINGS:
-        other = calibrate_newton(scene, bank, original, [damping])
-        assert other is None or abs(other.residual or 0.0) >= abs(found.residual)
+        other = tuned(scene, bank, original, damping)
+        assert other.parameters is None or abs(other.residual or 0.0) >= abs(found.residual)
     blind = replace(
         bank,
         out=spoiled(bank.out, bank.forgotten),
         untouched=spoiled(bank.untouched, bank.forgotten),
     )
-    assert calibrate_newton(scene, blind, original) == found
+    assert tuned(scene, blind, original) == found
 
 
 def test_without_a_gap_the_strongest_step_inside_the_bounds_is_taken(
@@ -96,15 +115,14 @@ def test_without_a_gap_the_strongest_step_inside_the_bounds_is_taken(
 ) -> None:
     measured = bank.out.measured
     blank = replace(bank, untouched=replace(bank.out, measured=(*measured[1:], measured[0])))
-    found = calibrate_newton(scene, blank, original)
-    assert found is not None and found.residual is None
-    allowed = [
-        damping for damping in DAMPINGS if calibrate_newton(scene, blank, original, [damping])
-    ]
+    found = tuned(scene, blank, original)
+    assert found.residual is None
+    allowed = [damping for damping in DAMPINGS if tuned(scene, blank, original, damping).parameters]
     assert found.parameters == {"damping": repr(min(allowed))}
 
 
 def test_no_damping_is_chosen_where_each_one_breaks_a_bound(
     scene: Scene, bank: Bank, original: nn.Module
 ) -> None:
-    assert calibrate_newton(scene, bank, original, [1e-6]) is None
+    found = tuned(scene, bank, original, 1e-6)
+    assert found.parameters is None and found.residual is None
