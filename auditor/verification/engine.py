@@ -16,9 +16,9 @@ from auditor.verification.contrast import contrast
 from auditor.verification.decide import decide
 from auditor.verification.influence import Scale, estimate, fit_scale, left_out
 from auditor.verification.layout import Layout, Numbers
-from auditor.verification.measure import Measurements
+from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Plan
-from auditor.verification.power import detect_power, pass_power
+from auditor.verification.power import detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe
 from auditor.verification.secondary import secondary_tests
 
@@ -28,6 +28,7 @@ class Readiness:
     """The bank, measured before the run; nothing of any candidate is in it.
 
     Attributes:
+        reach: largest residual influence that would still pass.
         out_rho: each OUT model's rho, itself left out; the same for IN in ``untouched_rho``.
         control_detected: how many left-out IN models the rejection rule flags.
     """
@@ -38,6 +39,7 @@ class Readiness:
     auc: AucReference
     recipe_fit: RecipeFit
     power: Power
+    reach: float
     margin: float
     alpha: float
     rungs: int
@@ -94,6 +96,7 @@ def prepare(
             * min(detect_power(scale, margin, rejection), detected / len(ins)),
             pass_retrain=decidable * passing * (1 - alpha / rungs / SHARES),
         ),
+        reach=reach(margin, outs),
         margin=margin,
         alpha=alpha,
         rungs=rungs,

@@ -2,68 +2,103 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, cast
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from auditor.errors import EvidenceError
+from auditor.learning.depths import find_depths, watched
+from auditor.verification.measurements import Measurements
+
+__all__ = ["QUERIES", "Measurements", "measure"]
+
+Query = Callable[[Tensor], Tensor]
 
 _BATCH = 256
+_NOISE_SEED = 20220512
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measurements:
-    """What one model says about every image.
+def _shift(rows: int, columns: int) -> Query:
+    """Move by a sixteenth of the side per step."""
 
-    Attributes:
-        margins: signed logit margin z_y - logsumexp of the other classes, (n,); the confidence
-            of Carlini et al. 2022 (LiRA), section V-A.
-        scores: the same margin towards class 1, for AUC-ROC, (n,).
-        features: input of the last linear layer, (n, d).
-    """
+    def moved(images: Tensor) -> Tensor:
+        step = max(1, images.shape[-1] // 16)
+        return images.roll((rows * step, columns * step), (-2, -1))
 
-    margins: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    features: NDArray[np.float32]
+    return moved
 
 
-class _Featured(Protocol):
-    """What every model of the bench offers beside ``forward``."""
+def _noise(size: float) -> Query:
+    """Add the same picture of Gaussian noise, ``size`` times the images' spread, to every image."""
 
-    def features(self, x: Tensor) -> Tensor: ...
+    def noisy(images: Tensor) -> Tensor:
+        draw = torch.Generator().manual_seed(_NOISE_SEED)
+        noise = torch.randn(images.shape[1:], generator=draw).to(images)
+        return images + size * images.std((1, 2, 3), keepdim=True) * noise
+
+    return noisy
 
 
-def measure(module: nn.Module, images: Tensor, labels: Tensor) -> Measurements:
-    """Measure a model, in evaluation mode, on its own device.
+# Queries of Choquette-Choo et al. 2021, sections 4.2 and 4.3, small enough to keep the diagnosis.
+QUERIES: tuple[Query, ...] = (
+    lambda images: images.flip(-1),
+    _shift(1, 0),
+    _shift(-1, 0),
+    _shift(0, 1),
+    _shift(0, -1),
+    _noise(0.25),
+    _noise(0.5),
+    _noise(1.0),
+)
+
+
+def measure(
+    module: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    queries: tuple[Query, ...] = (),
+) -> Measurements:
+    """Measure a model, in evaluation mode, on its own device; one run per batch and query.
 
     Args:
-        module: with ``features(x)`` and ``forward(x)``.
         images: (n, 1, H, W).
         labels: (n,).
+        queries: also ask for the images changed by each of these, such as `QUERIES`.
 
     Raises:
         EvidenceError: the model gives NaN or infinite values.
     """
     device = next(module.parameters()).device
+    truth = labels.cpu()
     module.eval()
-    logits, features = [], []
+    features: dict[str, list[Tensor]] = {}
     with torch.no_grad():
-        for batch in torch.split(images, _BATCH):
-            inner = cast("_Featured", module).features(batch.to(device))
-            features.append(inner.float().cpu())
-            logits.append(module(batch.to(device)).double().cpu())
+        logits = []
+        with watched(module, find_depths(module, images[:2].to(device))) as caught:
+            for batch in torch.split(images, _BATCH):
+                logits.append(module(batch.to(device)).double().cpu())
+                for name, vectors in caught.items():
+                    features.setdefault(name, []).append(vectors.cpu())
+        asked = [_ask(module, images, query, device) for query in queries]
     values = torch.cat(logits)
-    if not bool(torch.isfinite(values).all()):
+    depths = {name: torch.cat(parts) for name, parts in features.items()}
+    if not all(bool(torch.isfinite(part).all()) for part in (values, *asked, *depths.values())):
         raise EvidenceError("the model's outputs are NaN or infinite; it can't be audited")
     return Measurements(
-        margins=_margin(values, labels.cpu()).numpy(),
-        scores=_margin(values, torch.ones_like(labels.cpu())).numpy(),
-        features=torch.cat(features).numpy(),
+        margins=_margin(values, truth).numpy(),
+        scores=_margin(values, torch.ones_like(truth)).numpy(),
+        features={name: part.numpy() for name, part in depths.items()},
+        queried=np.array([_margin(part, truth).numpy() for part in asked]).reshape(
+            len(asked), len(truth)
+        ),
     )
+
+
+def _ask(module: nn.Module, images: Tensor, query: Query, device: torch.device) -> Tensor:
+    answers = [module(query(batch).to(device)) for batch in torch.split(images, _BATCH)]
+    return torch.cat(answers).double().cpu()
 
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:

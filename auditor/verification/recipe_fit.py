@@ -14,7 +14,7 @@ from auditor.domain.evidence import RecipeFit
 from auditor.verification.contrast import contrast
 from auditor.verification.influence import Scale, pooled
 from auditor.verification.layout import Indices, Layout, Numbers
-from auditor.verification.measure import Measurements
+from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import prediction_test
 
 _ALPHA = 0.01

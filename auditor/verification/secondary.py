@@ -12,7 +12,7 @@ from auditor.verification.attacks.membership import lira_left_out, lira_offline,
 from auditor.verification.contrast import contrast
 from auditor.verification.holm import holm
 from auditor.verification.layout import Layout, Numbers
-from auditor.verification.measure import Measurements
+from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import prediction_test
 
 NAMES = ("lira-offline", "loss-threshold", "latent-residual")
@@ -26,7 +26,7 @@ def secondary_tests(
     contrasts = np.stack([contrast(item.margins, layout) for item in out])
     own = contrast(candidate.margins, layout)
     thresholds = loss_thresholds([item.margins for item in (*out, candidate)], layout)
-    aligned = frames([item.features for item in (*out, candidate)], layout)
+    aligned = frames([item.features["head"] for item in (*out, candidate)], layout)
     ratio, ratios = residual_ratios(aligned, len(out), layout)
     pairs: list[tuple[float, Numbers]] = [
         (lira_offline(own, contrasts), lira_left_out(contrasts)),

@@ -126,7 +126,7 @@ def test_a_torchvision_model_takes_grey_pictures() -> None:
     pictures = torch.zeros(2, 1, 32, 32)
     assert module(pictures).shape == (2, 2)
     measured = measure(module, pictures, torch.zeros(2, dtype=torch.long))
-    assert measured.features.shape == (2, 512)
+    assert measured.features["head"].shape == (2, 128)
 
 
 def test_a_recipe_survives_its_bytes() -> None:

@@ -13,7 +13,7 @@ from auditor.domain.verdict import ReasonCode, Verdict
 from auditor.errors import EvidenceError
 from auditor.verification.engine import Readiness, audit, prepare
 from auditor.verification.layout import Layout
-from auditor.verification.measure import Measurements
+from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Plan
 from auditor.verification.power import detect_power
 
@@ -35,7 +35,7 @@ def model(random: np.random.Generator, *, seen: bool, ease: float = 0.0) -> Meas
     return Measurements(
         margins=margins,
         scores=np.where(LAYOUT.labels == 1, margins, -margins),
-        features=random.normal(0, 1, (IMAGES, 3)).astype(np.float32),
+        features={"head": random.normal(0, 1, (IMAGES, 3)).astype(np.float32)},
     )
 
 

@@ -1,0 +1,35 @@
+"""What one model says about every image: all that the statistics ever see of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.verification.layout import Numbers
+
+
+def _no_queries() -> Numbers:
+    return np.empty((0, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measurements:
+    """One model's answers on n images.
+
+    Attributes:
+        margins: signed logit margin z_y - logsumexp of the other classes, (n,); the confidence
+            of Carlini et al. 2022 (LiRA), section V-A.
+        scores: the same margin towards class 1, for AUC-ROC, (n,).
+        features: at each depth, shallow first, a vector per image, (n, d); the last is the input
+            of the last linear layer.
+        queried: margins of the images flipped, shifted and under noise, (q, n); (0, 0) where the
+            model wasn't asked.
+    """
+
+    margins: Numbers
+    scores: Numbers
+    features: Mapping[str, NDArray[np.float32]]
+    queried: Numbers = field(default_factory=_no_queries)
