@@ -130,6 +130,22 @@ class ModelRetired(Event):
     weights: Digest
 
 
+@named("curvature-cached/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvatureCached(Event):
+    """A version's curvature is kept for later requests; `images` counts what it was made of.
+
+    Written before `cache`, a digest of its bytes, is in the store. `key` is a digest over weights,
+    recipe, data and settings.
+    """
+
+    model: str
+    weights: Digest
+    key: Digest
+    cache: Digest
+    images: int
+
+
 # The desk --------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, TamperedError
 
+_NAME = "[0-9a-f]" * 64
+
 
 @dataclass(frozen=True, slots=True)
 class ContentStore:
@@ -49,9 +51,21 @@ class ContentStore:
         """Whether something is kept under that digest."""
         return self._path(digest).exists()
 
+    def digests(self) -> tuple[Digest, ...]:
+        """All that is kept here."""
+        names = sorted(path.name for path in self.root.glob(_NAME))
+        return tuple(Digest(name) for name in names)
+
+    def clear_half_done(self) -> None:
+        """Destroy what stopped calls of `put` left; only where no other process writes."""
+        for path in self.root.glob(".*.part"):
+            destroy_file(path)
+
     def destroy(self, digest: Digest) -> None:
-        """Overwrite and remove; nothing happens where nothing is kept."""
-        destroy_file(self._path(digest))
+        """Overwrite and remove, with what a stopped `put` left; no error where nothing is kept."""
+        path = self._path(digest)
+        for left in (path, *self.root.glob(f".{path.name}.*.part")):
+            destroy_file(left)
 
     def _path(self, digest: Digest) -> Path:
         return self.root / digest.value

@@ -15,9 +15,11 @@ from auditor.domain.case import ErasureCase
 from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
 from auditor.learning.store import destroy_file
+from auditor.workflow.curvature_book import curvatures_of
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, record
 from auditor.workflow.registry import data_record, deploy, register_version, require_model
+from auditor.workflow.training_book import checkpoint_store, checkpoints_of
 
 REFERENCES = "references"
 
@@ -52,6 +54,8 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
         _write(
             home, case, weights, ArtefactKind.CANDIDATE, ArtefactFate.DESTROYED, NO_LONGER_NEEDED
         )
+    _settle_curvatures(home, case, state.requested.model, before, erased=erased)
+    _settle_checkpoints(home, case, state.requested.model, state.scope)
     payload, data = state.requested.payload, _data_commitment(home, state)
     _write(home, case, data, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
     _write(home, case, payload, ArtefactKind.REQUEST_PAYLOAD, ArtefactFate.RETAINED, ACCOUNTABILITY)
@@ -103,6 +107,34 @@ def _destroy_references(home: Home, case: str, state: ErasureCase) -> None:
     for name, kind in _LISTED.items():
         for text in listing[name]:
             _write(home, case, Digest.parse(text), kind, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
+
+
+def _settle_curvatures(home: Home, case: str, model: str, before: Digest, *, erased: bool) -> None:
+    """They leave with the version they were made of."""
+    for kept in curvatures_of(home, model, before):
+        if erased:
+            home.store.destroy(kept.cache)
+        fate = ArtefactFate.DESTROYED if erased else ArtefactFate.RETAINED
+        ground = NO_LONGER_NEEDED if erased else NOT_ERASED
+        _write(home, case, kept.cache, ArtefactKind.CURVATURE, fate, ground)
+
+
+def _settle_checkpoints(home: Home, case: str, model: str, scope: ev.ScopeEstablished) -> None:
+    """Destroy those that nothing speaks for keeping; what lists them all may be gone, so say first.
+
+    Where nobody was erased, those that carry the patient stay as they are.
+    """
+    store = checkpoint_store(home)
+    store.clear_half_done()
+    found = checkpoints_of(home, model)
+    affected = found.listed.intersection(scope.affected)
+    for digest in sorted(found.astray | affected - found.sound, key=str):
+        fate, ground = ArtefactFate.DESTROYED, NO_LONGER_NEEDED
+        _write(home, case, digest, ArtefactKind.TRAINING_CHECKPOINT, fate, ground)
+        store.destroy(digest)
+    for digest in sorted(affected & found.sound, key=str):
+        fate, ground = ArtefactFate.RETAINED, NOT_ERASED
+        _write(home, case, digest, ArtefactKind.TRAINING_CHECKPOINT, fate, ground)
 
 
 def _before(state: ErasureCase) -> Digest:
