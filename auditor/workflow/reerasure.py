@@ -16,7 +16,6 @@ from auditor.learning.store import destroy_file
 from auditor.workflow.accounting import REFERENCES, references_folder
 from auditor.workflow.home import Home
 from auditor.workflow.record import record
-from auditor.workflow.training_book import FOLDER, listed_checkpoints
 
 _PAYLOAD = "vault-payload"
 _PAYLOAD_GONE = "a vault payload is missing"
@@ -80,7 +79,7 @@ class _Books:
     forgotten: dict[Digest, None] = field(default_factory=dict)
     destroyed: dict[Digest, ev.ArtefactAccounted] = field(default_factory=dict)
     sealed: dict[Digest, str] = field(default_factory=dict)
-    """Payloads of the vault, each with its case, or "" for those of a data set or a training."""
+    """Payloads of the vault, each with its case, or "" for a data set's."""
     reached: dict[str, ev.VerdictReached] = field(default_factory=dict)
     issued: set[str] = field(default_factory=set)
     at_work: dict[str, Digest] = field(default_factory=dict)
@@ -94,8 +93,6 @@ class _Books:
                 self.sealed[event.commitment] = ""
             case ev.ErasureRequested():
                 self.sealed[event.payload] = event.case
-            case ev.TrainingRecorded():
-                self.sealed[event.order] = ""
             case ev.PayloadForgotten():
                 self.forgotten[event.payload] = None
             case ev.ScopeEstablished():
@@ -121,8 +118,6 @@ def _made(home: Home, event: Event) -> Iterable[Digest]:
             return (event.after,)
         case ev.CurvatureCached():
             return (event.cache,)
-        case ev.TrainingRecorded() if home.store.has(event.checkpoints):
-            return [saved.digest for saved in listed_checkpoints(home, event)]
         case ev.BankTrained() if home.store.has(event.bank):
             listing = json.loads(home.store.get(event.bank))
             return [
