@@ -31,7 +31,8 @@ from auditor.errors import UnlearningError
 from auditor.unlearning.curvature import Rows
 from auditor.unlearning.kept_curvature import Curvature, curvature_of
 from auditor.unlearning.layers import named, units
-from auditor.unlearning.passes import BATCH, PRECISIONS, SOFTMAX, Loss, Passes, steady
+from auditor.unlearning.norms import reestimate_norms
+from auditor.unlearning.passes import PRECISIONS, SOFTMAX, Loss, Passes, steady
 from auditor.unlearning.sampling import curvature_sample, draw
 from auditor.unlearning.selection import most_telling
 from auditor.unlearning.task import Cost, Need, Task
@@ -264,26 +265,7 @@ def _stepped(task: Task, step: Mapping[str, Tensor]) -> nn.Module:
         for name, value in result.named_parameters():
             if name in step:
                 value.add_(step[name].to(value))
-    _reestimate_norms(result, task)
+    reestimate_norms(result, task.images.images, task.retain)
     if not all(bool(torch.isfinite(value).all()) for value in result.state_dict().values()):
         raise UnlearningError(_ASTRAY)
     return result.eval()
-
-
-def _reestimate_norms(module: nn.Module, task: Task) -> None:
-    """BatchNorm's running statistics carry the patient too: take them anew on retained images."""
-    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if not norms:
-        return
-    module.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over the batches
-        norm.train()
-    parts = list(torch.split(torch.tensor(task.retain), BATCH))
-    if len(parts) > 1 and len(parts[-1]) == 1:  # one image alone may have no variance
-        parts[-2:] = [torch.cat(parts[-2:])]
-    like = next(module.parameters())
-    with torch.no_grad():
-        for part in parts:
-            module(task.images.images[part].to(like))

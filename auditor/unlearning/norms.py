@@ -1,0 +1,44 @@
+"""BatchNorm's running statistics, which carry the patient too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_BATCH = 64
+
+
+def reestimate_norms(module: nn.Module, images: Tensor, retained: Sequence[int]) -> None:
+    """Take running statistics anew, as plain averages over batches of retained images.
+
+    Args:
+        module: changed in place; left in evaluation mode.
+        images: (n, 1, H, W), all of them.
+        retained: indices of those to average over.
+    """
+    module.eval()
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    kept = [norm.momentum for norm in norms]
+    if not norms:
+        return
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over the batches
+        norm.train()
+    like = next(module.parameters())
+    with torch.no_grad():
+        for part in batches(torch.tensor(retained), _BATCH):
+            module(images[part].to(like))
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
+    module.eval()
+
+
+def batches(indices: Tensor, size: int) -> list[Tensor]:
+    """Indices in batches; one left over joins the last, since alone it may have no variance."""
+    parts = list(torch.split(indices, size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts

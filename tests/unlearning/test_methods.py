@@ -1,0 +1,141 @@
+"""What every method in the table holds, whatever it does inside."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import torch
+
+from auditor.errors import AuditorError, UnlearningError
+from auditor.learning.weights import weights_bytes
+from auditor.unlearning.method import METHODS
+from auditor.unlearning.norms import reestimate_norms
+from auditor.unlearning.task import Need, Task
+from tests.unlearning.ward import Ward, with_batch_norm
+
+PARAMETERS: Mapping[str, Mapping[str, str]] = {
+    "newton": {"damping": "10", "subset": "32"},
+    "reset-and-heal": {"share": "0.5", "epochs": "1", "learning_rate": "0.004"},
+    "rewind": {},
+    "retrain": {},
+}
+EXACT = {"rewind", "retrain"}
+
+
+@pytest.fixture(params=PARAMETERS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[name for name in PARAMETERS if name not in EXACT])
+def approximate(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def task(ward: Ward) -> Task:
+    """By a recipe so short that a retrain costs nothing."""
+    return replace(ward.task, recipe=replace(ward.task.recipe, epochs=1))
+
+
+def test_the_table_names_each_method_once_and_says_which_are_exact() -> None:
+    assert set(METHODS) == set(PARAMETERS)
+    assert all(METHODS[name].name == name for name in METHODS)
+    assert {name for name in METHODS if METHODS[name].exact} == EXACT
+
+
+def test_a_run_changes_the_candidate_alone_and_tells_how_far_it_is(name: str, task: Task) -> None:
+    before, pictures = weights_bytes(task.module), task.images.images.clone()
+    told: list[tuple[str, int, int]] = []
+    state = torch.get_rng_state()
+    asked = replace(task, progress=lambda *said: told.append(said))
+    result = METHODS[name].run(asked, PARAMETERS[name])
+    assert weights_bytes(task.module) == before != weights_bytes(result)
+    assert torch.equal(task.images.images, pictures)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not any(part.training for part in (*result.modules(), *task.module.modules()))
+    assert all(bool(torch.isfinite(value).all()) for value in result.state_dict().values())
+    if name != "retrain":  # its own progress is the training's, told by whoever records it
+        assert told and all(0 <= done <= total for _, done, total in told)
+        assert told[-1][1] == told[-1][2] > 0
+
+
+def test_the_same_seed_gives_the_same_bits(name: str, task: Task) -> None:
+    one, other = (weights_bytes(METHODS[name].run(task, PARAMETERS[name])) for _ in range(2))
+    assert one == other
+
+
+def test_what_is_to_be_forgotten_is_not_what_any_other_patient_is(name: str, task: Task) -> None:
+    """A method that ignored the forget set would give both the same."""
+    swapped = replace(
+        task,
+        forget=task.retain[:8],
+        retain=(*task.retain[8:], *task.forget),
+    )
+    first, second = (METHODS[name].run(asked, PARAMETERS[name]) for asked in (task, swapped))
+    assert weights_bytes(first) != weights_bytes(second)
+
+
+def test_unknown_parameters_are_refused(name: str, task: Task) -> None:
+    with pytest.raises(UnlearningError, match="colour"):
+        METHODS[name].run(task, {**PARAMETERS[name], "colour": "blue"})
+
+
+def test_parameters_are_asked_for_and_read_as_what_they_are(approximate: str, task: Task) -> None:
+    with pytest.raises(UnlearningError, match=approximate):
+        METHODS[approximate].run(task, {})
+    for parameter in PARAMETERS[approximate]:
+        for nonsense in ("much", "nan", "-1", "0", "inf"):
+            with pytest.raises(UnlearningError, match=approximate):
+                METHODS[approximate].run(task, {**PARAMETERS[approximate], parameter: nonsense})
+
+
+def test_there_must_be_something_to_forget_and_something_to_keep(name: str, task: Task) -> None:
+    nobody_left = replace(task, retain=(), forget=(*task.retain, *task.forget))
+    with pytest.raises(AuditorError):
+        METHODS[name].run(nobody_left, PARAMETERS[name])
+    if name not in EXACT:
+        with pytest.raises(UnlearningError, match=f"{name} needs forgotten images and retained"):
+            METHODS[name].run(replace(task, forget=()), PARAMETERS[name])
+
+
+def test_what_a_method_needs_is_asked_for(name: str, task: Task) -> None:
+    lacking = {Need.UNSEEN: replace(task, unseen=()), Need.HISTORY: replace(task, history=None)}
+    assert set(lacking) == set(Need)
+    for need, bare in lacking.items():
+        if need in METHODS[name].needs:
+            with pytest.raises(UnlearningError, match=f"{name} needs"):
+                METHODS[name].run(bare, PARAMETERS[name])
+        else:
+            METHODS[name].run(bare, PARAMETERS[name])
+
+
+def test_nan_is_refused(approximate: str, task: Task) -> None:
+    broken = copy.deepcopy(task.module)
+    with torch.no_grad():
+        broken.get_parameter("head.bias").fill_(float("nan"))
+    with pytest.raises(UnlearningError, match="NaN"):
+        METHODS[approximate].run(replace(task, module=broken), PARAMETERS[approximate])
+
+
+def test_batch_norms_statistics_end_as_those_of_the_retained(approximate: str) -> None:
+    asked = with_batch_norm()
+    result = METHODS[approximate].run(asked, PARAMETERS[approximate])
+    again = copy.deepcopy(result)
+    reestimate_norms(again, asked.images.images, asked.retain)
+    assert weights_bytes(again) == weights_bytes(result)
+    reestimate_norms(again, asked.images.images, (*asked.retain, *asked.forget))
+    assert weights_bytes(again) != weights_bytes(result)
+
+
+def test_a_variant_is_what_its_parameters_make(approximate: str, task: Task) -> None:
+    method = METHODS[approximate]
+    assert hasattr(method, "variants")
+    variants = list(method.variants(task))
+    assert len(variants) > 1
+    assert len({weights_bytes(module) for _, module in variants}) == len(variants)
+    for parameters, module in (variants[0], variants[-1]):
+        assert weights_bytes(module) == weights_bytes(method.run(task, parameters))
