@@ -41,7 +41,7 @@ def affected_accounted(papers: Papers) -> Observation:
 
 
 def derived_accounted(papers: Papers) -> Observation:
-    """Reference models that saw the patient, and candidates not in service, are accounted for."""
+    """Reference models that saw the patient, candidates not in service and kept curvatures are."""
     facts = papers.facts
     scope, bank = facts.find_last(ev.ScopeEstablished), facts.find_last(ev.BankTrained)
     if scope is not None and facts.nothing_found is not None:
@@ -49,16 +49,17 @@ def derived_accounted(papers: Papers) -> Observation:
     if scope is None or bank is None:
         return missing("No reference models are on record yet.")
     accounted = facts.accounted()
-    candidates = _candidates(facts) - _kept(facts) - {scope.event.weights}
-    gone = [accounted[digest] for digest in sorted(candidates, key=str) if digest in accounted]
+    derived = _candidates(facts) - _kept(facts) - {scope.event.weights}
+    derived |= _curvatures(facts, scope.event.weights)
+    gone = [accounted[digest] for digest in sorted(derived, key=str) if digest in accounted]
     seen = [
         leaf for leaf in accounted.values() if leaf.event.artefact_kind is ArtefactKind.REFERENCE_IN
     ]
-    left = len(candidates) - len(gone) + max(0, bank.event.in_models - len(seen))
+    left = len(derived) - len(gone) + max(0, bank.event.in_models - len(seen))
     if left:
-        text = f"{left} models derived from the subject's images are not accounted for."
+        text = f"{left} artefacts derived from the subject's images are not accounted for."
         return _unless_over(facts, text, bank, *seen, *gone)
-    text = f"Models derived from the subject's images along the way are accounted for ({bank}):"
+    text = f"What was derived from the subject's images along the way is accounted for ({bank}):"
     return supports(f"{text} {_fates([*seen, *gone])}.", bank, *seen, *gone)
 
 
@@ -170,6 +171,16 @@ def _unless_over(facts: CaseFacts, text: str, *leaves: Leaf[Event]) -> Observati
 def _candidates(facts: CaseFacts) -> set[Digest]:
     produced = {leaf.event.after for leaf in facts.all(ev.UnlearningCompleted)}
     return produced | {leaf.event.weights for leaf in facts.all(ev.CandidateVerified)}
+
+
+def _curvatures(facts: CaseFacts, weights: Digest) -> set[Digest]:
+    """Those of a version, as long as the case hasn't accounted for the version itself."""
+    closed = facts.accounted().get(weights)
+    return {
+        leaf.event.cache
+        for leaf in facts.all(ev.CurvatureCached)
+        if leaf.event.weights == weights and (closed is None or leaf.number < closed.number)
+    }
 
 
 def _kept(facts: CaseFacts) -> set[Digest]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.domain import event as ev
-from auditor.domain.artefact import ArtefactFate, ArtefactKind
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.verdict import Basis, Finding, FindingStatus, Verdict
@@ -90,6 +90,20 @@ def hipaa(
 def is_accounting_of(*artefacts: object) -> Edit:
     """Drop what the stream says about these artefacts."""
     return without(lambda event: getattr(event, "artefact", None) in artefacts)
+
+
+def curvature_kept(before: type[Event] | None, weights: Digest = M) -> Edit:
+    """A version's curvature is entered before the first event of that kind, or at the end."""
+    kept = ev.CurvatureCached(
+        model="tb", weights=weights, key=named("key"), cache=named("curvature"), images=9
+    )
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        kinds = [type(event) for _, _, event in entries]
+        at = len(entries) if before is None else kinds.index(before)
+        return [*entries[:at], ("model:tb", entries[at - 1][1], kept), *entries[at:]]
+
+    return edit
 
 
 def is_kind(*kinds: type[Event]) -> Edit:
@@ -306,6 +320,31 @@ TABLE: dict[str, Row] = {
     ),
     "a discarded candidate is missing": Row(
         edit=is_accounting_of(NEWTON), expected={"GDPR-17-SCOPE": NOT_MET}
+    ),
+    "a curvature of the model is missing": Row(
+        edit=curvature_kept(ev.VerdictReached), expected={"GDPR-17-SCOPE": NOT_MET}
+    ),
+    "a curvature of the model is accounted for": Row(
+        edit=both(
+            curvature_kept(ev.VerdictReached),
+            inserted_before(
+                ev.ArtefactAccounted,
+                ev.ArtefactAccounted(
+                    case=CASE,
+                    artefact=named("curvature"),
+                    artefact_kind=ArtefactKind.CURVATURE,
+                    fate=ArtefactFate.DESTROYED,
+                    ground="no-longer-needed",
+                ),
+            ),
+        ),
+        expected={"GDPR-17-SCOPE": MET},
+    ),
+    "a curvature of another model": Row(
+        edit=curvature_kept(ev.VerdictReached, RETRAINED), expected={"GDPR-17-SCOPE": MET}
+    ),
+    "a curvature kept after all was accounted for": Row(
+        edit=curvature_kept(None), expected={"GDPR-17-SCOPE": MET}
     ),
     "accounting under way": Row(
         edit=both(until(ev.VerdictReached), is_kind(ev.VerdictReached)),
