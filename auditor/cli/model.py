@@ -13,6 +13,7 @@ from auditor.cli.output import emit, home_option, json_option
 if TYPE_CHECKING:
     from auditor.domain.event import ModelRegistered
     from auditor.learning.recipe import Recipe
+    from auditor.workflow.home import Home
 
 
 @click.group()
@@ -100,15 +101,36 @@ def list_(home: Path | None, as_json: bool) -> None:
 @home_option
 @json_option
 def show(name: str, home: Path | None, as_json: bool) -> None:
-    """Show every version of one model."""
+    """Show every version of one model, and what is tuned for the one in service."""
     from auditor.workflow.registry import require_model
 
-    view = require_model(open_home(home), name)
+    opened = open_home(home)
+    view = require_model(opened, name)
     rows = [
-        _row(version) | {"in_service": "yes" if version.weights == view.in_service else "no"}
+        _row(version)
+        | (
+            {"in_service": "yes", "calibrated": _calibrated(opened, version)}
+            if version.weights == view.in_service
+            else {"in_service": "no", "calibrated": []}
+        )
         for version in view.versions
     ]
     emit(rows, as_json)
+
+
+def _calibrated(home: Home, version: ModelRegistered) -> list[str]:
+    """Each method's last calibration: the influence it left of surrogate patients, and when."""
+    from auditor.workflow.calibration_book import latest_calibrations
+
+    lines = []
+    for known in latest_calibrations(home, version.weights):
+        residual = known.findings.residual
+        if known.findings.parameters is None:
+            outcome = "no variant inside the bounds"
+        else:
+            outcome = "rho not measurable" if residual is None else f"rho {residual:.2f}"
+        lines.append(f"{known.method}: {outcome} ({known.on})")
+    return lines
 
 
 def _row(version: ModelRegistered) -> dict[str, object]:

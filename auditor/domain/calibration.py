@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 
 
 class Choice(StrEnum):
@@ -65,13 +66,33 @@ class Findings:
 
     Attributes:
         strengths: of each group's gap between models with and without it, in standard errors.
+        least_gap: standard errors below which a group would tune on noise and has no say.
         trials: mildest first.
         chosen: place of the chosen trial, from 0; -1 for none.
     """
 
     method: str
     strengths: tuple[float, ...]
+    least_gap: float
     bounds: Bounds
     trials: tuple[Trial, ...]
     choice: Choice
     chosen: int
+
+    @property
+    def parameters(self) -> Mapping[str, str] | None:
+        """Of the trial chosen; None for none."""
+        return None if self.chosen < 0 else self.trials[self.chosen].parameters
+
+    @property
+    def residual(self) -> float | None:
+        """Mean rho that the trial chosen left of the groups that have a say; None without any."""
+        if self.chosen < 0:
+            return None
+        readings = self.trials[self.chosen].readings
+        shown = [
+            reading.influence
+            for reading, strength in zip(readings, self.strengths, strict=True)
+            if strength >= self.least_gap
+        ]
+        return fmean(shown) if shown else None

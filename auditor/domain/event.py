@@ -216,14 +216,19 @@ class BankTrained(Event):
     in_models: int
 
 
-@named("method-calibrated/v1")
+@named("method-calibrated/v2")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodCalibrated(Event):
-    """A method's parameters were chosen on surrogate patients, never on this request's own."""
+    """A method was tuned on surrogate patients, never on this request's own.
+
+    `findings` holds all that was measured; `parameters` are those chosen, empty where none suited.
+    """
 
     case: str
+    weights: Digest
     method: str
     parameters: Digest
+    findings: Digest
 
 
 @named("plan-pinned/v1")

@@ -25,6 +25,11 @@ def _home_created_v1(fields: Fields) -> Fields:
     return {**fields, "origin": UNRECORDED}
 
 
+def _method_calibrated_v1(fields: Fields) -> Fields:
+    """Version 1 kept neither the model nor what was measured."""
+    return {**fields, "weights": str(EMPTY), "findings": str(EMPTY)}
+
+
 def _unlearning_completed_v1(fields: Fields) -> Fields:
     """Version 1 kept no record of the run beyond its device and time."""
     return {**fields, "record": str(EMPTY)}
@@ -32,6 +37,7 @@ def _unlearning_completed_v1(fields: Fields) -> Fields:
 
 UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
     "home-created/v1": ("home-created/v2", _home_created_v1),
+    "method-calibrated/v1": ("method-calibrated/v2", _method_calibrated_v1),
     "unlearning-completed/v1": ("unlearning-completed/v2", _unlearning_completed_v1),
 }
 

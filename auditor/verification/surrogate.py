@@ -37,16 +37,6 @@ def influence_on(scale: Scale, candidate: Measurements, layout: Layout) -> float
     return pooled(scale, contrast(candidate.margins, layout)) / scale.gap
 
 
-def residual_of(trial: Trial, strengths: Sequence[float]) -> float | None:
-    """Mean rho over the groups whose gap shows; None where none does."""
-    shown = [
-        reading.influence
-        for reading, strength in zip(trial.readings, strengths, strict=True)
-        if strength >= LEAST_GAP
-    ]
-    return float(np.mean(shown)) if shown else None
-
-
 def choose(
     trials: Sequence[Trial], strengths: Sequence[float], bounds: Bounds
 ) -> tuple[Choice, int]:
@@ -66,7 +56,11 @@ def choose(
     ]
     if not inside:
         return (Choice.NONE_INSIDE_BOUNDS if trials else Choice.NO_VARIANT), -1
-    if max(strengths) < LEAST_GAP:
+    shown = [place for place, strength in enumerate(strengths) if strength >= LEAST_GAP]
+    if not shown:
         return Choice.STRONGEST, inside[-1]
-    best = min(inside, key=lambda place: abs(residual_of(trials[place], strengths) or 0.0))
-    return Choice.LEAST_INFLUENCE, best
+
+    def left(place: int) -> float:
+        return abs(float(np.mean([trials[place].readings[group].influence for group in shown])))
+
+    return Choice.LEAST_INFLUENCE, min(inside, key=left)

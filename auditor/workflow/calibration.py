@@ -23,7 +23,7 @@ from auditor.learning.progress import Progress
 from auditor.unlearning.task import Task, Tunable
 from auditor.verification.delong import auc
 from auditor.verification.measure import Measurements
-from auditor.verification.surrogate import choose, influence_on, residual_of, scale_of
+from auditor.verification.surrogate import LEAST_GAP, choose, influence_on, scale_of
 from auditor.workflow.references import Bank, layout_for, measure_all
 from auditor.workflow.scene import Scene, derive_seed
 
@@ -69,6 +69,7 @@ def calibrate(
     findings = Findings(
         method=method.name,
         strengths=tuple(strengths),
+        least_gap=LEAST_GAP,
         bounds=bounds,
         trials=trials,
         choice=choice,
@@ -76,8 +77,8 @@ def calibrate(
     )
     return Calibration(
         method=method.name,
-        parameters=None if chosen < 0 else trials[chosen].parameters,
-        residual=None if chosen < 0 else residual_of(trials[chosen], strengths),
+        parameters=findings.parameters,
+        residual=findings.residual,
         findings=canonical_bytes(plain(findings)),
     )
 
@@ -100,6 +101,7 @@ def _tried(
         retain=retained,
         seed=derive_seed("calibration", bank.digest),
         unseen=scene.split.validation,
+        known=scene.known,
     )
     readings = [
         (

@@ -30,6 +30,7 @@ from auditor.unlearning.task import Task
 from auditor.verification import secondary
 from auditor.verification.engine import audit
 from auditor.verification.plan import Plan
+from auditor.workflow.calibration_book import enter_calibration
 from auditor.workflow.casework import Casework
 from auditor.workflow.desk import case_facts
 from auditor.workflow.references import (
@@ -82,13 +83,9 @@ def pin_plan(work: Casework) -> None:
     readiness = work.readiness
     calibrated = work.calibrated
     ladder: list[tuple[str, Digest]] = []
+    entered = enter_calibration(work.home, work.case, work.scene.version.weights, calibrated)
     if calibrated.parameters is not None:
-        parameters = work.home.store.put(canonical_bytes(plain(calibrated.parameters)))
-        work.write(
-            ev.MethodCalibrated(case=work.case, method="newton", parameters=parameters),
-            "calibrated",
-        )
-        ladder.append(("newton", parameters))
+        ladder.append((calibrated.method, entered.parameters))
     ladder.append(("retrain", work.home.store.put(canonical_bytes({}))))
     plan = Plan(
         margin=readiness.margin,

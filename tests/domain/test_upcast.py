@@ -7,7 +7,13 @@ import copy
 import pytest
 
 from auditor.domain.artefact import Digest
-from auditor.domain.event import HomeCreated, UnlearningCompleted, event_from, is_known
+from auditor.domain.event import (
+    HomeCreated,
+    MethodCalibrated,
+    UnlearningCompleted,
+    event_from,
+    is_known,
+)
 from auditor.domain.kind import KINDS
 from auditor.domain.upcast import UPCASTERS, upcast
 
@@ -16,6 +22,7 @@ TRUST = Digest.of(b"trust")
 # One stored example of every kind that is no longer written.
 STORED: dict[str, dict[str, object]] = {
     "home-created/v1": {"code_version": "0.1.0", "trust": str(TRUST)},
+    "method-calibrated/v1": {"case": "c-1", "method": "newton", "parameters": str(TRUST)},
     "unlearning-completed/v1": {
         "case": "c-1",
         "attempt": 1,
@@ -57,6 +64,13 @@ def test_a_run_before_there_were_records_has_an_empty_one() -> None:
     lifted = event_from(kind, STORED[kind])
     assert isinstance(lifted, UnlearningCompleted)
     assert lifted.record == Digest.of(b"{}")
+
+
+def test_a_calibration_before_there_were_findings_belongs_to_no_version() -> None:
+    kind = "method-calibrated/v1"
+    lifted = event_from(kind, STORED[kind])
+    assert isinstance(lifted, MethodCalibrated)
+    assert (lifted.weights, lifted.findings) == (Digest.of(b"{}"), Digest.of(b"{}"))
 
 
 @pytest.mark.parametrize("fields", [{}, {"code_version": "0.1.0"}, {"trust": 1, "extra": 2}])
