@@ -52,6 +52,7 @@ ARTEFACTS = {
     ArtefactKind.SCOUT: "scout models",
     ArtefactKind.CANDIDATE: "models made by the attempts and controls",
     ArtefactKind.CURVATURE: "curvatures of the model before, kept between requests",
+    ArtefactKind.TRAINING_CHECKPOINT: "checkpoints of the training",
     ArtefactKind.TRAINING_DATA: "the source images",
     ArtefactKind.SCORES: "scores",
     ArtefactKind.REQUEST_PAYLOAD: "the request itself, in the vault",

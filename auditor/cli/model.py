@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.output import emit, home_option, json_option, progress_reporter
 
 if TYPE_CHECKING:
     from auditor.domain.event import ModelRegistered
     from auditor.learning.recipe import Recipe
+    from auditor.workflow.home import Home
     from auditor.workflow.home import Home
 
 
@@ -33,13 +34,23 @@ _FILE = click.Path(path_type=Path)
 def train(
     name: str, data: Path, recipe_path: Path | None, home: Path | None, as_json: bool
 ) -> None:
-    """Train a model by a recipe, register it and put it into service."""
+    """Train a model by a recipe, register it and put it into service.
+
+    Its training can be gone back to: checkpoints are kept as auditor.toml says under [models].
+    """
     _require_engine()
     from auditor.workflow.scene import train_and_register
 
-    version = train_and_register(
-        open_home(home), model=name, manifest=data, recipe=_recipe(recipe_path), notice=_notice
-    )
+    opened = open_home(home)
+    with progress_reporter() as (progress, notice):
+        version = train_and_register(
+            opened,
+            model=name,
+            manifest=data,
+            recipe=_recipe(recipe_path, opened),
+            notice=notice,
+            progress=progress,
+        )
     emit(_row(version), as_json)
 
 
@@ -65,11 +76,12 @@ def register(
     _require_engine()
     from auditor.workflow.scene import register_trained
 
+    opened = open_home(home)
     version = register_trained(
-        open_home(home),
+        opened,
         model=name,
         manifest=data,
-        recipe=_recipe(recipe_path),
+        recipe=_recipe(recipe_path, opened),
         weights=weights,
         notice=_notice,
     )
@@ -145,10 +157,10 @@ def _row(version: ModelRegistered) -> dict[str, object]:
     }
 
 
-def _recipe(path: Path | None) -> Recipe:
+def _recipe(path: Path | None, home: Home) -> Recipe:
     from auditor.learning.recipe import QUICK, read_recipe
 
-    return QUICK if path is None else read_recipe(path)
+    return QUICK if path is None else read_recipe(path, home.config.factories)
 
 
 def _notice(text: str) -> None:

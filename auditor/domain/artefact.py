@@ -51,6 +51,7 @@ class ArtefactKind(StrEnum):
     REFERENCE_OUT = "reference-out"
     SCOUT = "scout"
     CANDIDATE = "candidate"
+    TRAINING_CHECKPOINT = "training-checkpoint"
     CURVATURE = "curvature"
     TRAINING_DATA = "training-data"
     SCORES = "scores"

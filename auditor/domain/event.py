@@ -110,6 +110,22 @@ class ModelRegistered(Event):
     training_images: int
 
 
+@named("training-recorded/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecorded(Event):
+    """How weights were trained here, so that the training can be gone back to.
+
+    `order` is SHA-256(nonce || seed) of the batch order, the nonce stays in the vault;
+    `checkpoints` is the digest of the list of those kept, of a training of `steps` steps.
+    """
+
+    model: str
+    weights: Digest
+    order: Digest
+    steps: int
+    checkpoints: Digest
+
+
 @named("model-deployed/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDeployed(Event):

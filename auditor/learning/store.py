@@ -12,6 +12,8 @@ from pathlib import Path
 from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, TamperedError
 
+_NAME = "[0-9a-f]" * 64
+
 
 @dataclass(frozen=True, slots=True)
 class ContentStore:
@@ -48,6 +50,16 @@ class ContentStore:
     def has(self, digest: Digest) -> bool:
         """Whether something is kept under that digest."""
         return self._path(digest).exists()
+
+    def digests(self) -> tuple[Digest, ...]:
+        """All that is kept here."""
+        names = sorted(path.name for path in self.root.glob(_NAME))
+        return tuple(Digest(name) for name in names)
+
+    def clear_half_done(self) -> None:
+        """Destroy what stopped calls of `put` left; only where no other process writes."""
+        for path in self.root.glob(".*.part"):
+            destroy_file(path)
 
     def destroy(self, digest: Digest) -> None:
         """Overwrite and remove, with what a stopped `put` left; no error where nothing is kept."""

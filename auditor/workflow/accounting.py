@@ -19,6 +19,7 @@ from auditor.workflow.curvature_book import curvatures_of
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, record
 from auditor.workflow.registry import data_record, deploy, register_version, require_model
+from auditor.workflow.training_book import checkpoint_store, checkpoints_of
 
 REFERENCES = "references"
 
@@ -54,6 +55,7 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
             home, case, weights, ArtefactKind.CANDIDATE, ArtefactFate.DESTROYED, NO_LONGER_NEEDED
         )
     _settle_curvatures(home, case, state.requested.model, before, erased=erased)
+    _settle_checkpoints(home, case, state.requested.model, state.scope)
     payload, data = state.requested.payload, _data_commitment(home, state)
     _write(home, case, data, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
     _write(home, case, payload, ArtefactKind.REQUEST_PAYLOAD, ArtefactFate.RETAINED, ACCOUNTABILITY)
@@ -115,6 +117,24 @@ def _settle_curvatures(home: Home, case: str, model: str, before: Digest, *, era
         fate = ArtefactFate.DESTROYED if erased else ArtefactFate.RETAINED
         ground = NO_LONGER_NEEDED if erased else NOT_ERASED
         _write(home, case, kept.cache, ArtefactKind.CURVATURE, fate, ground)
+
+
+def _settle_checkpoints(home: Home, case: str, model: str, scope: ev.ScopeEstablished) -> None:
+    """Destroy those that nothing speaks for keeping; what lists them all may be gone, so say first.
+
+    Where nobody was erased, those that carry the patient stay as they are.
+    """
+    store = checkpoint_store(home)
+    store.clear_half_done()
+    found = checkpoints_of(home, model)
+    affected = found.listed.intersection(scope.affected)
+    for digest in sorted(found.astray | affected - found.sound, key=str):
+        fate, ground = ArtefactFate.DESTROYED, NO_LONGER_NEEDED
+        _write(home, case, digest, ArtefactKind.TRAINING_CHECKPOINT, fate, ground)
+        store.destroy(digest)
+    for digest in sorted(affected & found.sound, key=str):
+        fate, ground = ArtefactFate.RETAINED, NOT_ERASED
+        _write(home, case, digest, ArtefactKind.TRAINING_CHECKPOINT, fate, ground)
 
 
 def _before(state: ErasureCase) -> Digest:

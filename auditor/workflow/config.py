@@ -7,6 +7,7 @@ quietly mean the default.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +45,14 @@ pkcs11_module = {pkcs11_module}
 pkcs11_token = {pkcs11_token}
 pkcs11_key = {pkcs11_key}
 
+[models]
+# Networks of your own, as "module:factory". They are code, run with the rights of whoever runs
+# auditor: list only what you trust. A recipe that names any other is refused.
+factories = {factories}
+# Steps between the checkpoints that a training keeps, so that it can be gone back to; 0 for none.
+# Each takes about three times the space of the model's weights.
+checkpoint_spacing = {checkpoint_spacing}
+
 [audit]
 # Share of a patient's influence that can't be excluded after PASSED; at most 0.5.
 margin = {margin}
@@ -56,6 +65,9 @@ in_models = {in_models}
 
 _LEDGER = ("database", "timestamps", "timestamp_roots")
 _VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
+_MODELS: Mapping[str, object] = {"factories": [], "checkpoint_spacing": 50}
+
+_FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 T = TypeVar("T", str, float, int)
 
@@ -74,6 +86,8 @@ class Config:
         pkcs11_module: library of the token that holds the vault's key, or "" for a file.
         pkcs11_token: label of the token.
         pkcs11_key: label of the key on it.
+        factories: ``module:factory`` of networks that recipes may name.
+        checkpoint_spacing: steps of a training between checkpoints; 0 for none.
         margin: of residual influence, in (0, 0.5].
         required_power: in (0, 1).
     """
@@ -87,6 +101,8 @@ class Config:
     pkcs11_module: str = ""
     pkcs11_token: str = ""
     pkcs11_key: str = ""
+    factories: tuple[str, ...] = ()
+    checkpoint_spacing: int = 50
     margin: float = 0.35
     required_power: float = 0.8
     out_models: int = 16
@@ -103,6 +119,10 @@ class Config:
         token = (self.pkcs11_module, self.pkcs11_token, self.pkcs11_key)
         if any(token) and not all(token):
             raise HomeError(f"[vault] needs all of {', '.join(_VAULT)}, or none")
+        if bad := [name for name in self.factories if not _FACTORY.fullmatch(name)]:
+            raise HomeError(f'[models] factories are "module:factory"; found {bad[0]!r}')
+        if self.checkpoint_spacing < 0:
+            raise HomeError("[models] checkpoint_spacing must be at least 0")
         if not 0 < self.margin <= LARGEST_MARGIN:
             raise HomeError(f"[audit] margin must lie above 0 and at most at {LARGEST_MARGIN}")
         if not 0 < self.required_power < 1:
@@ -123,6 +143,8 @@ def write_config(path: Path, config: Config) -> None:
         pkcs11_module=_quoted(config.pkcs11_module),
         pkcs11_token=_quoted(config.pkcs11_token),
         pkcs11_key=_quoted(config.pkcs11_key),
+        factories=json.dumps(config.factories),
+        checkpoint_spacing=config.checkpoint_spacing,
         margin=config.margin,
         required_power=config.required_power,
         out_models=config.out_models,
@@ -151,11 +173,17 @@ def read_config(path: Path) -> Config:
 
 def _config(tables: Mapping[str, object]) -> Config:
     # homes of version 0.1 lack these tables
-    tables = {"ledger": dict.fromkeys(_LEDGER, ""), "vault": dict.fromkeys(_VAULT, ""), **tables}
-    _only(tables, "the file", {"controller", "ledger", "vault", "audit"})
+    tables = {
+        "ledger": dict.fromkeys(_LEDGER, ""),
+        "vault": dict.fromkeys(_VAULT, ""),
+        "models": _MODELS,
+        **tables,
+    }
+    _only(tables, "the file", {"controller", "ledger", "vault", "models", "audit"})
     controller = _table(tables, "controller", {"name", "dpo", "country"})
     ledger = _table(tables, "ledger", set(_LEDGER))
     vault = _table(tables, "vault", set(_VAULT))
+    models = _table(tables, "models", set(_MODELS))
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
     return Config(
         controller=_value(controller, "name", str),
@@ -167,6 +195,8 @@ def _config(tables: Mapping[str, object]) -> Config:
         pkcs11_module=_value(vault, "pkcs11_module", str),
         pkcs11_token=_value(vault, "pkcs11_token", str),
         pkcs11_key=_value(vault, "pkcs11_key", str),
+        factories=_texts(models, "factories"),
+        checkpoint_spacing=_value(models, "checkpoint_spacing", int),
         margin=_value(audit, "margin", float),
         required_power=_value(audit, "required_power", float),
         out_models=_value(audit, "out_models", int),
@@ -194,6 +224,13 @@ def _value(table: Mapping[str, object], key: str, kind: type[T]) -> T:
     if type(value) is not kind:
         raise HomeError(f"{key} must be {_NAMES[kind]}")
     return value
+
+
+def _texts(table: Mapping[str, object], key: str) -> tuple[str, ...]:
+    value = table[key]
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise HomeError(f"{key} must be a list of texts")
+    return tuple(value)
 
 
 def _quoted(text: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from auditor.certificates.facts import ModelFacts
 from auditor.certificates.render import render_certificate
 from auditor.certificates.seal import seal_pdf
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
@@ -28,6 +29,7 @@ from auditor.workflow.document import document_facts
 from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, load_case, record
+from auditor.workflow.registry import require_model
 from auditor.workflow.steps import outcome_of
 
 
@@ -42,13 +44,29 @@ def sidecar_path(document: Path) -> Path:
 
 
 def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
-    """Sign the statement and put its digest on the books."""
-    payload = statement_bytes(document_facts(home, case, state))
+    """Sign the statement and put its digest on the books.
+
+    Raises:
+        CertificateError: the case isn't ready, or another model than the statement's is in service.
+        TamperedError: the stored weights aren't those that were measured.
+    """
+    facts = document_facts(home, case, state)
+    _require_weights(home, facts.model)
+    payload = statement_bytes(facts)
     envelope = sign_envelope(PAYLOAD_TYPE, payload, home.statement_signers)
     event = CertificatePrepared(
         case=case, outcome=outcome_of(state), envelope=home.store.put(envelope)
     )
     record(home, case_stream(case), event, "prepared")
+
+
+def _require_weights(home: Home, model: ModelFacts) -> None:
+    """What is measured is loaded once; between that and the signature the file may be swapped."""
+    named = (model.before if model.after is None else model.after).weights
+    if require_model(home, model.name).in_service == named:
+        home.store.get(named)
+    elif model.after is not None:
+        raise CertificateError(f"the model in service isn't {named}, which this case made")
 
 
 def issue(home: Home, case: str, state: ErasureCase) -> None:

@@ -10,6 +10,7 @@ from auditor.domain.kind import Event
 from auditor.workflow.home import Home
 
 CASE_PREFIX = "case:"
+MODEL_PREFIX = "model:"
 
 _NAMESPACE = UUID("6f0a1d3c-6d0e-5c3e-9f51-3f3a52a7c0de")
 
@@ -21,7 +22,7 @@ def case_stream(case: str) -> str:
 
 def model_stream(model: str) -> str:
     """Name of a model's stream."""
-    return f"model:{model}"
+    return f"{MODEL_PREFIX}{model}"
 
 
 def record(home: Home, stream: str, event: Event, step: str) -> Recorded:

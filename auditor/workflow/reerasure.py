@@ -16,6 +16,7 @@ from auditor.learning.store import destroy_file
 from auditor.workflow.accounting import REFERENCES, references_folder
 from auditor.workflow.home import Home
 from auditor.workflow.record import record
+from auditor.workflow.training_book import checkpoint_store, listed_checkpoints
 
 _PAYLOAD = "vault-payload"
 _PAYLOAD_GONE = "a vault payload is missing"
@@ -79,7 +80,7 @@ class _Books:
     forgotten: dict[Digest, None] = field(default_factory=dict)
     destroyed: dict[Digest, ev.ArtefactAccounted] = field(default_factory=dict)
     sealed: dict[Digest, str] = field(default_factory=dict)
-    """Payloads of the vault, each with its case, or "" for a data set's."""
+    """Payloads of the vault, each with its case, or "" for those of a data set or a training."""
     reached: dict[str, ev.VerdictReached] = field(default_factory=dict)
     issued: set[str] = field(default_factory=set)
     at_work: dict[str, Digest] = field(default_factory=dict)
@@ -93,6 +94,8 @@ class _Books:
                 self.sealed[event.commitment] = ""
             case ev.ErasureRequested():
                 self.sealed[event.payload] = event.case
+            case ev.TrainingRecorded():
+                self.sealed[event.order] = ""
             case ev.PayloadForgotten():
                 self.forgotten[event.payload] = None
             case ev.ScopeEstablished():
@@ -118,6 +121,8 @@ def _made(home: Home, event: Event) -> Iterable[Digest]:
             return (event.after,)
         case ev.CurvatureCached():
             return (event.cache,)
+        case ev.TrainingRecorded() if home.store.has(event.checkpoints):
+            return [saved.digest for saved in listed_checkpoints(home, event)]
         case ev.BankTrained() if home.store.has(event.bank):
             listing = json.loads(home.store.get(event.bank))
             return [
@@ -136,14 +141,16 @@ def _payloads(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack]
 
 
 def _artefacts(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack]:
+    stores = (home.store, checkpoint_store(home))
     files: dict[Digest, list[Path]] = {}
     for path in _reference_files(home, books):
         files.setdefault(Digest.of(path.read_bytes()), []).append(path)
     for digest, accounted in books.destroyed.items():
-        if digest not in files and not home.store.has(digest):
+        if digest not in files and not any(store.has(digest) for store in stores):
             continue
         if destroy:
-            home.store.destroy(digest)
+            for store in stores:
+                store.destroy(digest)
             for path in files.get(digest, ()):
                 destroy_file(path)
         yield CameBack(

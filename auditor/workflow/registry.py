@@ -19,7 +19,7 @@ from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
-from auditor.workflow.record import model_stream, record
+from auditor.workflow.record import MODEL_PREFIX, model_stream, record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +80,9 @@ def require_model(home: Home, name: str) -> ModelView:
 
 def list_models(home: Home) -> tuple[ModelView, ...]:
     """Every registered model."""
-    names = (stream.removeprefix("model:") for stream in home.ledger.streams("model:"))
-    return tuple(require_model(home, name) for name in names)
+    names = (stream.removeprefix(MODEL_PREFIX) for stream in home.ledger.streams(MODEL_PREFIX))
+    views = (find_model(home, name) for name in names)
+    return tuple(view for view in views if view is not None)
 
 
 def register_data(

@@ -15,12 +15,16 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import ModelRegistered
 from auditor.errors import DataError, MisuseError
 from auditor.learning.datasets import ImageSet, Split, load_images, read_manifest, split_by_patient
+from auditor.learning.order import batch_order
+from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe, parse_recipe
 from auditor.learning.training import train
 from auditor.learning.weights import convert_checkpoint, load_weights, weights_bytes
 from auditor.unlearning.shelf import KnownModel
 from auditor.workflow.accounting import references_folder
+from auditor.workflow.alone import alone
 from auditor.workflow.curvature_book import known_model
+from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
 from auditor.workflow.registry import (
     DataRecord,
@@ -32,6 +36,7 @@ from auditor.workflow.registry import (
     register_version,
     require_model,
 )
+from auditor.workflow.training_book import CheckpointShelf, record_training, seal_seed
 
 Notice = Callable[[str], None]
 
@@ -76,18 +81,29 @@ def derive_seed(*parts: object) -> int:
 
 
 def train_and_register(
-    home: Home, *, model: str, manifest: Path, recipe: Recipe, notice: Notice
+    home: Home,
+    *,
+    model: str,
+    manifest: Path,
+    recipe: Recipe,
+    notice: Notice,
+    progress: Progress = silent,
 ) -> ModelRegistered:
     """Train a model by its recipe, put data, recipe and weights on the books and deploy it.
+
+    The training is recorded, so that it can be gone back to (`auditor.unlearning.rewind`).
 
     Raises:
         MisuseError: a name that is no short token, or one that is taken.
         DataError, ModelError: data or recipe can't be used; the ledger is as it was.
+        HomeError: another process trains or unlearns in this home.
+        TamperedError: the ledger is read-only.
     """
-    intake = _intake(home, model, manifest, recipe, notice)
-    seed = derive_seed("model", model, recipe.digest, intake.record.digest)
-    module = train(recipe, intake.images, intake.split.train, seed)
-    return _enter(home, model, intake, recipe, weights_bytes(module))
+    with alone(home):
+        require_writable(home.root, home.ledger)
+        intake = _intake(home, model, manifest, recipe, notice)
+        weights = _train(home, model, intake, recipe, progress)
+        return _enter(home, model, intake, recipe, weights)
 
 
 def register_trained(
@@ -143,6 +159,27 @@ def _intake(home: Home, model: str, manifest: Path, recipe: Recipe, notice: Noti
     )
 
 
+def _train(
+    home: Home, model: str, intake: _Intake, recipe: Recipe, progress: Progress
+) -> bytes:
+    """Train, and say how on the books, before the weights are a version of anything."""
+    images, indices = intake.images, intake.split.train
+    seed = derive_seed("model", model, recipe.digest, intake.record.digest)
+    shelf = CheckpointShelf(home)
+    module = train(recipe, images, indices, seed, keeping=shelf.keeping, progress=progress)
+    content = weights_bytes(module)
+    record_training(
+        home,
+        model=model,
+        weights=Digest.of(content),
+        order=seal_seed(home, model, seed),
+        steps=len(batch_order(recipe, images.subjects, indices, seed).steps),
+        checkpoints=shelf.saved,
+        step=f"trained-{Digest.of(content).value}",
+    )
+    return content
+
+
 def _enter(
     home: Home, model: str, intake: _Intake, recipe: Recipe, weights: bytes
 ) -> ModelRegistered:
@@ -180,7 +217,7 @@ def load_scene(home: Home, model: str) -> Scene:
     manifest = read_manifest(record.manifest)
     if manifest.digest != record.digest:
         raise DataError(f"{record.manifest} changed since it was registered; restore it")
-    recipe = parse_recipe(home.store.get(version.recipe))
+    recipe = parse_recipe(home.store.get(version.recipe), home.config.factories)
     images = load_images(manifest, recipe.input_size)
     split = split_by_patient(images, recipe, record.split_seed)
     erased = {

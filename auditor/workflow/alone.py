@@ -1,0 +1,25 @@
+"""One process at a time trains, unlearns or accounts in a home."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from auditor.errors import HomeError
+from auditor.workflow.home import Home
+
+
+@contextmanager
+def alone(home: Home) -> Iterator[None]:
+    """Hold the home's run lock (released by the system if the process dies).
+
+    Raises:
+        HomeError: another process holds it.
+    """
+    with (home.root / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HomeError(f"another run is working in {home.root}; wait for it to end") from None
+        yield
