@@ -149,7 +149,11 @@ class Passes:
         return self._summed(part_of(part) for part in self.split(indices, len(indices)))
 
     def push(self, indices: Sequence[int], vector: Mapping[str, Tensor]) -> Tensor:
-        """Jacobian-vector product: how logits move along a vector by parameter, (n, classes)."""
+        """Jacobian-vector product: how logits move along a vector by parameter, (n, classes).
+
+        Raises:
+            UnlearningError: the network has an operation without a forward-mode derivative.
+        """
         values = {name: value.detach() for name, value in self.values.items()}
         along = {name: vector[name].to(value) for name, value in values.items()}
 
@@ -160,7 +164,15 @@ class Passes:
                 logits: Tensor = torch.func.functional_call(self.module, parameters, (pictures,))
                 return logits
 
-            moved: Tensor = torch.func.jvp(forward, (values,), (along,))[1]
+            try:
+                moved: Tensor = torch.func.jvp(forward, (values,), (along,))[1]
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                raise UnlearningError(
+                    "the network has an operation that torch can't differentiate forwards, as the "
+                    "Newton step must; choose another method"
+                ) from error
             return moved
 
         with torch.no_grad(), _plain_attention(), warnings.catch_warnings():

@@ -104,7 +104,7 @@ def test_a_sample_is_the_versions_own_whoever_is_to_be_forgotten(small: Task) ->
     sample = tuple(index for index in one.drawn if index != inside)
     assert curvature_sample(known(asked_inside, shelf, FORTY), 10).used == sample
     on_sample = replace(asked_inside, retain=sample)  # all of it, so its own draw is the sample
-    scaled = {**texts, "damping": repr(0.05 * len(sample) / 39)}
+    scaled = {"damping": repr(0.05 * len(sample) / 39)}
     step = moved(small.module, run(on_sample, scaled))
     expected = {name: way * len(sample) / 39 for name, way in step.items()}
     assert distance(moved(small.module, found), expected) < 1e-9

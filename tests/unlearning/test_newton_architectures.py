@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -191,6 +191,34 @@ def test_what_it_cant_take_apart_by_image_is_named_and_refused(
 ) -> None:
     with pytest.raises(UnlearningError, match=f"{message}.*naming layers"):
         step(task_of(module.double().eval(), 2), damping="1")
+
+
+class Doubled(torch.autograd.Function):
+    """Knows its way back only."""
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(_ctx: Any, *signal: Any) -> Any:
+        return 2 * signal[0]
+
+
+class OneWay(Unused):
+    """With an operation that has no forward-mode derivative behind its layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, Doubled.apply(super().forward(x)))
+
+
+def test_an_operation_without_a_forward_mode_derivative_is_refused() -> None:
+    with pytest.raises(UnlearningError, match="choose another method"):
+        step(task_of(lively(OneWay()), 2), damping="1")
 
 
 class Peak(TorchDispatchMode):
