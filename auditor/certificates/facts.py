@@ -15,6 +15,7 @@ from datetime import date
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.evidence import CandidateRole, Evidence, Power
 from auditor.domain.request import Ground, Outcome, Regime
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Decision, Finding, Verdict
 from auditor.errors import CertificateError
 
@@ -37,7 +38,11 @@ class Parties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
-    """The request: an opaque case id, counts, and the days of receipt and decision."""
+    """The request: an opaque case id, counts, and the days of receipt and decision.
+
+    ``held_out_images`` are the subjects', set apart from training; ``earlier`` are cases in which
+    the request, or part of it, was settled before.
+    """
 
     case: str
     regime: Regime
@@ -46,6 +51,9 @@ class RequestFacts:
     decided: date
     subjects: int
     training_images: int
+    held_out_images: int = 0
+    earlier: tuple[str, ...] = ()
+    obstacle: Obstacle = Obstacle.NONE
 
     def __post_init__(self) -> None:
         """Refuse impossible dates or counts (CertificateError)."""

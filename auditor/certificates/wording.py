@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from auditor.certificates.facts import DocumentFacts, PlanFacts
 from auditor.domain.request import Outcome, Regime
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 
 HIPAA_BANNER = (
@@ -38,6 +39,23 @@ _BASES = {
     ),
     Basis.NONE: (
         "None. The evidence below supports no basis of assurance, so no certificate is issued."
+    ),
+}
+
+_OBSTACLES = {
+    Obstacle.NOTHING_LEFT: (
+        "{whose} images are all that the model was trained on: without them nothing is left to "
+        "train a model on."
+    ),
+    Obstacle.CLASS_LEFT_EMPTY: (
+        "{whose} images are all, or nearly all, that the model was trained on for one of its "
+        "classes: without them no model learns that class, and none can be compared with models "
+        "that know it."
+    ),
+    Obstacle.READ_BY_METHOD: (
+        "{whose} images trained no model, but the method that made the model in service read some "
+        "of them as examples of patients it was not trained on. What that left in the model can't "
+        "be measured, and only a model trained from the start is free of it."
     ),
 }
 
@@ -74,16 +92,11 @@ def summary(facts: DocumentFacts) -> tuple[str, ...]:
     """The first lines of the document: what may be relied on, and what can't be excluded."""
     match facts.outcome:
         case Outcome.CERTIFIED:
-            return _certified(facts)
+            return (*_certified(facts), *_also(facts))
         case Outcome.NOT_ERASED:
             return _not_erased(facts)
         case Outcome.NOTHING_TO_UNLEARN:
-            return (
-                f"None of {whose(facts)} images trained {facts.model.name}, version "
-                f"{facts.model.before.version}. There is nothing for this model to unlearn.",
-                "This is a finding on the record of what the model was trained on, not a "
-                "measurement on the model itself.",
-            )
+            return (*_nothing(facts), *_also(facts))
         case Outcome.REFUSED:
             return (
                 "The request was refused and no unlearning was run. The reasons, and the right to "
@@ -158,7 +171,51 @@ def _certified(facts: DocumentFacts) -> tuple[str, ...]:
     )
 
 
+def _nothing(facts: DocumentFacts) -> tuple[str, ...]:
+    model = f"{facts.model.name}, version {facts.model.before.version}"
+    if facts.request.earlier:
+        return (
+            f"None of {whose(facts)} images is left among those that {model}, is trained on. "
+            "There is nothing more for this model to unlearn.",
+        )
+    return (
+        f"None of {whose(facts)} images trained {model}. There is nothing for this model to "
+        "unlearn.",
+        "This is a finding on the record of what the model was trained on, not a measurement on "
+        "the model itself.",
+    )
+
+
+def _also(facts: DocumentFacts) -> tuple[str, ...]:
+    """What else is known of the subjects of a settled request."""
+    lines = []
+    if facts.request.earlier:
+        lines.append(
+            "The request, or part of it, was settled before; what can be said of that stands in "
+            f"the document of case {', '.join(facts.request.earlier)}."
+        )
+    if held_out := facts.request.held_out_images:
+        lines.append(
+            f"The data set also holds {held_out} of {whose(facts)} images that no training of this "
+            "model saw: they were set apart to choose settings by, or to test on. From now on they "
+            "are used for neither. Removing them from the data set is the controller's to do."
+        )
+    return tuple(lines)
+
+
+def _obstructed(facts: DocumentFacts) -> tuple[str, ...]:
+    return (
+        f"No certificate is issued, and no method was run. "
+        f"{_OBSTACLES[facts.request.obstacle].format(whose=whose(facts).capitalize())}",
+        "The duty to erase is not settled by that. What is left to the controller is to take the "
+        "model out of service and destroy it, or to train another one from the start on other "
+        "data.",
+    )
+
+
 def _not_erased(facts: DocumentFacts) -> tuple[str, ...]:
+    if facts.request.obstacle is not Obstacle.NONE:
+        return _obstructed(facts)
     failed = facts.conclusion is not None and facts.conclusion.decision.verdict is Verdict.FAILED
     end = "failed the audit" if failed else "could not be shown to be within the margin"
     return (

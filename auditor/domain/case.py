@@ -9,6 +9,7 @@ from typing import Any
 from auditor.domain import event as ev
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind
+from auditor.domain.route import Obstacle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class ErasureCase:
     grounds: ev.GroundsChecked | None = None
     scope: ev.ScopeEstablished | None = None
     bank: ev.BankTrained | None = None
-    calibrated: ev.MethodCalibrated | None = None
+    calibrated: tuple[ev.MethodCalibrated, ...] = ()
+    routed: ev.CaseRouted | None = None
     plan: ev.PlanPinned | None = None
     skipped: tuple[ev.RungSkipped, ...] = ()
     attempts: tuple[Attempt, ...] = ()
@@ -46,6 +48,11 @@ class ErasureCase:
     def granted(self) -> bool:
         """The desk said yes and nothing has stopped it since."""
         return self.decided is not None and self.decided.decision is DecisionKind.GRANTED
+
+    @property
+    def obstacle(self) -> Obstacle:
+        """What makes a model without the subjects impossible, as far as is known."""
+        return Obstacle.NONE if self.scope is None else self.scope.obstacle
 
     @property
     def open_attempt(self) -> Attempt | None:
@@ -87,7 +94,9 @@ def evolve(case: ErasureCase, event: Event) -> ErasureCase:
         case ev.BankTrained():
             return replace(case, bank=event)
         case ev.MethodCalibrated():
-            return replace(case, calibrated=event)
+            return replace(case, calibrated=(*case.calibrated, event))
+        case ev.CaseRouted():
+            return replace(case, routed=event)
         case ev.PlanPinned():
             return replace(case, plan=event)
         case ev.RungSkipped():

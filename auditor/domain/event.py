@@ -3,6 +3,7 @@
 Each class is one stable kind and version; a stored kind is never renamed, a changed shape gets a
 new version. Fields are ids, enums, digests, integers and dates: no free text, no identifier of a
 person, so that leaves hold no personal data (DESIGN section 6). `docs/events.md` is their table.
+Kinds of data sets and models stand in `model_events` and are found here, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.codec import typed
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import KINDS, Event, named
+from auditor.domain.model_events import CurvatureCached as CurvatureCached
+from auditor.domain.model_events import DataRegistered as DataRegistered
+from auditor.domain.model_events import ModelDeployed as ModelDeployed
+from auditor.domain.model_events import ModelRegistered as ModelRegistered
+from auditor.domain.model_events import ModelRetired as ModelRetired
+from auditor.domain.model_events import TrainingRecorded as TrainingRecorded
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
+from auditor.domain.route import Due, Obstacle
 from auditor.domain.upcast import UPCASTERS, upcast
 from auditor.domain.verdict import Basis, Verdict
 
@@ -38,7 +46,7 @@ def is_known(kind: object) -> bool:
     return kind in KINDS or kind in UPCASTERS
 
 
-# Home, data and models -------------------------------------------------------------------------
+# The home ----------------------------------------------------------------------------------------
 
 
 @named("home-created/v2")
@@ -82,84 +90,6 @@ class PayloadForgotten(Event):
     """A payload of the vault is destroyed; written before, so that a restore can be undone."""
 
     payload: Digest
-
-
-@named("data-registered/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataRegistered(Event):
-    """A data set; `commitment` is SHA-256(nonce || manifest), the nonce stays in the vault."""
-
-    data_set: str
-    commitment: Digest
-    images: int
-    patients: int
-    synthetic: str
-
-
-@named("model-registered/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRegistered(Event):
-    """A trained model by digest, with the recipe and data it was trained by."""
-
-    model: str
-    version: int
-    architecture: str
-    weights: Digest
-    recipe: Digest
-    data_set: str
-    training_images: int
-
-
-@named("training-recorded/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingRecorded(Event):
-    """How weights were trained here, so that the training can be gone back to.
-
-    `order` is SHA-256(nonce || seed) of the batch order, the nonce stays in the vault;
-    `checkpoints` is the digest of the list of those kept, of a training of `steps` steps.
-    """
-
-    model: str
-    weights: Digest
-    order: Digest
-    steps: int
-    checkpoints: Digest
-
-
-@named("model-deployed/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelDeployed(Event):
-    """These weights went into service."""
-
-    model: str
-    version: int
-    weights: Digest
-
-
-@named("model-retired/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRetired(Event):
-    """These weights went out of service."""
-
-    model: str
-    version: int
-    weights: Digest
-
-
-@named("curvature-cached/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvatureCached(Event):
-    """A version's curvature is kept for later requests; `images` counts what it was made of.
-
-    Written before `cache`, a digest of its bytes, is in the store. `key` is a digest over weights,
-    recipe, data and settings.
-    """
-
-    model: str
-    weights: Digest
-    key: Digest
-    cache: Digest
-    images: int
 
 
 # The desk --------------------------------------------------------------------------------------
@@ -207,14 +137,21 @@ class GroundsChecked(Event):
     against: int
 
 
-@named("scope-established/v1")
+@named("scope-established/v2")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeEstablished(Event):
-    """Inventory made: how many of the subject's images trained the model in service."""
+    """Inventory made: how many of the subjects' images trained the model in service.
+
+    `held_out_images` are theirs, too, but set apart from training; `earlier` are cases that made
+    the model forget some of these subjects before.
+    """
 
     case: str
     weights: Digest
     training_images: int
+    held_out_images: int
+    earlier: tuple[str, ...]
+    obstacle: Obstacle
     affected: tuple[Digest, ...]
 
 
@@ -247,6 +184,23 @@ class MethodCalibrated(Event):
     findings: Digest
 
 
+@named("case-routed/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRouted(Event):
+    """The methods this case will try, in order, of which `rungs` share the level alpha.
+
+    `tail_patients` are memorised too strongly for a single step; `steps` approximate erasures lie
+    behind the model since its last exact training, and `due` says why the next one has to be exact.
+    """
+
+    case: str
+    ladder: tuple[str, ...]
+    rungs: int
+    tail_patients: int
+    steps: int
+    due: tuple[Due, ...]
+
+
 @named("plan-pinned/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPinned(Event):
@@ -261,7 +215,7 @@ class PlanPinned(Event):
 @named("rung-skipped/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungSkipped(Event):
-    """A rung of the ladder was out of reach before it was tried."""
+    """A method was left out of the ladder, or out of reach before it was tried."""
 
     case: str
     method: str

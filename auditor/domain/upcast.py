@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
+from auditor.domain.route import Obstacle
 
 Fields: TypeAlias = Mapping[str, object]
 Upcaster: TypeAlias = Callable[[Fields], Fields]
@@ -35,8 +36,14 @@ def _unlearning_completed_v1(fields: Fields) -> Fields:
     return {**fields, "record": str(EMPTY)}
 
 
+def _scope_established_v1(fields: Fields) -> Fields:
+    """Version 1 looked at training images alone."""
+    return {**fields, "held_out_images": 0, "earlier": [], "obstacle": Obstacle.NONE.value}
+
+
 UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
     "home-created/v1": ("home-created/v2", _home_created_v1),
+    "scope-established/v1": ("scope-established/v2", _scope_established_v1),
     "method-calibrated/v1": ("method-calibrated/v2", _method_calibrated_v1),
     "unlearning-completed/v1": ("unlearning-completed/v2", _unlearning_completed_v1),
 }

@@ -29,6 +29,7 @@ class ReasonCode(StrEnum):
     AUC_MARGIN_REFUSED = "auc-margin-refused"
     SECONDARY_REJECTED = "secondary-test-rejected"
     RECIPE_MISMATCH = "recipe-mismatch"
+    NO_MODEL_POSSIBLE = "no-model-possible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

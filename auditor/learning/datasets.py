@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +33,15 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One usable image of a manifest; ``number`` counts the file's lines from 1."""
+    """One usable image of a manifest; ``number`` counts the file's lines from 1.
+
+    ``subject`` is the patient, ``filed_under`` the ``subject_id`` column, which may be another.
+    """
 
     number: int
     path: Path
     subject: str
+    filed_under: str
     label: int
     split: str
     site: str
@@ -63,7 +67,12 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageSet:
-    """Images in memory: float32 (n, 1, size, size), each standardised; labels int64 (n,)."""
+    """Images in memory: float32 (n, 1, size, size), each standardised; labels int64 (n,).
+
+    Attributes:
+        subjects: patients, by group where the manifest names one.
+        filed_under: subject ids as the hospital knows them; none means the same as ``subjects``.
+    """
 
     images: Tensor
     labels: Tensor
@@ -72,6 +81,12 @@ class ImageSet:
     sexes: tuple[str, ...]
     ages: tuple[str, ...]
     splits: tuple[str, ...]
+    filed_under: tuple[str, ...] = ()
+
+    def patients_of(self, asked: Collection[str]) -> frozenset[str]:
+        """Patients meant by these ids, be they of patients or of what images are filed under."""
+        filed = zip(self.subjects, self.filed_under or self.subjects, strict=True)
+        return frozenset(patient for patient, name in filed if patient in asked or name in asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +96,11 @@ class Split:
     train: tuple[int, ...]
     validation: tuple[int, ...]
     test: tuple[int, ...]
+
+    @property
+    def held_out(self) -> tuple[int, ...]:
+        """Images that no training sees."""
+        return (*self.validation, *self.test)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -135,6 +155,7 @@ def load_images(manifest: Manifest, size: int) -> ImageSet:
         sexes=tuple(row.sex for row in manifest.rows),
         ages=tuple(row.age for row in manifest.rows),
         splits=tuple(row.split for row in manifest.rows),
+        filed_under=tuple(row.filed_under for row in manifest.rows),
     )
 
 
@@ -207,6 +228,7 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
         number=number,
         path=path,
         subject=value["probable_patient_group"] or value["subject_id"],
+        filed_under=value["subject_id"],
         label=int(value["label"]),
         split=value["split"],
         site=value["site"],

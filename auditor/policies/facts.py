@@ -13,6 +13,7 @@ from auditor.domain.entry import Recorded
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.route import Obstacle
 from auditor.errors import PolicyError
 
 E = TypeVar("E", bound=Event)
@@ -135,7 +136,9 @@ class CaseFacts:
     def nothing_found(self) -> Leaf[ev.ScopeEstablished] | None:
         """The inventory, if it found none of the subject's images in training."""
         scope = self.find_last(ev.ScopeEstablished)
-        return scope if scope is not None and scope.event.training_images == 0 else None
+        if scope is None or scope.event.obstacle is not Obstacle.NONE:
+            return None
+        return scope if scope.event.training_images == 0 else None
 
     @property
     def verified(self) -> tuple[Leaf[ev.CandidateVerified], ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +14,9 @@ from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.case import ErasureCase
 from auditor.domain.kind import Event
 from auditor.errors import MisuseError, TamperedError
+from auditor.learning.history import History
 from auditor.learning.progress import Progress
-from auditor.unlearning.guo2020newton import NewtonStep
+from auditor.unlearning.task import Task, Tunable
 from auditor.verification.engine import Readiness, prepare
 from auditor.verification.plan import Plan
 from auditor.workflow.calibration import Calibration, calibrate
@@ -26,10 +29,12 @@ from auditor.workflow.references import (
     layout_for,
     measure_all,
     scout_memorisation,
+    sparing,
     train_bank,
 )
-from auditor.workflow.scene import Scene, load_module, load_scene
+from auditor.workflow.scene import Scene, derive_seed, load_module, load_scene
 from auditor.workflow.surrogates import match_surrogates
+from auditor.workflow.training_history import load_history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +42,9 @@ class RunSettings:
     """How much work a run may do.
 
     Attributes:
-        attempt_out_of_reach: run approximate rungs even where the declared power says they can't
-            earn a certificate; their result is then a measurement, nothing more.
+        attempt_out_of_reach: run the cheapest approximate rung even where the declared power says
+            that it can't earn a certificate, or where it isn't qualified for cohorts; its result is
+            then a measurement, nothing more.
     """
 
     out_models: int = 16
@@ -58,6 +64,8 @@ class Casework:
         self.case = case
         self.settings = settings
         self.progress = progress
+        self._ready: dict[int, Readiness] = {}
+        self._calibrations: dict[str, Calibration] = {}
 
     @property
     def state(self) -> ErasureCase:
@@ -80,7 +88,13 @@ class Casework:
     @cached_property
     def forgotten(self) -> tuple[int, ...]:
         """Training images of the request's subjects."""
-        return self.scene.of_subjects(subjects_of(self.home, self.requested))
+        return self.scene.of_subjects(self.asked)
+
+    @cached_property
+    def asked(self) -> tuple[str, ...]:
+        """The request's subjects, as the data set knows patients."""
+        named = frozenset(subjects_of(self.home, self.requested))
+        return tuple(sorted(self.scene.images.patients_of(named)))
 
     @cached_property
     def scouts(self) -> tuple[Block, dict[str, float]]:
@@ -94,6 +108,12 @@ class Casework:
         return block, dict(memorised)
 
     @cached_property
+    def memorisation(self) -> Mapping[str, float]:
+        """Of each of the request's subjects that the model in service was trained on."""
+        _, memorised = self.scouts
+        return {subject: memorised[subject] for subject in self.asked if subject in memorised}
+
+    @cached_property
     def bank(self) -> Bank:
         """Reference models, trained now or found where an earlier run left them.
 
@@ -102,16 +122,12 @@ class Casework:
         """
         scene = self.scene
         scouts, memorised = self.scouts
-        counts: dict[str, int] = {}
-        for index in scene.training:
-            subject = scene.images.subjects[index]
-            counts[subject] = counts.get(subject, 0) + 1
-        asked = sorted({scene.images.subjects[i] for i in self.forgotten})
-        groups = match_surrogates(asked, counts, memorised)
+        counts = Counter(scene.images.subjects[index] for index in scene.training)
+        groups = match_surrogates(list(self.memorisation), counts, memorised)
         bank = train_bank(
             scene,
             self.forgotten,
-            [scene.of_subjects(group) for group in groups],
+            sparing(scene, self.forgotten, [scene.of_subjects(group) for group in groups]),
             scouts=scouts,
             seed=f"bank/{scene.version.weights}/{_of(self.forgotten)}",
             out_models=self.settings.out_models,
@@ -124,24 +140,58 @@ class Casework:
             raise TamperedError(f"reference models of case {self.case} aren't those on the books")
         return bank
 
-    @cached_property
+    def ready_for(self, rungs: int) -> Readiness:
+        """What the bank alone says, with alpha split over so many statistical rungs."""
+        if rungs not in self._ready:
+            bank = self.bank
+            apart = tuple(index for group in bank.surrogates for index in group)
+            self._ready[rungs] = prepare(
+                out=bank.out.measured,
+                untouched=bank.untouched.measured,
+                original=measure_all(self.scene, self.original),
+                layout=layout_for(
+                    self.scene, self.forgotten, apart=apart, unseen=self.scene.split.test
+                ),
+                margin=self.home.config.margin,
+                rungs=rungs,
+            )
+        return self._ready[rungs]
+
+    @property
     def readiness(self) -> Readiness:
-        """What the bank alone says: power, AUC margin, recipe fit."""
-        bank = self.bank
-        apart = tuple(index for group in bank.surrogates for index in group)
-        layout = layout_for(self.scene, self.forgotten, apart=apart, unseen=self.scene.split.test)
-        return prepare(
-            out=bank.out.measured,
-            untouched=bank.untouched.measured,
-            original=measure_all(self.scene, self.original),
-            layout=layout,
-            margin=self.home.config.margin,
+        """What the bank alone says, for the ladder that the case was routed to."""
+        routed = self.state.routed
+        if routed is None:
+            raise MisuseError(f"case {self.case} has no ladder yet")
+        return self.ready_for(routed.rungs)
+
+    def calibration(self, method: Tunable) -> Calibration:
+        """An approximate method tuned on surrogates."""
+        if method.name not in self._calibrations:
+            self._calibrations[method.name] = calibrate(
+                self.scene, self.bank, self.original, method, progress=self.progress
+            )
+        return self._calibrations[method.name]
+
+    def task(self, method: str) -> Task:
+        """What a method is given to carry out the request."""
+        return Task(
+            recipe=self.scene.recipe,
+            module=self.original,
+            images=self.scene.images,
+            forget=self.forgotten,
+            retain=self.scene.without(self.forgotten),
+            seed=derive_seed(method, self.bank.digest),
+            unseen=self.scene.split.validation,
+            history=self.history,
+            progress=self.progress,
+            known=self.scene.known,
         )
 
     @cached_property
-    def calibrated(self) -> Calibration:
-        """The Newton step tuned on surrogates."""
-        return calibrate(self.scene, self.bank, self.original, NewtonStep(), progress=self.progress)
+    def history(self) -> History | None:
+        """How the model in service, or the one it descends from, was trained."""
+        return load_history(self.home, self.scene)
 
     @cached_property
     def original(self) -> nn.Module:

@@ -61,11 +61,28 @@ required_power = {required_power}
 # Reference models trained without and with the patient.
 out_models = {out_models}
 in_models = {in_models}
+
+[unlearning]
+# Approximate methods that a case may try before it trains again; see the table in docs/routing.md.
+methods = {methods}
+# How strongly a patient may be memorised for a single step to be tried: standard deviations by
+# which the score of their images rises from models trained without them to models trained with.
+tail = {tail}
+# What may come between two exact trainings of a model: approximate erasures, and the sum of what
+# they left, each patient's whole influence counted as 1.
+most_steps = {most_steps}
+most_residual = {most_residual}
 """
 
 _LEDGER = ("database", "timestamps", "timestamp_roots")
 _VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
 _MODELS: Mapping[str, object] = {"factories": [], "checkpoint_spacing": 50}
+_UNLEARNING: Mapping[str, object] = {
+    "methods": ["newton", "reset-and-heal"],
+    "tail": 2.0,
+    "most_steps": 20,
+    "most_residual": 1.0,
+}
 
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -90,6 +107,10 @@ class Config:
         checkpoint_spacing: steps of a training between checkpoints; 0 for none.
         margin: of residual influence, in (0, 0.5].
         required_power: in (0, 1).
+        methods: approximate ones that a case may try.
+        tail: memorisation from which on a single step isn't tried, above 0.
+        most_steps: approximate erasures between two exact trainings, at least 1.
+        most_residual: sum of residual influences between two exact trainings, above 0.
     """
 
     controller: str
@@ -107,6 +128,10 @@ class Config:
     required_power: float = 0.8
     out_models: int = 16
     in_models: int = 16
+    methods: tuple[str, ...] = ("newton", "reset-and-heal")
+    tail: float = 2.0
+    most_steps: int = 20
+    most_residual: float = 1.0
 
     def __post_init__(self) -> None:
         for name, text in (("name", self.controller), ("dpo", self.dpo)):
@@ -129,6 +154,10 @@ class Config:
             raise HomeError("[audit] required_power must lie between 0 and 1")
         if min(self.out_models, self.in_models) < 2:
             raise HomeError("[audit] out_models and in_models must be at least 2")
+        if not min(self.tail, self.most_residual) > 0 or self.most_steps < 1:
+            raise HomeError(
+                "[unlearning] tail and most_residual must lie above 0, most_steps at 1 or above"
+            )
 
 
 def write_config(path: Path, config: Config) -> None:
@@ -149,6 +178,10 @@ def write_config(path: Path, config: Config) -> None:
         required_power=config.required_power,
         out_models=config.out_models,
         in_models=config.in_models,
+        methods=json.dumps(config.methods),
+        tail=config.tail,
+        most_steps=config.most_steps,
+        most_residual=config.most_residual,
     )
     write_file(path, text.encode("utf-8"))
 
@@ -177,14 +210,17 @@ def _config(tables: Mapping[str, object]) -> Config:
         "ledger": dict.fromkeys(_LEDGER, ""),
         "vault": dict.fromkeys(_VAULT, ""),
         "models": _MODELS,
+        "unlearning": _UNLEARNING,
         **tables,
     }
-    _only(tables, "the file", {"controller", "ledger", "vault", "models", "audit"})
+    known = {"controller", "ledger", "vault", "models", "audit", "unlearning"}
+    _only(tables, "the file", known)
     controller = _table(tables, "controller", {"name", "dpo", "country"})
     ledger = _table(tables, "ledger", set(_LEDGER))
     vault = _table(tables, "vault", set(_VAULT))
     models = _table(tables, "models", set(_MODELS))
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
+    unlearning = _table(tables, "unlearning", set(_UNLEARNING))
     return Config(
         controller=_value(controller, "name", str),
         dpo=_value(controller, "dpo", str),
@@ -201,6 +237,10 @@ def _config(tables: Mapping[str, object]) -> Config:
         required_power=_value(audit, "required_power", float),
         out_models=_value(audit, "out_models", int),
         in_models=_value(audit, "in_models", int),
+        methods=_texts(unlearning, "methods"),
+        tail=_value(unlearning, "tail", float),
+        most_steps=_value(unlearning, "most_steps", int),
+        most_residual=_value(unlearning, "most_residual", float),
     )
 
 

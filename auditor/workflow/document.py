@@ -26,7 +26,7 @@ from auditor.domain.case import Attempt, ErasureCase
 from auditor.domain.codec import typed
 from auditor.domain.event import CandidateVerified, ModelRegistered, RequestDecided
 from auditor.domain.evidence import Evidence, Power
-from auditor.domain.verdict import Basis, Decision
+from auditor.domain.verdict import Basis, Decision, Reason, ReasonCode, Verdict
 from auditor.errors import CertificateError
 from auditor.policies.dates import keep_until
 from auditor.policies.evaluate import evaluate
@@ -35,7 +35,7 @@ from auditor.workflow.desk import case_facts
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream
 from auditor.workflow.registry import data_record, require_model
-from auditor.workflow.steps import EXACT_METHODS, outcome_of
+from auditor.workflow.steps import EXACT_METHODS, last_audit, outcome_of
 
 _REVIEW_YEARS = 3
 
@@ -91,6 +91,9 @@ def _request(home: Home, case: str, state: ErasureCase) -> RequestFacts:
         decided=date.fromisoformat(decisions[-1].recorded_at[:10]),
         subjects=requested.subjects,
         training_images=0 if state.scope is None else state.scope.training_images,
+        held_out_images=0 if state.scope is None else state.scope.held_out_images,
+        earlier=() if state.scope is None else state.scope.earlier,
+        obstacle=state.obstacle,
     )
 
 
@@ -160,8 +163,15 @@ def _audit(home: Home, verified: CandidateVerified) -> Audit:
 def _conclusion(home: Home, state: ErasureCase) -> Conclusion | None:
     if state.reached is None:
         return None
-    audited = [item.verified for item in state.attempts if item.verified is not None]
-    return Conclusion(decision=_audit(home, audited[-1]).decision, basis=state.reached.basis)
+    audited = last_audit(state)
+    decision = _impossible(state) if audited is None else _audit(home, audited).decision
+    return Conclusion(decision=decision, basis=state.reached.basis)
+
+
+def _impossible(state: ErasureCase) -> Decision:
+    """Nothing was tried, so nothing was audited."""
+    reason = Reason(code=ReasonCode.NO_MODEL_POSSIBLE, text=state.obstacle.value.replace("-", " "))
+    return Decision(verdict=Verdict.INDETERMINATE, reasons=(reason,))
 
 
 def _device(state: ErasureCase) -> str:

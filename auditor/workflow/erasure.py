@@ -8,6 +8,7 @@ from the model and the images asked about, all others from the bank the plan pin
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import nn
 
@@ -18,26 +19,28 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import Attempt
 from auditor.domain.codec import plain
 from auditor.domain.evidence import CandidateRole
-from auditor.domain.verdict import Basis, FindingStatus
-from auditor.errors import UnlearningError
+from auditor.domain.route import Obstacle
+from auditor.domain.verdict import Basis, FindingStatus, Verdict
+from auditor.errors import MisuseError, UnlearningError
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
 from auditor.policies.load import load_packs, packs_digest
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.run import Run, run
-from auditor.unlearning.task import Task
+from auditor.unlearning.task import Need
 from auditor.verification import secondary
 from auditor.verification.engine import audit
 from auditor.verification.plan import Plan
-from auditor.workflow.calibration_book import enter_calibration
 from auditor.workflow.casework import Casework
 from auditor.workflow.desk import case_facts
-from auditor.workflow.references import (
-    measure_all,
-)
+from auditor.workflow.ladder import route_case
+from auditor.workflow.references import measure_all
 from auditor.workflow.scene import derive_seed, load_module
-from auditor.workflow.steps import EXACT_METHODS, Step, earned_basis
+from auditor.workflow.scope import establish_scope
+from auditor.workflow.steps import EXACT_METHODS, Step, earned_basis, last_audit
+from auditor.workflow.training_book import CheckpointShelf
+from auditor.workflow.training_history import record_replay
 
 
 def check_grounds(work: Casework) -> None:
@@ -52,17 +55,6 @@ def check_grounds(work: Casework) -> None:
         against=sum(finding.status is FindingStatus.NOT_MET for finding in findings),
     )
     work.write(event, "grounds")
-
-
-def establish_scope(work: Casework) -> None:
-    """Find the subject's images among those the model in service was trained on."""
-    event = ev.ScopeEstablished(
-        case=work.case,
-        weights=work.scene.version.weights,
-        training_images=len(work.forgotten),
-        affected=(work.scene.version.weights, work.scene.commitment, work.requested.payload),
-    )
-    work.write(event, "scope")
 
 
 def train_references(work: Casework) -> None:
@@ -80,13 +72,12 @@ def train_references(work: Casework) -> None:
 
 def pin_plan(work: Casework) -> None:
     """Fix everything the verdict depends on before any method runs."""
-    readiness = work.readiness
-    calibrated = work.calibrated
-    ladder: list[tuple[str, Digest]] = []
-    entered = enter_calibration(work.home, work.case, work.scene.version.weights, calibrated)
-    if calibrated.parameters is not None:
-        ladder.append((calibrated.method, entered.parameters))
-    ladder.append(("retrain", work.home.store.put(canonical_bytes({}))))
+    readiness, state = work.readiness, work.state
+    if state.routed is None:
+        raise MisuseError(f"case {work.case} has no ladder yet")
+    tuned = {item.method: item.parameters for item in state.calibrated}
+    none = work.home.store.put(canonical_bytes({}))
+    ladder = tuple((method, tuned.get(method, none)) for method in state.routed.ladder)
     plan = Plan(
         margin=readiness.margin,
         alpha=readiness.alpha,
@@ -102,14 +93,14 @@ def pin_plan(work: Casework) -> None:
         bank=work.bank.digest,
         policies=work.requested.policies,
         code=digest_of({"auditor": __version__}),
-        ladder=tuple(ladder),
+        ladder=ladder,
         required_power=work.settings.required_power,
     )
     event = ev.PlanPinned(
         case=work.case,
         plan=work.home.store.put(plan.canonical_bytes()),
         bank=work.bank.digest,
-        ladder=tuple(method for method, _ in ladder),
+        ladder=state.routed.ladder,
     )
     work.write(event, "plan")
 
@@ -135,7 +126,11 @@ def climb(work: Casework) -> None:
     state = work.state
     attempt = state.open_attempt
     if attempt is None:
-        _step_on(work, state.ladder_left[0], len(state.attempts) + 1)
+        number, method = len(state.attempts) + 1, state.ladder_left[0]
+        event = ev.AttemptStarted(
+            case=work.case, attempt=number, method=method, plan=work.plan.digest
+        )
+        work.write(event, f"attempt-{number}-started")
     elif attempt.completed is None:
         _unlearn(work, attempt)
     elif attempt.started.method in EXACT_METHODS and not attempt.replayed:
@@ -148,50 +143,30 @@ def climb(work: Casework) -> None:
 
 def reach_verdict(work: Casework) -> None:
     """Name the verdict and the basis of assurance, or that there is none."""
-    state = work.state
-    basis = earned_basis(state)
-    verified = state.attempts[-1].verified
-    if verified is None:
-        raise UnlearningError(f"case {work.case}: no method produced a model that could be audited")
-    event = ev.VerdictReached(
-        case=work.case,
-        verdict=verified.verdict,
-        basis=basis,
-        weights=verified.weights if basis is not Basis.NONE else work.scene.version.weights,
-    )
+    state, service = work.state, work.scene.version.weights
+    if state.obstacle is not Obstacle.NONE:
+        verdict, basis, weights = Verdict.INDETERMINATE, Basis.NONE, service
+    else:
+        verified = last_audit(state)
+        if verified is None:
+            raise UnlearningError(f"case {work.case}: no method made a model that could be audited")
+        verdict, basis = verified.verdict, earned_basis(state)
+        weights = verified.weights if basis is not Basis.NONE else service
+    event = ev.VerdictReached(case=work.case, verdict=verdict, basis=basis, weights=weights)
     work.write(event, "verdict")
 
 
-def _step_on(work: Casework, method: str, attempt: int) -> None:
-    plan = work.plan
-    if (
-        method not in EXACT_METHODS
-        and not plan.within_reach
-        and not work.settings.attempt_out_of_reach
-    ):
-        work.write(
-            ev.RungSkipped(case=work.case, method=method, reason="declared-power-too-low"),
-            f"skipped-{method}",
-        )
-        return
-    event = ev.AttemptStarted(case=work.case, attempt=attempt, method=method, plan=plan.digest)
-    work.write(event, f"attempt-{attempt}-started")
-
-
 def _run_method(work: Casework, method: str) -> Run:
-    plan = work.plan
-    task = Task(
-        recipe=work.scene.recipe,
-        module=work.original,
-        images=work.scene.images,
-        forget=work.forgotten,
-        retain=work.scene.without(work.forgotten),
-        seed=derive_seed(method, plan.bank),
-        unseen=work.scene.split.validation,
-        progress=work.progress,
-    )
-    parameters = work.home.read_mapping(dict(plan.ladder)[method])
-    return run(METHODS[method], task, parameters, digest=_digest)
+    parameters = work.home.read_mapping(dict(work.plan.ladder)[method])
+    task, shelf = work.task(method), CheckpointShelf(work.home)
+    if task.history is not None:
+        task = replace(task, history=replace(task.history, keeping=shelf.keeping))
+    made = run(METHODS[method], task, parameters, digest=_digest)
+    scope = work.state.scope
+    if scope is not None and Need.HISTORY in METHODS[method].needs:
+        model, after = work.requested.model, made.record.after
+        record_replay(work.home, scope, model=model, weights=after, shelf=shelf)
+    return made
 
 
 def _digest(module: nn.Module) -> Digest:
@@ -260,6 +235,7 @@ STEPS: dict[Step, Callable[[Casework], None]] = {
     Step.GROUNDS: check_grounds,
     Step.SCOPE: establish_scope,
     Step.BANK: train_references,
+    Step.ROUTE: route_case,
     Step.PLAN: pin_plan,
     Step.CONTROLS: audit_controls,
     Step.CLIMB: climb,

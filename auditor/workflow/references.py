@@ -15,11 +15,10 @@ from torch import nn
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
-from auditor.errors import EvidenceError
 from auditor.learning.parallel import TrainingJob, train_many
 from auditor.learning.progress import Progress
 from auditor.learning.weights import load_weights
-from auditor.verification.contrast import contrast_with
+from auditor.verification.contrast import LEAST_PER_CLASS, contrast_with
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.measure import Measurements, measure
 from auditor.workflow.scene import Scene, derive_seed
@@ -161,6 +160,29 @@ def _rises(scene: Scene, scores: Numbers, halves: Sequence[set[str]]) -> dict[st
     }
 
 
+def sparing(
+    scene: Scene, forgotten: Sequence[int], groups: Sequence[Sequence[int]]
+) -> tuple[tuple[int, ...], ...]:
+    """The first of these groups of training images that leave enough images of every class.
+
+    An audit needs some of each class among those who are neither forgotten nor surrogates.
+    """
+    kept: list[tuple[int, ...]] = []
+    for group in groups:
+        if not thin_classes(scene, scene.without(forgotten, *kept, group)):
+            kept.append(tuple(group))
+    return tuple(kept)
+
+
+def thin_classes(scene: Scene, indices: Sequence[int]) -> frozenset[int]:
+    """Classes of which these are too few images to audit by."""
+    labels = np.asarray(scene.images.labels)
+    left = labels[list(indices)]
+    return frozenset(
+        int(label) for label in np.unique(labels) if (left == label).sum() < LEAST_PER_CLASS
+    )
+
+
 def train_bank(
     scene: Scene,
     forgotten: Sequence[int],
@@ -173,13 +195,7 @@ def train_bank(
     workers: int,
     progress: Progress,
 ) -> Bank:
-    """Train both blocks of a case's bank.
-
-    Raises:
-        EvidenceError: no surrogates could be matched.
-    """
-    if not surrogates:
-        raise EvidenceError("no surrogate patients could be matched; the training set is too small")
+    """Train both blocks of a case's bank; without surrogates no method can be tuned on it."""
     apart = tuple(index for group in surrogates for index in group)
     out = train_block(
         scene,

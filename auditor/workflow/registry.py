@@ -8,14 +8,12 @@ from pathlib import Path
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
-from auditor.domain.case import project
 from auditor.domain.event import (
     DataRegistered,
     ModelDeployed,
     ModelRegistered,
     ModelRetired,
 )
-from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
@@ -171,18 +169,3 @@ def deploy(home: Home, version: ModelRegistered) -> None:
         record(home, stream, retired, f"retired-{old.version}-for-{version.version}")
     deployed = ModelDeployed(model=version.model, version=version.version, weights=version.weights)
     record(home, stream, deployed, f"deployed-{version.version}")
-
-
-def erased_payloads(home: Home, model: str) -> tuple[Digest, ...]:
-    """Vault commitments of the subject lists this model was already made to forget."""
-    found: list[Digest] = []
-    for stream in home.ledger.streams("case:"):
-        case = project(item.event for item in home.ledger.replay(stream))
-        if (
-            case.requested is not None
-            and case.requested.model == model
-            and case.reached is not None
-            and case.reached.basis is not Basis.NONE
-        ):
-            found.append(case.requested.payload)
-    return tuple(found)

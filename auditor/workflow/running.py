@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from auditor.domain.case import ErasureCase
-from auditor.errors import HomeError, MisuseError
+from auditor.errors import MisuseError
 from auditor.learning.progress import Progress
 from auditor.workflow.accounting import account
+from auditor.workflow.alone import alone
 from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.desk import require_case
 from auditor.workflow.erasure import STEPS
 from auditor.workflow.home import Home
+from auditor.workflow.lineage import require_current
 from auditor.workflow.notary import certificate_path, issue, prepare_statement, publish
 from auditor.workflow.record import load_case
 from auditor.workflow.register import list_cases
@@ -28,11 +28,12 @@ def run_case(
     """Take one case from wherever it stands to its certificate or record.
 
     Raises:
-        MisuseError: no such case, or the desk hasn't decided it.
+        MisuseError: no such case, the desk hasn't decided it, or another case of the same model
+            comes first.
         HomeError: another run holds this home.
     """
     require_case(home, case)
-    with _alone(home):
+    with alone(home):
         work = Casework(home, case, settings, progress)
         while (step := next_step(state := load_case(home, case))) is not None:
             notice(f"case {case}: {step.value}")
@@ -44,6 +45,7 @@ def run_case(
                 case Step.ISSUE:
                     issue(home, case, state)
                 case _:
+                    require_current(home, state)
                     STEPS[step](work)
         if state.issued is not None:
             publish(home, case)
@@ -51,24 +53,15 @@ def run_case(
 
 
 def pending_cases(home: Home) -> tuple[str, ...]:
-    """Granted cases that aren't closed, oldest first."""
-    pending = []
+    """Granted cases that aren't closed: those that have begun, then the others, oldest first."""
+    begun: list[str] = []
+    waiting: list[str] = []
     for line in list_cases(home):
+        state = load_case(home, line.case)
         try:
-            unfinished = next_step(load_case(home, line.case)) is not None
-            if unfinished or not certificate_path(home, line.case).exists():
-                pending.append(line.case)
+            unfinished = next_step(state) is not None
         except MisuseError:
             continue
-    return tuple(pending)
-
-
-@contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """Hold the home's run lock (released by the system if the process dies)."""
-    with (home.root / "run.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HomeError(f"another run is working in {home.root}; wait for it to end") from None
-        yield
+        if unfinished or not certificate_path(home, line.case).exists():
+            (waiting if state.scope is None else begun).append(line.case)
+    return (*begun, *waiting)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -26,11 +25,11 @@ from auditor.workflow.alone import alone
 from auditor.workflow.curvature_book import known_model
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
+from auditor.workflow.lineage import settled
 from auditor.workflow.registry import (
     DataRecord,
     data_record,
     deploy,
-    erased_payloads,
     find_model,
     register_data,
     register_version,
@@ -49,6 +48,7 @@ class Scene:
 
     Attributes:
         version: the registered version in service.
+        split: as it was drawn; whoever had a request settled is in neither validation nor test.
         training: indices of the images that version was trained on (earlier erasures left out).
         folder: where reference models of this scene are kept while they are needed.
         known: the version as the unlearning methods know it.
@@ -159,9 +159,7 @@ def _intake(home: Home, model: str, manifest: Path, recipe: Recipe, notice: Noti
     )
 
 
-def _train(
-    home: Home, model: str, intake: _Intake, recipe: Recipe, progress: Progress
-) -> bytes:
+def _train(home: Home, model: str, intake: _Intake, recipe: Recipe, progress: Progress) -> bytes:
     """Train, and say how on the books, before the weights are a version of anything."""
     images, indices = intake.images, intake.split.train
     seed = derive_seed("model", model, recipe.digest, intake.record.digest)
@@ -220,17 +218,17 @@ def load_scene(home: Home, model: str) -> Scene:
     recipe = parse_recipe(home.store.get(version.recipe), home.config.factories)
     images = load_images(manifest, recipe.input_size)
     split = split_by_patient(images, recipe, record.split_seed)
-    erased = {
-        subject
-        for commitment in erased_payloads(home, model)
-        for subject in json.loads(home.vault.open(commitment))["subjects"]
-    }
-    training = tuple(i for i in split.train if images.subjects[i] not in erased)
+    gone = images.patients_of({name for item in settled(home, model) for name in item.subjects})
+
+    def left(part: Sequence[int]) -> tuple[int, ...]:
+        return tuple(i for i in part if images.subjects[i] not in gone)
+
+    training = left(split.train)
     return Scene(
         version=version,
         recipe=recipe,
         images=images,
-        split=split,
+        split=replace(split, validation=left(split.validation), test=left(split.test)),
         training=training,
         commitment=registered.commitment,
         folder=references_folder(home, version.weights),

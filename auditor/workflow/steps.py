@@ -5,8 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 from auditor.domain.case import Attempt, ErasureCase
+from auditor.domain.event import CandidateVerified
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Outcome
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import MisuseError
 
@@ -17,6 +19,7 @@ class Step(StrEnum):
     GROUNDS = "check the grounds"
     SCOPE = "establish the scope"
     BANK = "train reference models"
+    ROUTE = "choose the methods"
     PLAN = "pin the plan"
     CONTROLS = "audit the controls"
     CLIMB = "try the next rung"
@@ -53,18 +56,20 @@ def next_step(case: ErasureCase) -> Step | None:
         return Step.GROUNDS
     if case.scope is None:
         return Step.SCOPE
+    if case.reached is not None:
+        return Step.PREPARE if _all_accounted(case) else Step.ACCOUNT
+    if case.obstacle is not Obstacle.NONE:
+        return Step.REACH
     if case.scope.training_images == 0:
         return Step.PREPARE
     return _audit_step(case)
 
 
 def _audit_step(case: ErasureCase) -> Step:
-    if case.reached is not None:
-        return Step.PREPARE if _all_accounted(case) else Step.ACCOUNT
     if case.bank is None:
         return Step.BANK
     if case.plan is None:
-        return Step.PLAN
+        return Step.PLAN if case.routed is not None else Step.ROUTE
     if {item.role for item in case.controls} != {CandidateRole.UNTOUCHED, CandidateRole.RETRAIN}:
         return Step.CONTROLS
     if case.open_attempt is not None:
@@ -85,7 +90,7 @@ def outcome_of(case: ErasureCase) -> Outcome:
     """How the case ends, once nothing but the paper is left to do."""
     if case.decided is not None and case.decided.decision in _CLOSED_BY_DESK:
         return _CLOSED_BY_DESK[case.decided.decision]
-    if case.scope is not None and case.scope.training_images == 0:
+    if case.reached is None and case.scope is not None and case.scope.training_images == 0:
         return Outcome.NOTHING_TO_UNLEARN
     if case.reached is not None and case.reached.basis is not Basis.NONE:
         return Outcome.CERTIFIED
@@ -95,6 +100,12 @@ def outcome_of(case: ErasureCase) -> Outcome:
 def earned_basis(case: ErasureCase) -> Basis:
     """The basis of assurance the last attempt earned (DESIGN section 4 point 10)."""
     return basis_of(case.attempts[-1], case) if case.attempts else Basis.NONE
+
+
+def last_audit(case: ErasureCase) -> CandidateVerified | None:
+    """The last audit of a model made for the request; later attempts may have made none."""
+    audits = [item.verified for item in case.attempts if item.verified is not None]
+    return audits[-1] if audits else None
 
 
 def basis_of(attempt: Attempt, case: ErasureCase) -> Basis:

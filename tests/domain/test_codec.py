@@ -31,6 +31,12 @@ def test_canonical_bytes_are_those_of_rfc_8785(value: Any) -> None:
     assert canonical_bytes(value) == rfc8785.dumps(value)
 
 
+def test_keys_go_by_code_units_not_by_code_points() -> None:
+    value = {"\ufb33": 1, "\U0001f600": 2, "a": 3}
+    assert canonical_bytes(value) == rfc8785.dumps(value)
+    assert list(json.loads(canonical_bytes(value))) != sorted(value)
+
+
 @pytest.mark.parametrize("value", [1.5, True, None, b"x", {"a": [None]}])
 def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
     with pytest.raises(TypeError):

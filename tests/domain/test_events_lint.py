@@ -19,6 +19,7 @@ TEXTS = {
     "code_version": "of this software",
     "data_set": "name that the hospital gives a data set",
     "device": "kind of processor",
+    "earlier": "random ids of cases",
     "ground": "token from the list of grounds for keeping an artefact",
     "ladder": "names of methods",
     "method": "name of a method",

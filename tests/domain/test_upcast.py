@@ -10,11 +10,13 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import (
     HomeCreated,
     MethodCalibrated,
+    ScopeEstablished,
     UnlearningCompleted,
     event_from,
     is_known,
 )
 from auditor.domain.kind import KINDS
+from auditor.domain.route import Obstacle
 from auditor.domain.upcast import UPCASTERS, upcast
 
 TRUST = Digest.of(b"trust")
@@ -23,6 +25,12 @@ TRUST = Digest.of(b"trust")
 STORED: dict[str, dict[str, object]] = {
     "home-created/v1": {"code_version": "0.1.0", "trust": str(TRUST)},
     "method-calibrated/v1": {"case": "c-1", "method": "newton", "parameters": str(TRUST)},
+    "scope-established/v1": {
+        "case": "c-1",
+        "weights": str(TRUST),
+        "training_images": 3,
+        "affected": [str(TRUST)],
+    },
     "unlearning-completed/v1": {
         "case": "c-1",
         "attempt": 1,
@@ -57,6 +65,14 @@ def test_a_home_of_version_0_1_has_no_origin_on_record() -> None:
     assert event_from("home-created/v1", STORED["home-created/v1"]) == HomeCreated(
         code_version="0.1.0", trust=TRUST, origin="unrecorded"
     )
+
+
+def test_a_scope_before_there_was_more_to_look_at_has_no_obstacle() -> None:
+    kind = "scope-established/v1"
+    lifted = event_from(kind, STORED[kind])
+    assert isinstance(lifted, ScopeEstablished)
+    assert (lifted.held_out_images, lifted.earlier) == (0, ())
+    assert lifted.obstacle is Obstacle.NONE
 
 
 def test_a_run_before_there_were_records_has_an_empty_one() -> None:

@@ -13,6 +13,7 @@ from auditor.domain.entry import Recorded
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.policies.facts import CaseFacts
 from auditor.policies.load import load_packs, packs_digest
@@ -86,7 +87,15 @@ def road(
             policies=PINNED,
         ),
         ev.RequestDecided(case=case, decision=DecisionKind.GRANTED, actor="dpo"),
-        ev.ScopeEstablished(case=case, weights=M, training_images=3, affected=(M, PAYLOAD)),
+        ev.ScopeEstablished(
+            case=case,
+            weights=M,
+            training_images=3,
+            held_out_images=0,
+            earlier=(),
+            obstacle=Obstacle.NONE,
+            affected=(M, PAYLOAD),
+        ),
         ev.BankTrained(case=case, bank=BANK, out_models=2, in_models=2),
         ev.PlanPinned(case=case, plan=PLAN, bank=BANK, ladder=("newton", "retrain")),
         verified(0, CandidateRole.UNTOUCHED, M, Verdict.FAILED),

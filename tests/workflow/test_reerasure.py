@@ -15,6 +15,7 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import Ground, Outcome, Regime
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import LedgerError
 from auditor.workflow.accounting import references_folder
@@ -55,13 +56,25 @@ def requested(home: Home, case: str = CASE) -> ev.ErasureRequested:
     )
 
 
+def scope(case: str) -> ev.ScopeEstablished:
+    return ev.ScopeEstablished(
+        case=case,
+        weights=BEFORE,
+        training_images=3,
+        held_out_images=0,
+        earlier=(),
+        obstacle=Obstacle.NONE,
+        affected=(),
+    )
+
+
 def at_work(home: Home, case: str = CASE) -> None:
     """A case with reference models in the folder and a candidate in the store."""
     listing = canonical_bytes({"in": [], "out": [str(OUT)], "scouts": [str(SCOUT)]})
     on_the_books(
         home,
         requested(home, case),
-        ev.ScopeEstablished(case=case, weights=BEFORE, training_images=3, affected=()),
+        scope(case),
         ev.BankTrained(case=case, bank=home.store.put(listing), out_models=1, in_models=0),
         ev.AttemptStarted(case=case, attempt=1, method="retrain", plan=ANY),
         ev.UnlearningCompleted(
@@ -176,7 +189,7 @@ def test_what_another_case_trains_again_did_not_come_back(erased: Home) -> None:
     on_the_books(
         erased,
         requested(erased, OTHER),
-        ev.ScopeEstablished(case=OTHER, weights=BEFORE, training_images=3, affected=()),
+        scope(OTHER),
         case=OTHER,
     )
     folder.mkdir(parents=True)

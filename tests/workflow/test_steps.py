@@ -12,9 +12,10 @@ from auditor.domain.case import project
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import MisuseError
-from auditor.workflow.steps import Step, earned_basis, next_step, outcome_of
+from auditor.workflow.steps import Step, earned_basis, last_audit, next_step, outcome_of
 
 M, NEWTON, RETRAINED, PLAN = (Digest.of(name.encode()) for name in ("m", "n", "r", "p"))
 
@@ -41,11 +42,22 @@ GROUNDS = ev.GroundsChecked(
 )
 
 
-def scope(images: int = 3) -> Event:
-    return ev.ScopeEstablished(case="c1", weights=M, training_images=images, affected=(M,))
+def scope(images: int = 3, obstacle: Obstacle = Obstacle.NONE) -> Event:
+    return ev.ScopeEstablished(
+        case="c1",
+        weights=M,
+        training_images=images,
+        held_out_images=0,
+        earlier=(),
+        obstacle=obstacle,
+        affected=(M,),
+    )
 
 
 BANK = ev.BankTrained(case="c1", bank=Digest.of(b"bank"), out_models=16, in_models=16)
+ROUTED = ev.CaseRouted(
+    case="c1", ladder=("newton", "retrain"), rungs=1, tail_patients=0, steps=0, due=()
+)
 PINNED = ev.PlanPinned(case="c1", plan=PLAN, bank=BANK.bank, ladder=("newton", "retrain"))
 
 
@@ -88,7 +100,7 @@ def attempt(number: int, method: str) -> tuple[Event, ...]:
 
 
 REPLAYED = ev.ReplayConfirmed(case="c1", attempt=2, weights=RETRAINED)
-TO_PLAN = (requested(), decided(), GROUNDS, scope(), BANK, PINNED, *CONTROLS)
+TO_PLAN = (requested(), decided(), GROUNDS, scope(), BANK, ROUTED, PINNED, *CONTROLS)
 NEWTON_FAILED = (*attempt(1, "newton"), verified(Verdict.FAILED, attempt=1))
 EXACT = (*attempt(2, "retrain"), REPLAYED, verified(Verdict.INDETERMINATE, attempt=2))
 REACHED = ev.VerdictReached(
@@ -117,21 +129,22 @@ EXPECTED = {
     2: Step.GROUNDS,
     3: Step.SCOPE,
     4: Step.BANK,
-    5: Step.PLAN,
-    6: Step.CONTROLS,
+    5: Step.ROUTE,
+    6: Step.PLAN,
     7: Step.CONTROLS,
-    8: Step.CLIMB,
+    8: Step.CONTROLS,
     9: Step.CLIMB,
     10: Step.CLIMB,
     11: Step.CLIMB,
     12: Step.CLIMB,
     13: Step.CLIMB,
     14: Step.CLIMB,
-    15: Step.REACH,
-    16: Step.ACCOUNT,
-    17: Step.PREPARE,
-    18: Step.ISSUE,
-    19: None,
+    15: Step.CLIMB,
+    16: Step.REACH,
+    17: Step.ACCOUNT,
+    18: Step.PREPARE,
+    19: Step.ISSUE,
+    20: None,
 }
 
 
@@ -188,3 +201,28 @@ def test_a_patient_who_never_trained_the_model_has_nothing_to_unlearn() -> None:
     case = project([requested(), decided(), GROUNDS, scope(images=0)])
     assert next_step(case) is Step.PREPARE
     assert outcome_of(case) is Outcome.NOTHING_TO_UNLEARN
+
+
+@pytest.mark.parametrize("obstacle", [item for item in Obstacle if item is not Obstacle.NONE])
+@pytest.mark.parametrize("images", [0, 3])
+def test_where_no_model_is_possible_a_record_says_so_and_nothing_is_trained(
+    obstacle: Obstacle, images: int
+) -> None:
+    stream = [requested(), decided(), GROUNDS, scope(images, obstacle)]
+    assert next_step(project(stream)) is Step.REACH
+    stream.append(
+        ev.VerdictReached(case="c1", verdict=Verdict.INDETERMINATE, basis=Basis.NONE, weights=M)
+    )
+    assert next_step(project(stream)) is Step.ACCOUNT
+    case = project([*stream, GONE])
+    assert next_step(case) is Step.PREPARE
+    assert outcome_of(case) is Outcome.NOT_ERASED
+
+
+def test_an_attempt_that_made_no_model_leaves_the_last_audit_standing() -> None:
+    failed = ev.AttemptFailed(case="c1", attempt=2, method="retrain")
+    case = project([*TO_PLAN, *NEWTON_FAILED, attempt(2, "retrain")[0], failed])
+    assert next_step(case) is Step.REACH
+    assert earned_basis(case) is Basis.NONE
+    audited = last_audit(case)
+    assert audited is not None and audited.attempt == 1

@@ -1,0 +1,60 @@
+"""What a request touches: whose images trained the model in service, and what stands in the way."""
+
+from __future__ import annotations
+
+from auditor.domain import event as ev
+from auditor.domain.route import Obstacle
+from auditor.unlearning.method import METHODS
+from auditor.unlearning.task import Need
+from auditor.workflow.casework import Casework
+from auditor.workflow.lineage import require_free, settled, since_exact
+from auditor.workflow.references import thin_classes
+from auditor.workflow.training_history import carrying_checkpoints
+
+
+def establish_scope(work: Casework) -> None:
+    """Find the subjects' images, and earlier cases that concern some of them.
+
+    Raises:
+        MisuseError: another case has begun on the same model and isn't finished.
+    """
+    require_free(work.home, work.requested.model, work.case)
+    images, asked = work.scene.images, frozenset(work.asked)
+    held_out = {i for i in work.scene.split.held_out if images.subjects[i] in asked}
+    event = ev.ScopeEstablished(
+        case=work.case,
+        weights=work.scene.version.weights,
+        training_images=len(work.forgotten),
+        held_out_images=len(held_out),
+        earlier=tuple(
+            item.case
+            for item in settled(work.home, work.requested.model)
+            if images.patients_of(item.subjects) & asked
+        ),
+        obstacle=_obstacle(work, held_out),
+        affected=(
+            work.scene.version.weights,
+            work.scene.commitment,
+            work.requested.payload,
+            *carrying_checkpoints(work.home, work.scene, work.forgotten),
+        ),
+    )
+    work.write(event, "scope")
+
+
+def _obstacle(work: Casework, held_out: set[int]) -> Obstacle:
+    scene, forgotten = work.scene, work.forgotten
+    if forgotten and len(forgotten) == len(scene.training):
+        return Obstacle.NOTHING_LEFT
+    concerned = {int(scene.images.labels[index]) for index in forgotten}
+    if concerned & thin_classes(scene, scene.without(forgotten)):
+        return Obstacle.CLASS_LEFT_EMPTY
+    if not held_out.isdisjoint(scene.split.validation) and _read_unseen(work):
+        return Obstacle.READ_BY_METHOD
+    return Obstacle.NONE
+
+
+def _read_unseen(work: Casework) -> bool:
+    """Whether a method that learns from never-seen patients had a hand in the model in service."""
+    behind = since_exact(work.home, work.requested.model)
+    return any(Need.UNSEEN in METHODS[item.method].needs for item in behind)

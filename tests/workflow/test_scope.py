@@ -1,0 +1,221 @@
+"""Who is asked about: trained on, set apart, settled before, all of a class, everybody."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor.certificates.sealed_pdf import read_sealed_pdf
+from auditor.certificates.statement import ENVELOPE
+from auditor.domain import event as ev
+from auditor.domain.case import ErasureCase
+from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
+from auditor.domain.route import Obstacle
+from auditor.domain.verdict import Basis, Verdict
+from auditor.errors import MisuseError
+from auditor.workflow.casework import RunSettings
+from auditor.workflow.desk import decide, file_request
+from auditor.workflow.home import Home, open_home
+from auditor.workflow.notary import certificate_path
+from auditor.workflow.record import load_case
+from auditor.workflow.registry import require_model
+from auditor.workflow.running import pending_cases, run_case
+from auditor.workflow.scene import Scene, load_scene
+from tests.workflow.trained import MODEL, begun, empty_home, erase, manifest_in, train_here
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a small model; its first two names are probably one patient."""
+    root = tmp_path_factory.mktemp("scope") / "home"
+    home = empty_home(root)
+    manifest = manifest_in(home)
+    with manifest.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pair = sorted({row["subject_id"] for row in rows})[:2]
+    for row in rows:
+        row["probable_patient_group"] = "pair" if row["subject_id"] in pair else ""
+    with manifest.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    train_here(home)
+    home.close()
+    return root
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Iterator[Home]:
+    opened = open_home(Path(shutil.copytree(template, tmp_path / "home")))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def scene(home: Home) -> Scene:
+    return load_scene(home, MODEL)
+
+
+def filed(home: Home, subjects: Sequence[str]) -> str:
+    case = file_request(
+        home,
+        model=MODEL,
+        subjects=tuple(subjects),
+        regime=Regime.GDPR,
+        ground=Ground.CONSENT_WITHDRAWN,
+        received=date(2026, 11, 2),
+    )
+    decide(home, case, DecisionKind.GRANTED, "dpo")
+    return case
+
+
+def ran(home: Home, case: str) -> ErasureCase:
+    return run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
+
+
+def stated(home: Home, case: str) -> dict[str, Any]:
+    document = read_sealed_pdf(certificate_path(home, case).read_bytes())
+    payload = json.loads(document.attachments[ENVELOPE])["payload"]
+    found: dict[str, Any] = json.loads(b64decode(payload))["predicate"]
+    return found
+
+
+def names(scene: Scene, indices: Sequence[int]) -> list[str]:
+    return sorted({scene.images.subjects[index] for index in indices})
+
+
+def kinds(home: Home, case: str) -> set[str]:
+    return {item.event.kind for item in home.ledger.replay(f"case:{case}")}
+
+
+def test_a_patient_of_the_validation_set_has_nothing_to_unlearn_and_is_looked_at_no_more(
+    home: Home, scene: Scene
+) -> None:
+    (patient, *_) = names(scene, scene.split.validation)
+    own = [i for i in scene.split.validation if scene.images.subjects[i] == patient]
+    case = filed(home, [patient])
+    state = ran(home, case)
+    assert state.scope is not None and state.issued is not None
+    assert (state.scope.training_images, state.scope.held_out_images) == (0, len(own))
+    assert state.issued.outcome is Outcome.NOTHING_TO_UNLEARN
+    summary = " ".join(stated(home, case)["summary"])
+    assert "There is nothing for this model to unlearn" in summary
+    assert f"also holds {len(own)} of the patient's images" in summary
+    after = load_scene(home, MODEL)
+    assert after.training == scene.training
+    assert set(scene.split.held_out) - set(after.split.held_out) == set(own)
+
+
+def test_nobody_is_found_by_no_name(home: Home, scene: Scene) -> None:
+    case = filed(home, ["nobody"])
+    state = ran(home, case)
+    assert state.scope is not None and state.scope.held_out_images == 0
+    assert not any("also holds" in line for line in stated(home, case)["summary"])
+    assert load_scene(home, MODEL).split == scene.split
+
+
+def test_a_name_under_which_images_were_filed_finds_the_patient_they_are_of(
+    home: Home, scene: Scene
+) -> None:
+    with manifest_in_template(scene, home).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pair = sorted({row["subject_id"] for row in rows if row["probable_patient_group"]})
+    assert len(pair) == 2
+    images = sum(row["subject_id"] in pair for row in rows)
+    for name in (*pair, "pair"):
+        scope = begun_and_dropped(home, name)
+        assert scope.training_images + scope.held_out_images == images
+
+
+def manifest_in_template(scene: Scene, home: Home) -> Path:
+    from auditor.workflow.registry import data_record
+
+    return data_record(home, scene.version.data_set)[1].manifest
+
+
+def begun_and_dropped(home: Home, subject: str) -> ev.ScopeEstablished:
+    work = begun(home, subject)
+    decide(home, work.case, DecisionKind.WITHDRAWN, "dpo")
+    assert work.state.scope is not None
+    return work.state.scope
+
+
+def test_a_patient_settled_before_is_recognised_whoever_asks_along(
+    home: Home, scene: Scene
+) -> None:
+    first, second, *_ = names(scene, scene.training)
+    erased = erase(home, first, "retrain", Basis.EXACT)
+    again = filed(home, [first])
+    state = ran(home, again)
+    assert state.scope is not None and state.issued is not None
+    assert state.scope.earlier == (erased.case,)
+    assert state.scope.weights == require_model(home, MODEL).current.weights
+    assert state.issued.outcome is Outcome.NOTHING_TO_UNLEARN
+    summary = " ".join(stated(home, again)["summary"])
+    assert erased.case in summary and "nothing more for this model" in summary
+    assert "images trained" not in summary  # an ancestor was trained on them
+    overlap = begun(home, first, second)
+    assert overlap.state.scope is not None
+    assert set(overlap.state.scope.earlier) == {erased.case, again}
+    assert overlap.forgotten == scene.of_subjects([second])
+
+
+@pytest.mark.parametrize("spared", [0, 1])
+def test_all_of_a_class_ends_in_a_record_before_anything_is_trained(
+    home: Home, scene: Scene, spared: int
+) -> None:
+    labels = scene.images.labels
+    diseased = names(scene, [i for i in scene.training if int(labels[i]) == 1])
+    single = min(diseased, key=lambda name: len(scene.of_subjects([name])))
+    asked = [name for name in diseased if not spared or name != single]
+    case = filed(home, asked)
+    state = ran(home, case)
+    assert state.obstacle is Obstacle.CLASS_LEFT_EMPTY
+    assert state.reached is not None and state.issued is not None
+    assert (state.reached.verdict, state.reached.basis) == (Verdict.INDETERMINATE, Basis.NONE)
+    assert state.issued.outcome is Outcome.NOT_ERASED
+    assert not {"bank-trained/v1", "plan-pinned/v1", "attempt-started/v1"} & kinds(home, case)
+    said = stated(home, case)
+    assert "one of its classes" in said["summary"][0]
+    assert "duty to erase" in said["summary"][1]
+    assert said["conclusion"]["basis"] == "none"
+    assert require_model(home, MODEL).in_service == scene.version.weights
+    assert load_scene(home, MODEL).training == scene.training
+
+
+def test_the_whole_training_set_ends_in_a_record(home: Home, scene: Scene) -> None:
+    case = filed(home, names(scene, scene.training))
+    state = ran(home, case)
+    assert state.obstacle is Obstacle.NOTHING_LEFT
+    assert "all that the model was trained on" in stated(home, case)["summary"][0]
+    assert case not in pending_cases(home)
+
+
+def test_enough_of_every_class_is_no_obstacle(home: Home, scene: Scene) -> None:
+    work = begun(home, names(scene, scene.training)[-1])
+    assert work.state.obstacle is Obstacle.NONE
+
+
+def test_a_second_case_waits_until_the_first_on_the_same_model_is_finished(
+    home: Home, scene: Scene
+) -> None:
+    first, second, third, *_ = names(scene, scene.training)
+    waiting = filed(home, [second])
+    begun_first = begun(home, first)
+    with pytest.raises(MisuseError, match=begun_first.case):
+        ran(home, waiting)
+    assert load_case(home, waiting).scope is None
+    assert pending_cases(home) == (begun_first.case, waiting)
+    decide(home, begun_first.case, DecisionKind.HELD, "dpo")
+    erase(home, third, "retrain", Basis.EXACT)  # what is held blocks nobody
+    decide(home, begun_first.case, DecisionKind.GRANTED, "dpo")
+    with pytest.raises(MisuseError, match="file it anew"):
+        ran(home, begun_first.case)
