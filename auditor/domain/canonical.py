@@ -6,13 +6,12 @@ about: strings, integers below 2^53, lists and string-keyed maps. Decimals trave
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from json.encoder import encode_basestring as _quoted
 from typing import TypeAlias
 
 Canonical: TypeAlias = "str | int | Sequence[Canonical] | Mapping[str, Canonical]"
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _LARGEST_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: beyond it, JSON numbers lose precision
 
 
@@ -26,7 +25,7 @@ def canonical_bytes(value: Canonical) -> bytes:
     >>> canonical_bytes({"b": 1, "a": ["x"]})
     b'{"a":["x"],"b":1}'
     """
-    return _ENCODER.encode(_ordered(value)).encode("utf-8")
+    return _text(value).encode("utf-8")
 
 
 def decimal_text(value: float, places: int = 4) -> str:
@@ -39,21 +38,28 @@ def decimal_text(value: float, places: int = 4) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def _ordered(value: Canonical) -> object:
+def _text(value: Canonical) -> str:
     if isinstance(value, str):  # first, as most values are
-        return value
+        return _quoted(value)
     if isinstance(value, bool):
         raise TypeError("booleans have no place in canonical bytes; use 'yes' and 'no'")
     if isinstance(value, int):
         if abs(value) > _LARGEST_INTEGER:
             raise ValueError(f"integer beyond 2^53 - 1: {value}; write it as a string")
-        return value
-    if isinstance(value, Mapping):
-        keys = sorted(value, key=_code_units)
-        return {key: _ordered(value[key]) for key in keys}
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return [_ordered(item) for item in value]
+        return int.__repr__(value)
+    if isinstance(value, (dict, Mapping)):  # an abstract class alone takes much longer to ask
+        members = [f"{_quoted(key)}:{_text(value[key])}" for key in _in_order(value)]
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, (list, Sequence)) and not isinstance(value, (bytes, bytearray)):
+        return f"[{','.join(map(_text, value))}]"
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def _in_order(keys: Iterable[str]) -> list[str]:
+    ordered = sorted(keys)
+    if "".join(ordered).isascii():  # then code units are code points
+        return ordered
+    return sorted(ordered, key=_code_units)
 
 
 def _code_units(key: str) -> bytes:

@@ -11,10 +11,13 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import Canonical
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
@@ -25,6 +28,8 @@ def plain(value: object) -> Canonical:
     Raises:
         TypeError: the value holds something with no canonical form.
     """
+    if type(value) is str or type(value) is int:  # as most values are
+        return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, StrEnum):
@@ -40,8 +45,17 @@ def plain(value: object) -> Canonical:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return plain_fields(value)
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def plain_fields(value: DataclassInstance) -> dict[str, Canonical]:
+    """Canonical JSON values of a dataclass's fields, by name.
+
+    Raises:
+        TypeError: one of them has no canonical form.
+    """
+    return {name: plain(getattr(value, name)) for name in _names(type(value))}
 
 
 def typed(cls: type[T], value: object) -> T:
@@ -97,6 +111,11 @@ def _record(cls: type, value: object) -> object:
     if set(hints) != set(data):
         raise ValueError(f"{cls.__name__}: fields {sorted(data)}, expected {sorted(hints)}")
     return cls(**{name: _typed(hint, data[name]) for name, hint in hints.items()})
+
+
+@cache
+def _names(cls: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
 
 
 @cache

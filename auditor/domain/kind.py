@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, TypeVar
 
 from auditor.domain.canonical import Canonical
-from auditor.domain.codec import plain
+from auditor.domain.codec import plain_fields
 
 # No prose; and no run of dotted numbers, which would be a DICOM UID (PS3.5 section 9.1).
 _TOKEN = re.compile(r"(?!\d+(\.\d+){4,}$)[A-Za-z0-9][A-Za-z0-9._:/+-]{0,127}")
@@ -30,7 +30,7 @@ class Event:
 
     def data(self) -> dict[str, Canonical]:
         """Fields as canonical JSON values."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+        return plain_fields(self)
 
 
 KINDS: dict[str, type[Event]] = {}

@@ -9,22 +9,29 @@ in the order of their sequence numbers and a reader never sees a gap that is fil
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import ClauseElement, Engine, PoolProxiedConnection, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlmodel import Session
 
 from auditor.errors import LedgerError, TamperedError
+
+T = TypeVar("T")
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 
 _SECONDS_TO_WAIT_FOR_THE_LOCK = 60
 _WRITERS_LOCK = 0x61756469746F72  # "auditor": the one advisory lock that every writer takes
+_LOCKING = {
+    SQLITE: "BEGIN IMMEDIATE",
+    POSTGRESQL: f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})",
+}
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -33,6 +40,7 @@ _PRAGMAS = (
     "recursive_triggers=ON",  # else INSERT OR REPLACE deletes past the triggers
     "foreign_keys=ON",
 )
+_INTEGRITY = "23"  # the class of SQLSTATEs: integrity constraint violation
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _DAMAGE = "the ledger's database is damaged; restore the newest backup"
 _ADVICE = {
@@ -97,33 +105,68 @@ def writing(engine: Engine) -> Iterator[Session]:
 
 
 @contextmanager
-def driving(engine: Engine, *, write: bool) -> Iterator[Driver]:
-    """One transaction on the driver's own connection, for the ledger's hot paths.
+def driving(engine: Engine) -> Iterator[Driver]:
+    """A transaction on the driver's own connection that only reads, for the ledger's hot paths.
 
-    The object mapper costs several times what SQLite needs for a durable append; here statements
-    are composed once by SQLAlchemy and handed to the driver. A writing one holds the write lock
-    from its start and commits at the end, or not at all.
-
-    Raises:
-        DuplicateError: the database refused a row for one that is there.
+    The object mapper costs several times what the database needs for a durable append or a row;
+    here statements are composed once by SQLAlchemy and handed to the driver.
     """
-    with in_our_words():
-        pooled = engine.raw_connection()
-        try:
-            connection = pooled.driver_connection
-            if connection is None:
-                raise LedgerError("the ledger's database closed the connection")
-            if engine.dialect.name == SQLITE:
-                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            elif write:
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITERS_LOCK,))
-            yield Driver(connection)
-            connection.commit()
-        except BaseException:
-            pooled.rollback()
-            raise
-        finally:
-            pooled.close()
+    with in_our_words(), closing(engine.raw_connection()) as pooled:
+        driver = Driver(pooled.driver_connection)
+        if engine.dialect.name == SQLITE:
+            driver.begin("BEGIN")
+        yield driver
+
+
+class Pen:
+    """The connection that entries are written through, kept from one transaction to the next.
+
+    To take one out of the pool and hand it back takes longer than to insert a row. On PostgreSQL it
+    is done all the same: the pool sees whether the server was started anew.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Connects when first needed."""
+        self._engine = engine
+        self._begin = _LOCKING[engine.dialect.name]
+        self._keep = engine.dialect.name == SQLITE
+        self._lock = Lock()
+        self._pooled: PoolProxiedConnection | None = None
+
+    def write(self, work: Callable[[Driver], T]) -> T:
+        """Do some work in one transaction that holds the write lock from its start.
+
+        Returns:
+            What the work did, once it is durable; if it or the commit fails, nothing is written.
+
+        Raises:
+            DuplicateError: the database refused a row for one that is there.
+        """
+        with self._lock:
+            try:
+                if self._pooled is None:
+                    self._pooled = self._engine.raw_connection()
+                driver = Driver(self._pooled.driver_connection)
+                driver.begin(self._begin)
+                done = work(driver)
+                driver.commit()
+            except BaseException:
+                with in_our_words():
+                    self._let_go()
+                    raise
+            if not self._keep:
+                self._let_go()
+            return done
+
+    def close(self) -> None:
+        """Let go of the connection; the next transaction takes another."""
+        with self._lock:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._pooled is not None:
+            self._pooled.close()  # the pool rolls back what wasn't committed
+            self._pooled = None
 
 
 class Driver:
@@ -133,6 +176,10 @@ class Driver:
         """Wrap a connection of sqlite3 or psycopg."""
         self._connection = connection
 
+    def begin(self, statement: str) -> None:
+        """Run the statement that a transaction begins with."""
+        self._connection.execute(statement)
+
     def rows(self, statement: str, values: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:
         """Run a query."""
         found: Sequence[tuple[Any, ...]] = self._connection.execute(statement, values).fetchall()
@@ -140,12 +187,14 @@ class Driver:
 
     def run(self, statement: str, values: Sequence[Mapping[str, object]]) -> None:
         """Run a statement once for each set of values."""
-        cursor = self._connection.cursor()
         if len(values) == 1:
-            cursor.execute(statement, values[0])
+            self._connection.execute(statement, values[0])
         else:
-            cursor.executemany(statement, values)
-        cursor.close()
+            self._connection.cursor().executemany(statement, values)
+
+    def commit(self) -> None:
+        """Make all that was run durable."""
+        self._connection.commit()
 
 
 def composed(engine: Engine, statement: ClauseElement) -> str:
@@ -184,27 +233,27 @@ def in_our_words() -> Iterator[None]:
     """
     try:
         yield
-    except IntegrityError as error:
-        raise DuplicateError(_first_line(error.orig)) from None
-    except DBAPIError as error:
-        raise _ours(error.orig) from None
-    except SQLAlchemyError as error:
-        raise LedgerError(f"the ledger's database: {type(error).__name__}") from None
-    except sqlite3.IntegrityError as error:
-        raise DuplicateError(_first_line(error)) from None
-    except sqlite3.Error as error:
-        raise _ours(error) from None
-    except UnicodeDecodeError:  # sqlite3 can't even say what is wrong: it names damaged names
-        raise TamperedError(_DAMAGE) from None
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "psycopg":
+        ours = _ours(error)
+        if ours is error:
             raise
-        if str(getattr(error, "sqlstate", "")).startswith("23"):  # integrity constraint violation
-            raise DuplicateError(_first_line(error)) from None
-        raise _ours(error) from None
+        raise ours from None
 
 
-def _ours(error: BaseException | None) -> LedgerError:
+def _ours(error: Exception) -> Exception:
+    """What the database says, as an error of ours; an error of somebody else's as it is."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, Exception):
+        return _ours(error.orig)
+    if isinstance(error, SQLAlchemyError):
+        return LedgerError(f"the ledger's database: {type(error).__name__}")
+    if isinstance(error, UnicodeDecodeError):
+        return TamperedError(_DAMAGE)  # sqlite3 can't say what is wrong: a name in it is damaged
+    psycopgs = type(error).__module__.partition(".")[0] == "psycopg"
+    if not psycopgs and not isinstance(error, sqlite3.Error):
+        return error
+    state = str(getattr(error, "sqlstate", ""))
+    if isinstance(error, sqlite3.IntegrityError) or state.startswith(_INTEGRITY):
+        return DuplicateError(_first_line(error))
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the primary of extended codes
     if code in _DAMAGED:
         return TamperedError(_DAMAGE)
@@ -212,7 +261,7 @@ def _ours(error: BaseException | None) -> LedgerError:
     return LedgerError(f"the ledger's database: {_first_line(error)}{advice}")
 
 
-def _first_line(error: BaseException | None) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
@@ -243,7 +292,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Any) -> None:
     writes = connection.get_execution_options().get("auditor_writes", True)
-    if connection.dialect.name == SQLITE:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-    elif writes:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+    if writes:
+        connection.exec_driver_sql(_LOCKING[connection.dialect.name])
+    elif connection.dialect.name == SQLITE:
+        connection.exec_driver_sql("BEGIN")

@@ -106,13 +106,13 @@ class Ledger:
             ConcurrencyError: a stream is at another version.
             LedgerError: an id was used before for something else, or the store can't be written.
         """
-        moment = self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = self._clock().astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
         writes = [_write(each, moment) for each in appends]
-        drafts = [draft for write in writes for draft in write.drafts]
-        events = [event for each in appends for event in each.events]
+        rows = iter(self._store.append(writes))
         return tuple(
             _placed(row, event, moment) if row.entry is draft.entry else _recorded(row)
-            for row, draft, event in zip(self._store.append(writes), drafts, events, strict=True)
+            for append, write in zip(appends, writes, strict=True)
+            for event, draft, row in zip(append.events, write.drafts, rows, strict=False)
         )
 
     def replay(self, stream: str) -> tuple[Recorded, ...]:

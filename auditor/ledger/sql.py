@@ -9,46 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    ClauseElement,
-    Engine,
-    LargeBinary,
-    Select,
-    bindparam,
-    func,
-    insert,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import Engine, select
 from sqlmodel import col
 
 from auditor.errors import ConcurrencyError, TamperedError
-from auditor.ledger.database import (
-    POSTGRESQL,
-    Driver,
-    DuplicateError,
-    composed,
-    driving,
-    reading,
-)
+from auditor.ledger.appender import Appender
+from auditor.ledger.database import Driver, DuplicateError, driving, reading
 from auditor.ledger.schema import ready_database
+from auditor.ledger.statements import ROW, Statements, frontier_of, read_version, statements
 from auditor.ledger.store import (
     STORED_TYPES,
     Row,
     Stored,
     Write,
-    already_there,
-    grown,
     last_leaf,
     require_distinct,
-    require_version,
     stored_hash,
 )
-from auditor.ledger.tables import Count, EntryRow, HeadRow
+from auditor.ledger.tables import EntryRow
 from auditor.proof.merkle import Frontier, Subtree
 
 _ROWS_AT_ONCE = 5_000
@@ -66,12 +46,12 @@ class SqlEventStore:
         """See `EventStore.append`."""
         require_distinct(writes)
         try:
-            return self._append(writes, known={})
+            return self._appender.append(writes, known={})
         except (ConcurrencyError, DuplicateError) as error:
             known = self._known(writes)
             if not known:
                 raise error from None
-            return self._append(writes, known)
+            return self._appender.append(writes, known)
 
     def rows(self, start: int = 0) -> Iterator[Row]:
         """See `EventStore.rows`; read page by page, so that a ledger may outgrow the memory."""
@@ -87,14 +67,14 @@ class SqlEventStore:
 
     def row(self, sequence: int) -> Row | None:
         """See `EventStore.row`."""
-        with driving(self._engine, write=False) as driver:
+        with driving(self._engine) as driver:
             found = driver.rows(self._statements.row, {"sequence": sequence})
         return _row(found[0]) if found else None
 
     def version(self, stream: str) -> int:
         """See `EventStore.version`."""
-        with driving(self._engine, write=False) as driver:
-            return _version(driver, self._statements, stream)
+        with driving(self._engine) as driver:
+            return read_version(driver, self._statements, stream)
 
     def streams(self, prefix: str) -> tuple[str, ...]:
         """See `EventStore.streams`."""
@@ -109,36 +89,20 @@ class SqlEventStore:
 
     def frontier(self) -> Frontier:
         """See `EventStore.frontier`."""
-        with driving(self._engine, write=False) as driver:
-            return _frontier(driver, self._statements)
+        with driving(self._engine) as driver:
+            return frontier_of(driver.rows(self._statements.head, {}))
 
     def hashes(self, wanted: Sequence[Subtree]) -> Sequence[bytes]:
         """See `EventStore.hashes`; one indexed read for each."""
-        with driving(self._engine, write=False) as driver:
+        with driving(self._engine) as driver:
             return [_hash(driver, self._statements, subtree) for subtree in wanted]
 
     def close(self) -> None:
         """See `EventStore.close`."""
+        if "_appender" in self.__dict__:
+            self._appender.close()
         if "_engine" in self.__dict__:
             self._engine.dispose()
-
-    def _append(self, writes: Sequence[Write], known: dict[UUID, Row]) -> Sequence[Row]:
-        result: list[Row] = []
-        with driving(self._engine, write=True) as driver:
-            before = frontier = _frontier(driver, self._statements)
-            for write in writes:
-                found = [known[d.event_id] for d in write.drafts if d.event_id in known]
-                if not already_there(write, found):
-                    version = _version(driver, self._statements, write.stream)
-                    require_version(write.stream, version, write.expected_version)
-                    frontier, added = grown(frontier, write, version)
-                    driver.run(self._statements.insert, [_values(row) for row in added])
-                    found = list(added)
-                result += found
-            if frontier != before:
-                peaks = {"new_size": frontier.size, "new_peaks": frontier.to_bytes()}
-                driver.run(self._statements.advance, [peaks])
-        return result
 
     def _pages(
         self, statement: str, place: int, start: int, values: dict[str, object]
@@ -146,7 +110,7 @@ class SqlEventStore:
         """Rows from ``start`` on, by the column in that place; no gap between them ends it."""
         while start <= _HIGHEST:
             page = {**values, "start": start, "count": _ROWS_AT_ONCE}
-            with driving(self._engine, write=False) as driver:
+            with driving(self._engine) as driver:
                 found = driver.rows(statement, page)
             if not found:
                 return
@@ -159,7 +123,7 @@ class SqlEventStore:
         with reading(self._engine) as session:
             for start in range(0, len(ids), _IDS_AT_ONCE):
                 some = ids[start : start + _IDS_AT_ONCE]
-                for fields in session.execute(_ROW.where(col(EntryRow.event_id).in_(some))):
+                for fields in session.execute(ROW.where(col(EntryRow.event_id).in_(some))):
                     row = _row(tuple(fields))
                     known[row.event_id] = row
         return known
@@ -169,87 +133,19 @@ class SqlEventStore:
         return ready_database(self._url)
 
     @cached_property
-    def _statements(self) -> _Statements:
-        return _statements(self._engine)
+    def _statements(self) -> Statements:
+        return statements(self._engine)
+
+    @cached_property
+    def _appender(self) -> Appender:
+        return Appender(self._engine, self._statements)
 
 
-_COLUMNS = ("sequence", "stream", "version", "event_id", "entry", "leaf", "subtrees")
-_SEQUENCE, _VERSION = _COLUMNS.index("sequence"), _COLUMNS.index("version")
+_SEQUENCE, _VERSION = Row._fields.index("sequence"), Row._fields.index("version")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # what a column of counts can hold
-_ROW: Select[Any] = select(*(getattr(EntryRow, name) for name in _COLUMNS))
 
 
-class _Statements(NamedTuple):
-    """What the hot paths say to the database, in its dialect."""
-
-    frontier: str
-    version: str
-    insert: str
-    advance: str
-    row: str
-    rows: str
-    stream: str
-    hashes: str
-
-
-def _statements(engine: Engine) -> _Statements:
-    sequence, version = col(EntryRow.sequence), col(EntryRow.version)
-    here = sequence == bindparam("sequence", type_=Count)
-    start = bindparam("start", type_=Count)
-    of_stream = col(EntryRow.stream) == bindparam("stream")
-    size, peaks = bindparam("new_size", type_=Count), bindparam("new_peaks", type_=LargeBinary())
-    advance: ClauseElement = (
-        # the application's role may not update the head itself; see the migration
-        select(func.ledger_advance(size, peaks))
-        if engine.dialect.name == POSTGRESQL
-        else update(HeadRow).values(size=size, peaks=peaks)
-    )
-    return _Statements(
-        frontier=composed(engine, select(col(HeadRow.id), col(HeadRow.size), col(HeadRow.peaks))),
-        version=composed(engine, select(func.max(version)).where(of_stream)),
-        insert=composed(engine, insert(EntryRow)),
-        advance=composed(engine, advance),
-        row=composed(engine, _ROW.where(here)),
-        rows=composed(engine, _paged(_ROW.where(sequence >= start).order_by(sequence))),
-        stream=composed(engine, _paged(_ROW.where(of_stream, version >= start).order_by(version))),
-        hashes=composed(engine, select(col(EntryRow.leaf), col(EntryRow.subtrees)).where(here)),
-    )
-
-
-def _paged(query: Select[Any]) -> Select[Any]:
-    # SQLAlchemy gives SQLite an offset in any case, and a nameless value for it if we name none
-    return query.limit(bindparam("count", type_=Count)).offset(literal_column("0"))
-
-
-def _values(row: Row) -> dict[str, object]:
-    return {
-        "sequence": row.sequence,
-        "stream": row.stream,
-        "version": row.version,
-        "event_id": str(row.event_id),
-        "entry": row.entry,
-        "leaf": row.leaf,
-        "subtrees": row.subtrees,
-    }
-
-
-def _version(driver: Driver, statements: _Statements, stream: str) -> int:
-    newest = driver.rows(statements.version, {"stream": stream})[0][0]
-    if newest is not None and type(newest) is not int:
-        raise TamperedError("a version number of the ledger was changed: it isn't of its own type")
-    return 0 if newest is None else newest + 1
-
-
-def _frontier(driver: Driver, statements: _Statements) -> Frontier:
-    heads = driver.rows(statements.frontier, {})
-    if len(heads) != 1 or tuple(map(type, heads[0])) != (int, int, bytes) or heads[0][0] != 0:
-        raise TamperedError(
-            "the ledger's head was changed: it is missing, or not what belongs there"
-        )
-    return Frontier.from_bytes(*heads[0][1:])
-
-
-def _hash(driver: Driver, statements: _Statements, subtree: Subtree) -> bytes:
+def _hash(driver: Driver, statements: Statements, subtree: Subtree) -> bytes:
     found = driver.rows(statements.hashes, {"sequence": last_leaf(subtree)})
     held = found[0] if found and tuple(map(type, found[0])) == (bytes, bytes) else None
     return stored_hash(subtree, None if held is None else (held[0], held[1]))
@@ -267,12 +163,4 @@ def _row(fields: Stored) -> Row:
         event_id = UUID(fields[3])
     except ValueError:
         raise TamperedError(f"entry {fields[0]} of the ledger was changed") from None
-    return Row(
-        sequence=fields[0],
-        stream=fields[1],
-        version=fields[2],
-        event_id=event_id,
-        entry=fields[4],
-        leaf=fields[5],
-        subtrees=fields[6],
-    )
+    return Row(*fields)._replace(event_id=event_id)

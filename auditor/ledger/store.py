@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from auditor.domain.event import is_known
@@ -38,8 +38,7 @@ class Write:
     drafts: tuple[Draft, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """An entry in its place. Only ``entry`` is evidence; the rest is there to find it by.
 
     Attributes:

@@ -141,6 +141,8 @@ def test_a_group_is_written_whole_or_not_at_all(store: EventStore) -> None:
         ledger.append_all([one("a", 2), one("b", 5)])
     assert ledger.size == 3
     assert ledger.append_all([]) == ()
+    assert ledger.append("a", [], expected_version=2, event_ids=[]) == ()
+    assert ledger.audit().entries == 3
 
 
 def test_a_group_may_hold_what_is_there_already(store: EventStore) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -38,7 +37,7 @@ def changed_behind_its_root(entries: Sequence[bytes], sequence: int) -> Ledger:
 class _Changeable(MemoryEventStore):
     def change(self, sequence: int, entry: bytes) -> None:
         row = self._rows[sequence]
-        self._rows[sequence] = replace(row, entry=entry, leaf=leaf_hash(entry))
+        self._rows[sequence] = row._replace(entry=entry, leaf=leaf_hash(entry))
 
 
 def _store_of(entries: Sequence[bytes]) -> _Changeable:

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from auditor.ledger.ledger import Append, Ledger
 from auditor.ledger.memory import MemoryEventStore
 from auditor.ledger.store import STORED_TYPES, Stored
 from auditor.proof.merkle import Frontier, completed_by, leaf_hash, root_of, subtrees
-from benchmarks.ledger import counts, items
+from benchmarks.ledger import counted, counts, items
 from tests.ledger.books import an_append, fill, open_ledger
 from tests.postgresql import database
 
@@ -342,3 +343,22 @@ def test_proofs_and_appends_read_a_few_rows_by_key(tmp_path: Path) -> None:
     assert steps(large.append) <= steps(small.append) + 20
     assert steps(large.inclusion) <= 2 * steps(small.inclusion)
     assert steps(large.extension) <= 2 * steps(small.extension)
+
+
+def test_an_append_reads_the_head_alone_where_nobody_else_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with (
+        counted() as work,
+        closing(open_ledger(path)) as ledger,
+        closing(open_ledger(path)) as other,
+    ):
+        fill(ledger, 1)
+        for whose, streams in (
+            (ledger, {"head"}),
+            (other, {"head", "entry"}),
+            (ledger, {"head", "entry"}),
+        ):
+            append = an_append("m", other.version("m"))
+            work.selects.clear()
+            whose.append_all([append])
+            assert {re.findall(r"FROM (\w+)", asked)[0] for asked in work.selects} == streams

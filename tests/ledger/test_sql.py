@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -223,6 +224,57 @@ def test_processes_write_side_by_side_on_sqlite(tmp_path: Path) -> None:
 def test_processes_write_side_by_side_on_postgresql() -> None:
     with database() as made:
         write_side_by_side(made.application, writers=4, count=25)
+
+
+def take_turns(address: Path | str) -> None:
+    """Each finds what the other wrote since, though it remembers where it left off itself."""
+    one, other = open_ledger(address), open_ledger(address)
+    for version in range(4):
+        (one, other)[version % 2].append_all([an_append("m", version)])
+    fill(one, 1, "n")
+    for behind in (one, other):
+        with pytest.raises(ConcurrencyError):
+            behind.append_all([an_append("m", 3)])
+        with pytest.raises(ConcurrencyError):
+            behind.append_all([an_append("n", 0)])
+    other.append_all([an_append("n", 1), an_append("m", 4)])
+    assert one.audit() == other.audit()
+    assert one.size == 7
+    for each in (one, other):
+        each.close()
+        fill(each, 1)
+        each.close()
+    assert audited(address) == 9
+
+
+def test_two_that_take_turns_find_what_the_other_wrote(tmp_path: Path) -> None:
+    take_turns(tmp_path / "ledger.db")
+
+
+def test_two_that_take_turns_on_postgresql_do() -> None:
+    with database() as made:
+        take_turns(made.application)
+
+
+def test_threads_may_share_a_ledger(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path / "ledger.db")
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(fill, ledger, 10, name) for name in "abcd"]:
+            done.result()
+    assert ledger.audit().entries == 40
+    ledger.close()
+
+
+def test_a_server_that_was_started_anew_meanwhile_is_found_again(server_book: Database) -> None:
+    ledger = open_ledger(server_book.application)
+    fill(ledger, 1)
+    server_book.as_owner(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    fill(ledger, 1)
+    assert ledger.audit().entries == 7
+    ledger.close()
 
 
 def test_postgresql_commits_in_order_and_readers_see_no_gap() -> None:
