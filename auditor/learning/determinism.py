@@ -14,7 +14,12 @@ import torch
 from auditor.domain.run_record import Determinism
 
 _LACKING = re.compile(r"(\S+) does not have a deterministic implementation")
-_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats its sums only with this
+_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS repeats its sums only with this, and reads it once
+_UNSURE = "cublas"
+
+_started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch leaves it bare
+_late = _started and _WORKSPACE not in os.environ
+os.environ.setdefault(_WORKSPACE, ":4096:8")
 
 
 @contextmanager
@@ -42,12 +47,13 @@ class Noted:
     """What `deterministic` sees; it goes on filling until its end."""
 
     tf32: bool
+    unsure: frozenset[str]
     warned: list[warnings.WarningMessage]
 
     def found(self) -> Determinism:
         """The settings, and the operations so far that have no deterministic kernel."""
         texts = [_LACKING.search(str(item.message)) for item in self.warned]
-        lacking = {found[1] for found in texts if found}
+        lacking = self.unsure | {found[1] for found in texts if found}
         return Determinism(
             enforced=True, threads=1, tf32=self.tf32, without_kernel=tuple(sorted(lacking))
         )
@@ -57,12 +63,10 @@ class Noted:
 def deterministic(device: torch.device) -> Iterator[Noted]:
     """As `one_thread`, but an operation without a deterministic kernel is noted, not refused.
 
-    On a GPU this must come before the process's first matrix product, or cuBLAS has chosen its
-    workspace already. Other warnings are given when it ends.
+    Where a GPU was at work before this module was first imported, cuBLAS may have chosen its
+    workspace already, and is noted. Other warnings are given when it ends.
     """
     cuda = device.type == "cuda"
-    if cuda:
-        os.environ.setdefault(*_WORKSPACE)
     benchmark = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False  # it picks kernels by the clock
     try:
@@ -70,7 +74,8 @@ def deterministic(device: torch.device) -> Iterator[Noted]:
             warnings.filterwarnings("always", message=f".*{_LACKING.pattern}")
             with one_thread():
                 torch.use_deterministic_algorithms(True, warn_only=True)
-                yield Noted(tf32=cuda and _tf32(), warned=warned)
+                unsure = frozenset({_UNSURE} if cuda and _late else ())
+                yield Noted(tf32=cuda and _tf32(), unsure=unsure, warned=warned)
     finally:
         torch.backends.cudnn.benchmark = benchmark
     for item in warned:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from auditor.errors import UnlearningError
+from auditor.errors import ModelError, UnlearningError
 from auditor.learning.training import train
 from auditor.unlearning.task import Cost, Need, Task
 
@@ -23,8 +23,18 @@ class Retrain:
         """Train on the retained images.
 
         Raises:
-            UnlearningError: parameters were given; there are none.
+            UnlearningError: parameters were given; or the training came to nothing.
         """
         if parameters:
             raise UnlearningError(f"retrain takes no parameters; found {', '.join(parameters)}")
-        return train(task.recipe, task.images, task.retain, task.seed)
+        try:
+            return train(
+                task.recipe,
+                task.images,
+                task.retain,
+                task.seed,
+                device=next(task.module.parameters()).device,
+                progress=task.progress,
+            )
+        except ModelError as error:
+            raise UnlearningError(f"retrain: {error}") from error

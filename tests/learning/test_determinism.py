@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import pytest
 import torch
 
 from auditor.domain.run_record import Determinism
+from auditor.learning import determinism
 from auditor.learning.determinism import deterministic, one_thread
 
 CPU = torch.device("cpu")
@@ -59,3 +61,18 @@ def test_other_warnings_reach_the_caller() -> None:
             lacking()
             warnings.warn("the weather changes", UserWarning, stacklevel=1)
     assert [str(item.message) for item in caught] == ["the weather changes"]
+
+
+def test_a_gpu_that_was_at_work_before_we_could_set_its_workspace_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = torch.device("cuda")
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
+    with deterministic(gpu) as noted:
+        pass
+    assert noted.found().without_kernel == ()
+    monkeypatch.setattr(determinism, "_late", True)
+    with deterministic(gpu) as noted, deterministic(CPU) as other:
+        pass
+    assert noted.found().without_kernel == ("cublas",)
+    assert other.found().without_kernel == ()
