@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -75,8 +76,7 @@ def fine_tune(
     result = copy.deepcopy(module)
     device = next(result.parameters()).device
     drawn = torch.Generator().manual_seed(task.seed)
-    with steady(device), torch.random.fork_rng(devices=_cuda(device)):
-        torch.manual_seed(task.seed)  # what dropout draws from
+    with drawing(task.seed, device):
         parts = _epochs(task, epochs, drawn, steering=steering)
         step = _stepper(task, result, learning_rate, total_steps=sum(len(part) for part in parts))
         for done, part in enumerate(parts):
@@ -88,6 +88,23 @@ def fine_tune(
         task.progress("fine-tuning", epochs, epochs)
         reestimate_norms(result, task.images.images, task.retain)
     return finite(result)
+
+
+@contextmanager
+def drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Same bits on every run; what the network draws (dropout) leaves the caller's state alone."""
+    with steady(device), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def in_turn(indices: Tensor, size: int, drawn: torch.Generator) -> Iterator[Tensor]:
+    """Batches without end, in which each index comes as often as any other."""
+    while True:
+        yield from batches(indices[torch.randperm(len(indices), generator=drawn)], size)
 
 
 def retained_loss(task: Task) -> Objective:
@@ -127,7 +144,8 @@ def logits_of(task: Task, module: nn.Module, indices: Tensor) -> Tensor:
         UnlearningError: NaN or infinite.
     """
     like = next(module.parameters())
-    module.eval()
+    if module.training:
+        module = copy.deepcopy(module).eval()
     with steady(like.device), torch.no_grad():
         parts = torch.split(indices, BATCH)
         found = torch.cat([module(task.images.images[part].to(like)) for part in parts]).cpu()
@@ -148,7 +166,7 @@ def _epochs(
 ) -> list[list[tuple[Tensor, Tensor]]]:
     """By epoch and step, the indices of retained and of forgotten images."""
     size = task.recipe.batch_size
-    forgotten = _in_turn(torch.tensor(task.forget), size, drawn)
+    forgotten = in_turn(torch.tensor(task.forget), size, drawn)
     retained = torch.tensor(task.retain)
     return [
         [
@@ -157,12 +175,6 @@ def _epochs(
         ]
         for _ in range(epochs)
     ]
-
-
-def _in_turn(indices: Tensor, size: int, drawn: torch.Generator) -> Iterator[Tensor]:
-    """Batches without end; each index comes as often as any other."""
-    while True:
-        yield from torch.split(indices[torch.randperm(len(indices), generator=drawn)], size)
 
 
 def _stepper(
@@ -188,7 +200,3 @@ def _stepper(
         schedule.step()
 
     return step
-
-
-def _cuda(device: torch.device) -> list[torch.device]:
-    return [device] if device.type == "cuda" else []

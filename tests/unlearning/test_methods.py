@@ -11,7 +11,8 @@ import torch
 
 from auditor.errors import AuditorError, UnlearningError
 from auditor.learning.weights import weights_bytes
-from auditor.unlearning.method import METHODS
+from auditor.unlearning.method import METHODS as LADDER
+from auditor.unlearning.method import WITH_GUARANTEE
 from auditor.unlearning.norms import reestimate_norms
 from auditor.unlearning.task import Need, Task
 from tests.unlearning.ward import Ward, with_batch_norm
@@ -19,10 +20,26 @@ from tests.unlearning.ward import Ward, with_batch_norm
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "newton": {"damping": "10", "subset": "32"},
     "reset-and-heal": {"share": "0.5", "epochs": "1", "learning_rate": "0.004"},
+    "reference-distillation": {"epochs": "1", "learning_rate": "0.004"},
+    "negative-gradient": {"epochs": "1", "learning_rate": "0.004", "beta": "0.3"},
+    "noisy-fine-tuning": {
+        "epsilon": "8",
+        "delta": "0.00001",
+        "radius": "0.1",
+        "steps": "3",
+        "rate": "0.1",
+        "clip": "0.1",
+        "decay": "1",
+        "epochs": "1",
+        "learning_rate": "0.004",
+    },
     "rewind": {},
     "retrain": {},
 }
+METHODS = {**LADDER, **WITH_GUARANTEE}
 EXACT = {"rewind", "retrain"}
+SECRET = {"noisy-fine-tuning"}
+"""With a key from the operating system: not to be repeated, nor chosen among by looking."""
 
 
 @pytest.fixture(params=PARAMETERS)
@@ -43,6 +60,7 @@ def task(ward: Ward) -> Task:
 
 def test_the_table_names_each_method_once_and_says_which_are_exact() -> None:
     assert set(METHODS) == set(PARAMETERS)
+    assert set(WITH_GUARANTEE) == SECRET and not SECRET & set(LADDER)
     assert all(METHODS[name].name == name for name in METHODS)
     assert {name for name in METHODS if METHODS[name].exact} == EXACT
 
@@ -63,9 +81,20 @@ def test_a_run_changes_the_candidate_alone_and_tells_how_far_it_is(name: str, ta
         assert told[-1][1] == told[-1][2] > 0
 
 
+def test_whether_the_model_was_left_in_training_mode_changes_nothing(
+    approximate: str, task: Task
+) -> None:
+    left = copy.deepcopy(task.module).train()
+    result = METHODS[approximate].run(replace(task, module=left), PARAMETERS[approximate])
+    assert left.training and not result.training
+    if approximate not in SECRET:
+        usual = METHODS[approximate].run(task, PARAMETERS[approximate])
+        assert weights_bytes(result) == weights_bytes(usual)
+
+
 def test_the_same_seed_gives_the_same_bits(name: str, task: Task) -> None:
     one, other = (weights_bytes(METHODS[name].run(task, PARAMETERS[name])) for _ in range(2))
-    assert one == other
+    assert (one == other) is (name not in SECRET)
 
 
 def test_what_is_to_be_forgotten_is_not_what_any_other_patient_is(name: str, task: Task) -> None:
@@ -89,6 +118,8 @@ def test_parameters_are_asked_for_and_read_as_what_they_are(approximate: str, ta
         METHODS[approximate].run(task, {})
     for parameter in PARAMETERS[approximate]:
         for nonsense in ("much", "nan", "-1", "0", "inf"):
+            if (parameter, nonsense) == ("decay", "0"):
+                continue  # none at all is fine
             with pytest.raises(UnlearningError, match=approximate):
                 METHODS[approximate].run(task, {**PARAMETERS[approximate], parameter: nonsense})
 
@@ -131,11 +162,26 @@ def test_batch_norms_statistics_end_as_those_of_the_retained(approximate: str) -
     assert weights_bytes(again) != weights_bytes(result)
 
 
+def test_never_seen_images_are_never_trained_on(approximate: str, ward: Ward) -> None:
+    trained_on: list[torch.Tensor] = []
+    module = copy.deepcopy(ward.task.module)
+    module.register_forward_pre_hook(
+        lambda part, pictures: trained_on.append(pictures[0]) if part.training else None
+    )
+    METHODS[approximate].run(replace(ward.task, module=module), PARAMETERS[approximate])
+    for index in ward.task.unseen:
+        picture = ward.task.images.images[index]
+        assert not any(bool((part == picture).flatten(1).all(1).any()) for part in trained_on)
+
+
 def test_a_variant_is_what_its_parameters_make(approximate: str, task: Task) -> None:
     method = METHODS[approximate]
-    assert hasattr(method, "variants")
-    variants = list(method.variants(task))
+    assert hasattr(method, "variants") is (approximate not in SECRET)
+    if not hasattr(method, "variants"):
+        return
+    asked = replace(task, recipe=replace(task.recipe, epochs=4))
+    variants = list(method.variants(asked))
     assert len(variants) > 1
     assert len({weights_bytes(module) for _, module in variants}) == len(variants)
     for parameters, module in (variants[0], variants[-1]):
-        assert weights_bytes(module) == weights_bytes(method.run(task, parameters))
+        assert weights_bytes(module) == weights_bytes(method.run(asked, parameters))
