@@ -1,0 +1,182 @@
+"""A home with a small recorded training, and cases that go through it without reference models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from auditor.domain import event as ev
+from auditor.domain.artefact import Digest
+from auditor.domain.canonical import canonical_bytes
+from auditor.domain.evidence import CandidateRole
+from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.verdict import Basis, Verdict
+from auditor.learning.order import BatchOrder, batch_order
+from auditor.learning.phantoms import draw_phantoms
+from auditor.learning.recipe import Recipe
+from auditor.learning.training import train
+from auditor.learning.weights import weights_bytes
+from auditor.workflow.accounting import account
+from auditor.workflow.casework import Casework, RunSettings
+from auditor.workflow.config import Config, write_config
+from auditor.workflow.desk import decide, file_request
+from auditor.workflow.erasure import _replay, _unlearn
+from auditor.workflow.home import Home, create_home, open_home
+from auditor.workflow.record import load_case
+from auditor.workflow.registry import data_record
+from auditor.workflow.scene import Scene, derive_seed, load_scene, train_and_register
+from auditor.workflow.scope import establish_scope
+
+MODEL = "detector"
+RECIPE = Recipe(input_size=16, width=4, epochs=2, batch_size=4, train_images=24, slices=3)
+ANY = Digest.of(b"any")
+
+
+def empty_home(root: Path) -> Home:
+    """A home that keeps a checkpoint every second step, with a data set in it."""
+    create_home(root, controller="St. Example", dpo="DPO office").close()
+    config = Config(controller="St. Example", dpo="DPO office", checkpoint_spacing=2)
+    write_config(root / "auditor.toml", config)
+    draw_phantoms(root / "phantoms", seed=3, patients=40)
+    return open_home(root)
+
+
+def train_here(home: Home) -> None:
+    """As `auditor model train` does."""
+    train_and_register(
+        home, model=MODEL, manifest=manifest_in(home), recipe=RECIPE, notice=lambda _: None
+    )
+
+
+def manifest_in(home: Home) -> Path:
+    """Of the data set in a home."""
+    return home.root / "phantoms" / "manifest.csv"
+
+
+def seed_of(home: Home, scene: Scene) -> int:
+    """As `train_and_register` derives it."""
+    _, data = data_record(home, scene.version.data_set)
+    return derive_seed("model", MODEL, RECIPE.digest, data.digest)
+
+
+def order_of(home: Home, scene: Scene) -> BatchOrder:
+    """The batch order of the recorded training."""
+    subjects, indices = scene.images.subjects, scene.split.train
+    return batch_order(RECIPE, subjects, indices, seed_of(home, scene))
+
+
+def masked(home: Home, subjects: Collection[str]) -> bytes:
+    """The recorded training, from the start, without these patients."""
+    scene = load_scene(home, MODEL)
+    without = [i for i in scene.split.train if scene.images.subjects[i] in subjects]
+    indices, seed = scene.split.train, seed_of(home, scene)
+    return weights_bytes(train(RECIPE, scene.images, indices, seed, without=without))
+
+
+def patient_of(home: Home, number: int) -> str:
+    """The patient of that slice whose first minibatch comes first."""
+    scene = load_scene(home, MODEL)
+    order = order_of(home, scene)
+    first = {
+        subject: order.first_step(scene.of_subjects([subject]))
+        for subject in {scene.images.subjects[i] for i in scene.training}
+    }
+    inside = [name for name, step in first.items() if step in order.fresh[number]]
+    return min(inside, key=lambda name: (first[name], name))
+
+
+class Work(Casework):
+    """A case whose bank nobody trained and whose plan has one rung."""
+
+    bank: Any = SimpleNamespace(digest=ANY)
+    plan: Any = SimpleNamespace(ladder=(("rewind", Digest.of(canonical_bytes({}))),))
+
+
+def begun(home: Home, *subjects: str) -> Work:
+    """A granted case with its inventory."""
+    case = file_request(
+        home,
+        model=MODEL,
+        subjects=subjects,
+        regime=Regime.GDPR,
+        ground=Ground.CONSENT_WITHDRAWN,
+        received=date(2026, 11, 2),
+    )
+    decide(home, case, DecisionKind.GRANTED, "dpo")
+    work = Work(home, case, RunSettings(), lambda *_: None)
+    home.store.put(canonical_bytes({}))
+    establish_scope(work)
+    return work
+
+
+def attempt(work: Work, method: str) -> None:
+    """An attempt: by rewind, run and replayed as the road does; else some other weights."""
+    number = len(work.state.attempts) + 1
+    work.write(
+        ev.AttemptStarted(case=work.case, attempt=number, method=method, plan=ANY),
+        f"attempt-{number}-started",
+    )
+    if method == "rewind":
+        _unlearn(work, work.state.attempts[-1])
+        made = work.state.attempts[-1]
+        assert made.completed is not None
+        _replay(work, made, made.completed)
+        return
+    module = train(RECIPE, work.scene.images, work.scene.without(work.forgotten), number)
+    completed = ev.UnlearningCompleted(
+        case=work.case,
+        attempt=number,
+        method=method,
+        before=work.scene.version.weights,
+        after=work.home.store.put(weights_bytes(module)),
+        parameters=ANY,
+        device="cpu",
+        milliseconds=1,
+        record=ANY,
+    )
+    work.write(completed, f"attempt-{number}-completed")
+
+
+def conclude(work: Work, basis: Basis) -> None:
+    """A verdict on the last attempt."""
+    made = work.state.attempts[-1]
+    assert made.completed is not None
+    verdict = Verdict.FAILED if basis is Basis.NONE else Verdict.PASSED
+    verified = ev.CandidateVerified(
+        case=work.case,
+        attempt=made.started.attempt,
+        role=CandidateRole.REQUEST,
+        weights=made.completed.after,
+        plan=ANY,
+        evidence=ANY,
+        verdict=verdict,
+    )
+    work.write(verified, f"verified-{made.started.attempt}-request")
+    after = work.scene.version.weights if basis is Basis.NONE else made.completed.after
+    reached = ev.VerdictReached(case=work.case, verdict=verdict, basis=basis, weights=after)
+    work.write(reached, "verdict")
+
+
+def settle(work: Work) -> None:
+    """Account for everything; another case may begin."""
+    account(work.home, work.case, work.state)
+    prepared = ev.CertificatePrepared(case=work.case, outcome=_outcome(work), envelope=ANY)
+    work.write(prepared, "prepared")
+
+
+def _outcome(work: Work) -> Any:
+    from auditor.workflow.steps import outcome_of
+
+    return outcome_of(load_case(work.home, work.case))
+
+
+def erase(home: Home, subject: str, method: str, basis: Basis) -> Work:
+    """A whole case, as far as training histories go."""
+    work = begun(home, subject)
+    attempt(work, method)
+    conclude(work, basis)
+    settle(work)
+    return work
