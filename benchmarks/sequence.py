@@ -1,0 +1,360 @@
+"""Requests one after another against one model, each on top of the last, until it shows.
+
+Two tracks take the same patients in the same order. The first never trains again, so that one sees
+what drift is; the second keeps the budget of `auditor.workflow.drift` and trains again when it is
+spent. Every few requests both are held against models trained from the start without everybody
+forgotten so far (OUT) and models trained with everybody (IN).
+
+    python benchmarks/sequence.py --data ../shared/data/nlm_tb_128/manifest.csv
+
+Damping is chosen once, on patients who are never asked about. Nothing here is a verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from auditor.domain.artefact import Digest
+from auditor.domain.event import ModelRegistered
+from auditor.domain.evidence import AucRegression, Estimate
+from auditor.domain.route import Due
+from auditor.errors import EvidenceError, UnlearningError
+from auditor.learning.datasets import ImageSet, load_images, read_manifest, split_by_patient
+from auditor.learning.recipe import Recipe
+from auditor.learning.training import train
+from auditor.unlearning.guo2020newton import DAMPINGS, candidates
+from auditor.unlearning.task import Task
+from auditor.verification.auc import LARGEST_MARGIN, compare, fix_margin
+from auditor.verification.contrast import contrast
+from auditor.verification.delong import auc
+from auditor.verification.influence import estimate, fit_scale, pooled
+from auditor.verification.measurements import Measurements
+from auditor.workflow.config import Config
+from auditor.workflow.drift import ApproximateErasure, Limits, due
+from auditor.workflow.references import layout_for, measure_all
+from auditor.workflow.scene import Scene, derive_seed
+
+RECIPE = Recipe(epochs=15, batch_size=16, learning_rate=0.004, width=8, train_images=400)
+REFERENCES = 8
+SURROGATES = 16
+LEVEL = 0.90
+_AUC_SLACK = 0.02  # that a damping may cost; chosen on validation patients
+_ANY = Digest.of(b"")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One track after so many requests.
+
+    Attributes:
+        auc_change: against the model that the sequence began with, on test patients.
+        influence: residual influence of everybody forgotten so far; None without a gap.
+        loss: mean over the retained images; ``loss_of_out`` that of the worst OUT model.
+        steps: approximate erasures since the last exact training.
+        due: why the next erasure has to be exact.
+    """
+
+    track: str
+    requests: int
+    auc: float
+    auc_change: Estimate
+    influence: Estimate | None
+    loss: float
+    loss_of_out: float
+    steps: int
+    trainings: int
+    due: tuple[Due, ...]
+
+
+@dataclass(slots=True)
+class Track:
+    """A model on its way through the requests; without limits it is never trained again.
+
+    ``exact`` is what was measured on it after its last exact training.
+    """
+
+    name: str
+    module: nn.Module
+    exact: Measurements
+    limits: Limits | None
+    since: list[str] = field(default_factory=list)
+    due: tuple[Due, ...] = ()
+    trainings: int = 0
+
+
+def scene_of(images: ImageSet, recipe: Recipe) -> Scene:
+    """The stage without a home: nothing here is on any books."""
+    split = split_by_patient(images, recipe, 1)
+    version = ModelRegistered(
+        model="sequence",
+        version=1,
+        architecture=recipe.architecture,
+        weights=_ANY,
+        recipe=recipe.digest,
+        data_set="data",
+        training_images=len(split.train),
+    )
+    return Scene(
+        version=version,
+        recipe=recipe,
+        images=images,
+        split=split,
+        training=split.train,
+        commitment=_ANY,
+        folder=Path(),
+    )
+
+
+def patients_in_order(scene: Scene, seed: int) -> list[str]:
+    """Training patients as they ask, by lot."""
+    subjects = sorted({scene.images.subjects[index] for index in scene.training})
+    random.Random(seed).shuffle(subjects)
+    return subjects
+
+
+def choose_damping(
+    scene: Scene, module: nn.Module, surrogates: Sequence[str], inside: Sequence[Measurements]
+) -> float:
+    """The damping whose single steps leave the least influence of the surrogates, on average."""
+    about = scene.of_subjects(surrogates)
+    out = _references(scene, scene.without(about), "surrogates")
+    layout = layout_for(scene, about, apart=(), unseen=scene.split.validation)
+    scale = fit_scale(
+        np.stack([contrast(item.margins, layout) for item in out]),
+        np.stack([contrast(item.margins, layout) for item in inside]),
+        layout.patients[layout.forgotten],
+    )
+    place = {index: column for column, index in enumerate(about)}
+    scores = {damping: np.zeros(len(about)) for damping in DAMPINGS}
+    kept = set(DAMPINGS)
+    least = _validated(scene, measure_all(scene, module)) - _AUC_SLACK
+    for subject in surrogates:
+        own = scene.of_subjects([subject])
+        task = _task(scene, module, own, scene.without(own))
+        made: set[float] = set()
+        for damping, stepped in candidates(task, DAMPINGS):
+            try:
+                after = measure_all(scene, stepped)
+            except EvidenceError:
+                break
+            if _validated(scene, after) < least:
+                continue
+            made.add(damping)
+            seen = contrast(after.margins, layout)
+            for index in own:
+                scores[damping][place[index]] = seen[place[index]]
+        kept &= made
+    if not kept:
+        raise UnlearningError("no damping keeps the AUC")
+    return min(kept, key=lambda damping: abs(pooled(scale, scores[damping]) / scale.gap))
+
+
+def _validated(scene: Scene, measured: Measurements) -> float:
+    unseen = list(scene.split.validation)
+    return auc(measured.scores[unseen], np.asarray(scene.images.labels)[unseen])
+
+
+def sequence(
+    scene: Scene,
+    module: nn.Module,
+    order: Sequence[str],
+    *,
+    every: int,
+    damping: float,
+    inside: Sequence[Measurements],
+    limits: Limits,
+) -> Iterator[Row]:
+    """Go through the requests; yields one row per track and stop.
+
+    Args:
+        module: trained on all of the scene's training images.
+        order: patients as they ask.
+        every: requests between two stops.
+        inside: IN models.
+        limits: of the track that keeps them.
+    """
+    original = measure_all(scene, module)
+    tracks = [
+        Track(name="never trained again", module=module, exact=original, limits=None),
+        Track(name="with the budget", module=module, exact=original, limits=limits),
+    ]
+    for number, subject in enumerate(order, start=1):
+        gone = scene.of_subjects(order[:number])
+        for track in tracks:
+            _erase(scene, track, subject, gone, damping)
+        if number % every == 0:
+            out = _references(scene, scene.without(gone), f"out-{number}")
+            for track in tracks:
+                yield _stop(scene, track, order[:number], original, out, inside)
+
+
+def _erase(scene: Scene, track: Track, subject: str, gone: Sequence[int], damping: float) -> None:
+    retained = scene.without(gone)
+    if track.due and track.limits is not None:
+        seed = derive_seed("sequence", track.name, len(gone))
+        track.module = train(scene.recipe, scene.images, retained, seed)
+        track.exact = measure_all(scene, track.module)
+        track.since, track.due = [], ()
+        track.trainings += 1
+        return
+    task = _task(scene, track.module, scene.of_subjects([subject]), retained)
+    _, track.module = next(candidates(task, [damping]))
+    track.since.append(subject)
+    if track.limits is not None and len(track.since) >= track.limits.steps:
+        track.due = (Due.STEPS,)
+
+
+def _stop(
+    scene: Scene,
+    track: Track,
+    asked: Sequence[str],
+    original: Measurements,
+    out: Sequence[Measurements],
+    inside: Sequence[Measurements],
+) -> Row:
+    now, gone = measure_all(scene, track.module), scene.of_subjects(asked)
+    against_first = _auc(scene, now, original, out, gone)
+    retained = list(scene.without(gone))
+    if track.limits is not None and track.since:
+        track.due = due(_measured(scene, track, now, out, inside, gone), track.limits)
+    return Row(
+        track=track.name,
+        requests=len(asked),
+        auc=against_first.candidate.point,
+        auc_change=against_first.comparisons[0].difference,
+        influence=_influence(scene, now, gone, gone, out, inside),
+        loss=_loss(now, retained),
+        loss_of_out=max(_loss(item, retained) for item in out),
+        steps=len(track.since),
+        trainings=track.trainings,
+        due=track.due,
+    )
+
+
+def _measured(
+    scene: Scene,
+    track: Track,
+    now: Measurements,
+    out: Sequence[Measurements],
+    inside: Sequence[Measurements],
+    gone: Sequence[int],
+) -> tuple[ApproximateErasure, ...]:
+    """The steps since the last exact training, each with its even share of what all of them did."""
+    count = len(track.since)
+    change = _auc(scene, now, track.exact, out, gone)
+    left = _influence(scene, now, scene.of_subjects(track.since), gone, out, inside)
+    each = ApproximateErasure(
+        case="",
+        method="newton",
+        residual=0.0 if left is None else left.point,  # per patient
+        auc_lower=change.comparisons[0].difference.lower / count,
+        auc_margin=min(change.margin, LARGEST_MARGIN),
+    )
+    return (each,) * count
+
+
+def _influence(
+    scene: Scene,
+    now: Measurements,
+    about: Sequence[int],
+    gone: Sequence[int],
+    out: Sequence[Measurements],
+    inside: Sequence[Measurements],
+) -> Estimate | None:
+    others = [index for index in gone if index not in set(about)]
+    layout = layout_for(scene, about, apart=others, unseen=scene.split.test)
+    scale = fit_scale(
+        np.stack([contrast(item.margins, layout) for item in out]),
+        np.stack([contrast(item.margins, layout) for item in inside]),
+        layout.patients[layout.forgotten],
+    )
+    if not scale.established:
+        return None
+    return estimate(scale, contrast(now.margins, layout), LEVEL)
+
+
+def _auc(
+    scene: Scene,
+    now: Measurements,
+    against: Measurements,
+    out: Sequence[Measurements],
+    gone: Sequence[int],
+) -> AucRegression:
+    layout = layout_for(scene, gone, apart=(), unseen=scene.split.test)
+    reference = fix_margin(against.scores, [item.scores for item in out], layout, LEVEL)
+    return compare(reference, now.scores, LEVEL)
+
+
+def _loss(measured: Measurements, indices: Sequence[int]) -> float:
+    return float(np.logaddexp(0.0, -measured.margins[list(indices)]).mean())
+
+
+def _references(scene: Scene, indices: Sequence[int], name: str) -> list[Measurements]:
+    seeds = (derive_seed("sequence", name, number) for number in range(REFERENCES))
+    return [measure_all(scene, train(scene.recipe, scene.images, indices, seed)) for seed in seeds]
+
+
+def _task(scene: Scene, module: nn.Module, forget: Sequence[int], retain: Sequence[int]) -> Task:
+    return Task(
+        recipe=scene.recipe,
+        module=module,
+        images=scene.images,
+        forget=tuple(forget),
+        retain=tuple(retain),
+        seed=1,
+    )
+
+
+def _text(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "no gap"
+    return f"{estimate.point:+.3f} [{estimate.lower:+.3f}, {estimate.upper:+.3f}]"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--requests", type=int, default=100)
+    parser.add_argument("--every", type=int, default=10)
+    chosen = parser.parse_args()
+    started = time.process_time()
+    scene = scene_of(load_images(read_manifest(chosen.data), RECIPE.input_size), RECIPE)
+    config = Config(controller="-", dpo="-")
+    everybody = patients_in_order(scene, 1)
+    module = train(RECIPE, scene.images, scene.training, derive_seed("sequence", "model"))
+    inside = _references(scene, scene.training, "in")
+    damping = choose_damping(scene, module, everybody[-SURROGATES:], inside)
+    say(f"{len(scene.training)} images of {len(everybody)} patients; damping {damping}")
+    say("| requests | track | trainings | AUC | change | influence | loss | OUT | steps | due |")
+    say("|---|---|---|---|---|---|---|---|---|---|")
+    limits = Limits(steps=config.most_steps, residual=config.most_residual)
+    asked = everybody[: chosen.requests]
+    for row in sequence(
+        scene, module, asked, every=chosen.every, damping=damping, inside=inside, limits=limits
+    ):
+        say(
+            f"| {row.requests} | {row.track} | {row.trainings} | {row.auc:.3f} "
+            f"| {_text(row.auc_change)} | {_text(row.influence)} | {row.loss:.3f} "
+            f"| {row.loss_of_out:.3f} | {row.steps} | {', '.join(row.due) or '-'} |"
+        )
+    say(f"{time.process_time() - started:.0f} s of processor time")
+
+
+def say(line: str) -> None:
+    """One line of the table, as soon as it is known."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
