@@ -85,15 +85,22 @@ STATUSES = {
 
 METHODS = {
     "guo2020newton": "Newton step",
+    "negative-gradient": "fine-tuning towards the retained images and away from the forgotten",
     "newton": "Newton step",
+    "noisy-fine-tuning": "noise of a stated size, then fine-tuning",
+    "reference-distillation": "teaching the answers that never-seen images get",
+    "reset-and-heal": "resetting part of the weights, then fine-tuning",
     "rewind": "training again from before the images were seen",
     "retrain": "training again from the start",
 }
 
 TESTS = {
     "lira-offline": "Membership: likelihood ratio",
+    "rmia-offline": "Membership: ratio to the population",
     "loss-threshold": "Membership: loss threshold",
     "latent-residual": "Inner representation: residual",
+    "latent-cka": "Inner representation: kernel alignment",
+    "latent-relative": "Inner representation: nearer to which",
 }
 
 COMPARATORS = {"original": "the model before", "retrained": "models trained again"}

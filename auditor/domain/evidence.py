@@ -79,16 +79,91 @@ class SecondaryTest:
     """A veto: it can turn a verdict to FAILED, never grant one.
 
     ``statistic`` is in standard deviations of the OUT models; ``p_value`` two-sided;
-    ``adjusted`` after Holm over the family. Where ``decisive`` is False the line is description.
+    ``rank_p_value`` is exact whatever the distribution, and is ``p_value`` where the bank is large
+    enough for it. ``adjusted`` after Holm over the family. Where ``decisive`` is False the line is
+    description.
     """
 
     name: str
     family: str
     statistic: float
     p_value: float
+    rank_p_value: float
     adjusted: float
     decisive: bool
     rejected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackRate:
+    """What an attack finds where it may take at most a share ``limit`` of others for members.
+
+    Attributes:
+        limit: false-positive rate asked for, e.g. 0.01.
+        false_positives: share of others above the threshold; with few others 0, and the interval
+            says how little that means.
+        true_positives: share of members above the threshold.
+    """
+
+    limit: float
+    false_positives: Estimate
+    true_positives: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipAttack:
+    """How well one attack tells members from others. Description, not a verdict.
+
+    Attributes:
+        unit: what is counted and independent: ``patient`` or ``model``.
+        auc: two-sided interval; 0.5 is a guess.
+        members: how many units the attack should find; ``others`` how many it shouldn't.
+        ceiling: largest epsilon an attack without error could prove with these numbers.
+    """
+
+    name: str
+    unit: str
+    auc: Estimate
+    rates: tuple[AttackRate, ...]
+    members: int
+    others: int
+    ceiling: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentMeasure:
+    """One measure of the forgotten patients' features at one depth.
+
+    Attributes:
+        value: the candidate's.
+        expected: mean over OUT models, each measured as the candidate is.
+        distance: between the two, in standard deviations of the OUT models.
+        p_value: two-sided, of one measure at one depth.
+    """
+
+    name: str
+    value: float
+    expected: float
+    distance: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentDepth:
+    """Latent similarity at one depth of the network. Description; `SecondaryTest` decides.
+
+    Attributes:
+        depth: name of the module, the same for all models.
+        noise_p_value: "the residual is noise", exact by permutation of patients if the forgotten
+            are exchangeable with the never-seen.
+        nearer_untouched_p_value: three-sample relative test, small where the candidate is nearer
+            to the mean untouched model than to the mean retrain.
+    """
+
+    depth: str
+    measures: tuple[LatentMeasure, ...]
+    noise_p_value: float
+    nearer_untouched_p_value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,4 +193,6 @@ class Evidence:
     influence: Influence
     auc: AucRegression
     secondary: tuple[SecondaryTest, ...]
+    membership: tuple[MembershipAttack, ...]
+    latent: tuple[LatentDepth, ...]
     recipe_fit: RecipeFit

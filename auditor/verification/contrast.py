@@ -21,7 +21,8 @@ def contrast(margins: Numbers, layout: Layout) -> Numbers:
     """Contrast of each forgotten image, (len(layout.forgotten),).
 
     Raises:
-        EvidenceError: fewer than three reference images of a class, or constant margins.
+        EvidenceError: fewer than three reference images of a class, or margins that are NaN,
+            infinite or constant.
     """
     return contrast_with(margins, layout.labels, layout.forgotten, (layout.retained, layout.unseen))
 
@@ -32,8 +33,11 @@ def contrast_with(
     """Contrast of the images ``about`` with groups of reference images, each group alike in weight.
 
     Raises:
-        EvidenceError: fewer than three images of a class in a group, or constant margins.
+        EvidenceError: fewer than three images of a class in a group, or margins that are NaN,
+            infinite or constant.
     """
+    if not np.isfinite(margins[np.concatenate([about, *groups])]).all():
+        raise EvidenceError("the model's margins are NaN or infinite; it can't be audited")
     values = margins[about].astype(np.float64)
     squares: list[Numbers] = []
     for label in np.unique(labels):
@@ -46,6 +50,6 @@ def contrast_with(
         values[labels[about] == label] -= sum(means) / len(means)
         squares += [(part - mean) ** 2 for part, mean in zip(parts, means, strict=True)]
     spread = float(np.sqrt(np.concatenate(squares).mean()))
-    if not np.isfinite(spread) or spread <= 0:
+    if spread <= 0:
         raise EvidenceError("the model gives every image the same margin; it can't be audited")
     return values / spread

@@ -11,6 +11,8 @@ from auditor.domain.artefact import Digest
 from auditor.domain.evidence import CandidateRole, Evidence, Influence, Power, RecipeFit
 from auditor.domain.verdict import Decision
 from auditor.errors import EvidenceError
+from auditor.verification.attacks.latent import latent_statistics
+from auditor.verification.attacks.membership import describe_membership, membership_statistics
 from auditor.verification.auc import AucReference, compare, fix_margin, is_inferior
 from auditor.verification.contrast import contrast
 from auditor.verification.decide import decide
@@ -20,7 +22,7 @@ from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Plan
 from auditor.verification.power import detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe
-from auditor.verification.secondary import secondary_tests
+from auditor.verification.secondary import describe_depths, secondary_tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,6 +37,8 @@ class Readiness:
 
     layout: Layout
     out: tuple[Measurements, ...]
+    untouched: tuple[Measurements, ...]
+    original: Measurements
     scale: Scale
     auc: AucReference
     recipe_fit: RecipeFit
@@ -87,6 +91,8 @@ def prepare(
     return Readiness(
         layout=layout,
         out=tuple(out),
+        untouched=tuple(untouched),
+        original=original,
         scale=scale,
         auc=auc,
         recipe_fit=fit,
@@ -127,13 +133,19 @@ def audit(
         raise EvidenceError("the pinned plan is of another bank or other margins; pin a new one")
     scores = contrast(candidate.margins, readiness.layout)
     auc = compare(readiness.auc, candidate.scores, plan.equivalence_level)
+    out, layout = readiness.out, readiness.layout
+    untouched = (readiness.original, *readiness.untouched)
+    depths = latent_statistics(out, candidate, untouched, layout)
+    members = membership_statistics([*out, candidate], layout)
     evidence = Evidence(
         plan=plan.digest,
         weights=weights,
         role=role,
         influence=_influence(plan, readiness, scores),
         auc=auc,
-        secondary=secondary_tests(readiness.out, candidate, readiness.layout, plan.rejection_alpha),
+        secondary=secondary_tests(members, depths, plan.rejection_alpha),
+        membership=describe_membership(candidate, out, readiness.untouched, layout),
+        latent=describe_depths(depths),
         recipe_fit=readiness.recipe_fit,
     )
     inferior = is_inferior(readiness.auc, auc, plan.rejection_alpha)

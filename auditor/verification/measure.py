@@ -41,7 +41,7 @@ def _noise(size: float) -> Query:
     return noisy
 
 
-# Queries of Choquette-Choo et al. 2021, sections 4.2 and 4.3, small enough to keep the diagnosis.
+# After Choquette-Choo et al. 2021, but small enough to keep the diagnosis.
 QUERIES: tuple[Query, ...] = (
     lambda images: images.flip(-1),
     _shift(1, 0),

@@ -22,12 +22,16 @@ from auditor.certificates.facts import (
 )
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest, digest_of
 from auditor.domain.evidence import (
+    AttackRate,
     AucComparison,
     AucRegression,
     CandidateRole,
     Estimate,
     Evidence,
     Influence,
+    LatentDepth,
+    LatentMeasure,
+    MembershipAttack,
     Power,
     RecipeFit,
     SecondaryTest,
@@ -108,6 +112,7 @@ def evidence(
                 family=family,
                 statistic=7.1 if rejected else statistic,
                 p_value=0.0001 if rejected else p_value,
+                rank_p_value=0.118 if rejected else 0.588,
                 adjusted=0.0003 if rejected else min(1.0, 3 * p_value),
                 decisive=True,
                 rejected=rejected,
@@ -117,6 +122,35 @@ def evidence(
                 ("loss-threshold", "membership", -0.42, 0.6811),
                 ("latent-residual", "latent", 1.12, 0.2828),
             )
+        ),
+        membership=(
+            MembershipAttack(
+                name="loss-threshold",
+                unit="patient",
+                auc=Estimate(lower=0.391, point=0.512, upper=0.632, level=0.95),
+                rates=(
+                    AttackRate(
+                        limit=0.01,
+                        false_positives=Estimate(lower=0.0, point=0.005, upper=0.028, level=0.95),
+                        true_positives=Estimate(lower=0.0, point=0.0, upper=0.143, level=0.95),
+                    ),
+                ),
+                members=24,
+                others=200,
+                ceiling=3.85,
+            ),
+        ),
+        latent=(
+            LatentDepth(
+                depth="head",
+                measures=(
+                    LatentMeasure(
+                        name="procrustes", value=0.21, expected=0.05, distance=1.12, p_value=0.2828
+                    ),
+                ),
+                noise_p_value=0.431,
+                nearer_untouched_p_value=0.722,
+            ),
         ),
         recipe_fit=RecipeFit(matches=True, p_value=0.41, worst="forgotten"),
     )

@@ -1,46 +1,160 @@
-"""Membership inference on the forgotten images: two attacks, one number per model each."""
+"""Membership inference on the forgotten patients: one number per model, and how good it is on one.
+
+The numbers are means over patients of each attack's score, every model held against all others,
+so the candidate's is exchangeable with an OUT model's where it is a true retrain.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from auditor.domain.evidence import MembershipAttack
+from auditor.verification.attacks.carlini2022lira import lira_offline
+from auditor.verification.attacks.choquettechoo2021labels import label_only
+from auditor.verification.attacks.hayes2024ulira import u_lira
+from auditor.verification.attacks.rates import rate_attack
+from auditor.verification.attacks.scores import models_against_others, patient_means
+from auditor.verification.attacks.zarifzadeh2024rmia import confidence, marginal_offline, rmia
+from auditor.verification.contrast import contrast, contrast_with
 from auditor.verification.delong import auc
-from auditor.verification.layout import Layout, Numbers
+from auditor.verification.layout import Indices, Layout, Numbers
+from auditor.verification.measurements import Measurements
+
+LIRA, RMIA, LOSS, LABELS = "lira-offline", "rmia-offline", "loss-threshold", "label-only"
 
 
-def lira_offline(contrasts: Numbers, out: Numbers) -> float:
-    """Mean offline LiRA score: how far above OUT models the images' confidence lies.
+def membership_statistics(models: Sequence[Measurements], layout: Layout) -> Mapping[str, Numbers]:
+    """By attack one number per model, larger for members, (K + 1,).
 
-    Carlini et al. 2022, section VI-A, with the contrast in place of the raw margin; variances
-    are pooled over images, as advised there for few reference models.
-
-    Args:
-        contrasts: of the model under attack, (n,).
-        out: of the OUT models, (K, n).
+    Raises:
+        EvidenceError: too few models, or scores that are no numbers or don't vary.
     """
-    spread = float(np.sqrt(out.var(axis=0, ddof=1).mean()))
-    return float(((contrasts - out.mean(axis=0)) / spread).mean())
+    margins = np.stack([item.margins for item in models])
+    contrasts = np.stack([_contrasts(item, layout) for item in margins])
+    return {
+        LIRA: _each(lira_offline, contrasts, layout),
+        RMIA: _each(lambda own, others: _rmia(own, others, layout), margins, layout),
+        LOSS: np.array([loss_threshold(item, layout) for item in margins]),
+    }
 
 
-def lira_left_out(out: Numbers) -> Numbers:
-    """The score of each OUT model against the others, (K,)."""
-    return np.array([lira_offline(out[k], np.delete(out, k, 0)) for k in range(len(out))])
+def _each(
+    attack: Callable[[Numbers, Numbers], Numbers], models: Numbers, layout: Layout
+) -> Numbers:
+    """The cohort's mean score on each model, attacked with the others as references, (K + 1,)."""
+    scores = [attack(own, others) for own, others in models_against_others(models)]
+    return np.array([_of(item, layout, layout.forgotten).mean() for item in scores])
 
 
 def loss_threshold(margins: Numbers, layout: Layout) -> float:
-    """Log odds of the AUC with which a loss threshold tells forgotten from never-seen images.
+    """Log odds of the AUC with which a loss threshold tells forgotten from never-seen patients.
 
     Yeom et al. 2018, section 3.2; the margin orders images as the loss does.
     """
-    chosen = np.concatenate([layout.forgotten, layout.unseen])
-    member = np.concatenate([np.ones_like(layout.forgotten), np.zeros_like(layout.unseen)])
-    pairs = len(layout.forgotten) * len(layout.unseen)
-    area = np.clip(auc(margins[chosen], member), 0.5 / pairs, 1 - 0.5 / pairs)
+    gone, never = _of(margins, layout, layout.forgotten), _of(margins, layout, layout.unseen)
+    pairs = len(gone) * len(never)
+    member = np.repeat([1, 0], [len(gone), len(never)])
+    area = np.clip(auc(np.concatenate([gone, never]), member), 0.5 / pairs, 1 - 0.5 / pairs)
     return float(np.log(area / (1 - area)))
 
 
-def loss_thresholds(models: Sequence[Numbers], layout: Layout) -> Numbers:
-    """`loss_threshold` of several models, (K,)."""
-    return np.array([loss_threshold(margins, layout) for margins in models])
+def describe_membership(
+    candidate: Measurements,
+    out: Sequence[Measurements],
+    untouched: Sequence[Measurements],
+    layout: Layout,
+) -> tuple[MembershipAttack, ...]:
+    """How well each attack tells forgotten from never-seen patients on the candidate; controls.
+
+    An attack that scores all images alike, as label-only does where every label is right, is left
+    out.
+
+    ``bank`` says how well LiRA tells untouched from OUT models at all: where it can't, its silence
+    about the candidate says nothing. ``split-members`` and ``split-others`` are the loss threshold
+    between groups of one membership, forgotten and retained patients on IN models, forgotten and
+    never-seen ones on OUT models: what differs from 0.5 there is read off the split.
+    """
+    inside, outside = _mean_margins(untouched), _mean_margins(out)
+    return (
+        *(
+            rate_attack(
+                name,
+                _of(scores, layout, layout.forgotten),
+                _of(scores, layout, layout.unseen),
+                unit="patient",
+            )
+            for name, scores in _scores(candidate, out, layout).items()
+            if np.ptp(scores[np.concatenate([layout.forgotten, layout.unseen])])
+        ),
+        bank_control(out, untouched, layout),
+        split_control("split-members", inside, layout, layout.forgotten, layout.retained),
+        split_control("split-others", outside, layout, layout.forgotten, layout.unseen),
+    )
+
+
+def bank_control(
+    out: Sequence[Measurements], untouched: Sequence[Measurements], layout: Layout
+) -> MembershipAttack:
+    """Online LiRA between untouched and OUT models, the cohort as a whole, by model."""
+    return u_lira(
+        np.stack([contrast(item.margins, layout) for item in untouched]),
+        np.stack([contrast(item.margins, layout) for item in out]),
+        layout.patients[layout.forgotten],
+        name="bank",
+    ).cohort
+
+
+def split_control(
+    name: str, scores: Numbers, layout: Layout, one: Indices, other: Indices
+) -> MembershipAttack:
+    """The attack between two groups of patients that are both members, or both not.
+
+    Args:
+        scores: an attack's, one per image, (n,).
+    """
+    return rate_attack(name, _of(scores, layout, one), _of(scores, layout, other), unit="patient")
+
+
+def _scores(
+    candidate: Measurements, out: Sequence[Measurements], layout: Layout
+) -> Mapping[str, Numbers]:
+    """Each attack's score of every image, (n,); those of retained images mean nothing."""
+    margins = np.stack([item.margins for item in out])
+    found = {
+        LIRA: lira_offline(
+            _contrasts(candidate.margins, layout),
+            np.stack([_contrasts(item, layout) for item in margins]),
+        ),
+        RMIA: _rmia(candidate.margins, margins, layout),
+        LOSS: candidate.margins,
+    }
+    if len(candidate.queried):
+        found[LABELS] = label_only(candidate.margins, candidate.queried)
+    return found
+
+
+def _contrasts(margins: Numbers, layout: Layout) -> Numbers:
+    """Contrasts of every image, (n,)."""
+    everyone = np.arange(len(margins))
+    return contrast_with(margins, layout.labels, everyone, (layout.retained, layout.unseen))
+
+
+def _rmia(own: Numbers, others: Numbers, layout: Layout) -> Numbers:
+    """RMIA of every image with the never-seen images as population, (n,)."""
+    target, marginal = confidence(own), marginal_offline(confidence(others))
+    return rmia(
+        target,
+        marginal,
+        population=target[layout.unseen],
+        population_marginal=marginal[layout.unseen],
+    )
+
+
+def _mean_margins(models: Sequence[Measurements]) -> Numbers:
+    return np.asarray(np.mean([item.margins for item in models], axis=0))
+
+
+def _of(scores: Numbers, layout: Layout, group: Indices) -> Numbers:
+    return patient_means(scores[group], layout.patients[group])
