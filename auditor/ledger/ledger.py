@@ -106,7 +106,7 @@ class Ledger:
             ConcurrencyError: a stream is at another version.
             LedgerError: an id was used before for something else, or the store can't be written.
         """
-        moment = self._clock().astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+        moment = self._clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         writes = [_write(each, moment) for each in appends]
         rows = iter(self._store.append(writes))
         return tuple(
