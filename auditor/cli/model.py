@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from auditor.domain.event import ModelRegistered
     from auditor.learning.recipe import Recipe
     from auditor.workflow.home import Home
-    from auditor.workflow.home import Home
 
 
 @click.group()
@@ -121,13 +120,28 @@ def show(name: str, home: Path | None, as_json: bool) -> None:
     rows = [
         _row(version)
         | (
-            {"in_service": "yes", "calibrated": _calibrated(opened, version)}
+            {
+                "in_service": "yes",
+                "calibrated": _calibrated(opened, version),
+                **_since_exact(opened, name),
+            }
             if version.weights == view.in_service
-            else {"in_service": "no", "calibrated": []}
+            else {"in_service": "no", "calibrated": [], "since_exact": "", "exact_due": []}
         )
         for version in view.versions
     ]
     emit(rows, as_json)
+
+
+def _since_exact(home: Home, model: str) -> dict[str, object]:
+    """Approximate erasures since the last exact training, out of the budget for them."""
+    from auditor.workflow.lineage import standing
+
+    stands = standing(home, model)
+    return {
+        "since_exact": f"{len(stands.behind)} of {stands.limits.steps}",
+        "exact_due": [reason.value for reason in stands.due],
+    }
 
 
 def _calibrated(home: Home, version: ModelRegistered) -> list[str]:

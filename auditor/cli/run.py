@@ -45,7 +45,13 @@ def run(
     if bool(cases) == pending:
         raise MisuseError("name cases with --case, or take all with --pending")
     opened = open_home(home)
-    settings = RunSettings(workers=workers or os.cpu_count() or 1)
+    config = opened.config
+    settings = RunSettings(
+        out_models=config.out_models,
+        in_models=config.in_models,
+        required_power=config.required_power,
+        workers=workers or os.cpu_count() or 1,
+    )
     lines, codes = [], [0]
     with progress_reporter() as (progress, notice):
         for case in cases or pending_cases(opened):

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import cast
 
 from auditor.domain import event as ev
+from auditor.domain.route import Due
 from auditor.errors import MisuseError
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.rewind import way_back
 from auditor.unlearning.task import Method, Need, Task, Tunable
 from auditor.workflow.calibration_book import enter_calibration
 from auditor.workflow.casework import Casework
-from auditor.workflow.drift import ApproximateErasure, Limits, due
-from auditor.workflow.lineage import since_exact
+from auditor.workflow.lineage import standing
 from auditor.workflow.routing import (
     MOST_RUNGS,
     MethodFacts,
@@ -27,8 +27,8 @@ from auditor.workflow.routing import (
 
 def route_case(work: Casework) -> None:
     """Tune what could earn something, then write the ladder, and why it holds nothing else."""
-    behind = since_exact(work.home, work.requested.model)
-    facts = route_facts(work, behind)
+    stands = standing(work.home, work.requested.model)
+    facts = route_facts(work, stands.due)
     tuned = {}
     for name in shortlist(facts).methods:
         calibration = work.calibration(_tunable(name))
@@ -45,7 +45,7 @@ def route_case(work: Casework) -> None:
         ladder=found.ladder,
         rungs=found.rungs,
         tail_patients=facts.tail,
-        steps=len(behind),
+        steps=len(stands.behind),
         due=facts.due,
     )
     work.write(event, "routed")
@@ -55,15 +55,14 @@ def _tunable(name: str) -> Tunable:
     return cast("Tunable", METHODS[name])  # as every approximate method is
 
 
-def route_facts(work: Casework, behind: Sequence[ApproximateErasure]) -> RouteFacts:
+def route_facts(work: Casework, due: tuple[Due, ...]) -> RouteFacts:
     """All that the route hangs on; nothing of it was measured on a candidate of this case.
 
     Args:
-        behind: approximate erasures since the last exact training.
+        due: why this erasure has to be exact.
     """
     config = work.home.config
     ready = [work.ready_for(rungs) for rungs in range(1, MOST_RUNGS + 1)]
-    limits = Limits(steps=config.most_steps, residual=config.most_residual)
     return RouteFacts(
         memorisation=tuple(work.memorisation.values()),
         cohort=work.requested.subjects > 1,
@@ -74,7 +73,7 @@ def route_facts(work: Casework, behind: Sequence[ApproximateErasure]) -> RouteFa
         recipe_fits=ready[0].recipe_fit.matches,
         auc_margin_refused=ready[0].auc.refused,
         surrogates=bool(work.bank.surrogates),
-        due=due(behind, limits),
+        due=due,
         measure_anyway=work.settings.attempt_out_of_reach,
     )
 

@@ -11,9 +11,10 @@ from auditor.domain.case import Attempt, ErasureCase
 from auditor.domain.codec import typed
 from auditor.domain.evidence import Evidence
 from auditor.domain.request import Outcome
+from auditor.domain.route import Due
 from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
-from auditor.workflow.drift import ApproximateErasure
+from auditor.workflow.drift import ApproximateErasure, Limits, due
 from auditor.workflow.home import Home
 from auditor.workflow.record import CASE_PREFIX, load_case
 from auditor.workflow.registry import require_model
@@ -36,6 +37,28 @@ def settled(home: Home, model: str) -> tuple[EarlierErasure, ...]:
         if (state.reached is not None and state.reached.basis is not Basis.NONE)
         or (state.issued is not None and state.issued.outcome is Outcome.NOTHING_TO_UNLEARN)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a model is from its last exact training.
+
+    Attributes:
+        behind: approximate erasures since, oldest first.
+        limits: of the home.
+        due: why the next erasure has to be exact; empty where it needn't.
+    """
+
+    behind: tuple[ApproximateErasure, ...]
+    limits: Limits
+    due: tuple[Due, ...]
+
+
+def standing(home: Home, model: str) -> Standing:
+    """What lies behind the model in service, held against the home's budget."""
+    behind = since_exact(home, model)
+    limits = Limits(steps=home.config.most_steps, residual=home.config.most_residual)
+    return Standing(behind=behind, limits=limits, due=due(behind, limits))
 
 
 def since_exact(home: Home, model: str) -> tuple[ApproximateErasure, ...]:

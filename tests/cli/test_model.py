@@ -21,6 +21,10 @@ def test_models_are_listed_with_the_version_in_service(auditor: Auditor, stocked
     assert row["weights"] == str(second.weights)
     shown = auditor("model", "show", "detector", "--home", stocked.root, "--json").json
     assert [(item["version"], item["in_service"]) for item in shown] == [(1, "no"), (2, "yes")]
+    assert [(item["since_exact"], item["exact_due"]) for item in shown] == [
+        ("", []),
+        ("0 of 20", []),
+    ]
 
 
 def test_an_unknown_model_is_misuse(auditor: Auditor, home: Home) -> None:

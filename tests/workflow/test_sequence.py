@@ -21,7 +21,7 @@ from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.workflow.drift import ApproximateErasure, Limits, auc_lower_of, due, residual_of
 from auditor.workflow.home import Home, open_home
-from auditor.workflow.lineage import since_exact
+from auditor.workflow.lineage import since_exact, standing
 from auditor.workflow.scene import Scene, load_scene
 from benchmarks.sequence import patients_in_order, scene_of, sequence
 from tests.certificates import examples
@@ -146,8 +146,12 @@ def test_the_steps_since_the_last_exact_training_are_counted_with_what_they_left
     assert [item.residual for item in behind] == pytest.approx([0.12, -0.4])  # of two patients
     assert [item.auc_lower for item in behind] == pytest.approx([-0.01, -0.02])
     assert {item.auc_margin for item in behind} == {0.032}
+    assert standing(home, MODEL).due == ()
+    spent = replace(home, config=replace(home.config, most_steps=2))
+    assert standing(spent, MODEL).due == (Due.STEPS,)
     erased(home, [fourth], "retrain", 0.0, 0.0)
     assert since_exact(home, MODEL) == ()
+    assert standing(spent, MODEL).due == ()
     again = erased(home, [fifth], "newton", 0.3, 0.0)
     assert [item.case for item in since_exact(home, MODEL)] == [again]
 
