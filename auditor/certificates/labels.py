@@ -99,7 +99,6 @@ TESTS = {
     "rmia-offline": "Membership: ratio to the population",
     "loss-threshold": "Membership: loss threshold",
     "latent-residual": "Inner representation: residual",
-    "latent-cka": "Inner representation: kernel alignment",
     "latent-relative": "Inner representation: nearer to which",
 }
 

@@ -138,14 +138,14 @@ class LatentMeasure:
         value: the candidate's.
         expected: mean over OUT models, each measured as the candidate is.
         distance: between the two, in standard deviations of the OUT models.
-        p_value: two-sided, of one measure at one depth.
+        rank_p_value: two-sided and exact, of one measure at one depth; at least 2 / (K + 1).
     """
 
     name: str
     value: float
     expected: float
     distance: float
-    p_value: float
+    rank_p_value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

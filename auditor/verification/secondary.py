@@ -15,11 +15,9 @@ from auditor.verification.layout import Numbers
 from auditor.verification.prediction import prediction_test
 
 MEMBERSHIP = (membership.LIRA, membership.RMIA, membership.LOSS)
-LATENT = {
-    "latent-residual": latent.PROCRUSTES,
-    "latent-cka": latent.CKA_LINEAR,
-    "latent-relative": latent.RELATIVE,
-}
+# CKA is described only: over models it has heavier tails than the normal distribution, so at the
+# small levels that Holm asks for it would reject true retrains more often than promised.
+LATENT = {"latent-residual": latent.PROCRUSTES, "latent-relative": latent.RELATIVE}
 NAMES = (*MEMBERSHIP, *LATENT)
 
 
@@ -37,16 +35,14 @@ def secondary_tests(
         depths: the same at each depth.
     """
     series = [(name, "membership", (members[name],)) for name in MEMBERSHIP] + [
-        (name, "latent", tuple(item.values[key] for item in depths if key in item.values))
-        for name, key in LATENT.items()
+        (name, "latent", tuple(item.values[key] for item in depths)) for name, key in LATENT.items()
     ]
-    asked = [(name, family, values) for name, family, values in series if values]
-    compared = len(asked) * max(len(values) for *_, values in asked)
+    compared = len(series) * max(len(values) for *_, values in series)
     ranks = len(members[MEMBERSHIP[0]]) > references_needed(compared, alpha)
-    found = [_strongest(values) for *_, values in asked]
+    found = [_strongest(values) for *_, values in series]
     adjusted = holm([rank if ranks else normal for _, normal, rank in found])
-    tests = {
-        name: SecondaryTest(
+    return tuple(
+        SecondaryTest(
             name=name,
             family=family,
             statistic=distance,
@@ -57,10 +53,9 @@ def secondary_tests(
             rejected=corrected <= alpha,
         )
         for (name, family, _), (distance, normal, rank), corrected in zip(
-            asked, found, adjusted, strict=True
+            series, found, adjusted, strict=True
         )
-    }
-    return tuple(tests.get(name) or _without_numbers(name, family) for name, family, _ in series)
+    )
 
 
 def describe_depths(depths: Sequence[DepthStatistics]) -> tuple[LatentDepth, ...]:
@@ -77,13 +72,13 @@ def describe_depths(depths: Sequence[DepthStatistics]) -> tuple[LatentDepth, ...
 
 
 def _measure(name: str, values: Numbers) -> LatentMeasure:
-    distance, p_value = prediction_test(float(values[-1]), values[:-1])
+    value, others = float(values[-1]), values[:-1]
     return LatentMeasure(
         name=name,
-        value=float(values[-1]),
-        expected=float(np.mean(values[:-1])),
-        distance=distance,
-        p_value=p_value,
+        value=value,
+        expected=float(np.mean(others)),
+        distance=prediction_test(value, others)[0],
+        rank_p_value=rank_p_value(value, others),
     )
 
 
@@ -93,17 +88,3 @@ def _strongest(series: Sequence[Numbers]) -> tuple[float, float, float]:
     distance, normal = min(tests, key=lambda test: test[1])
     rank = min(rank_p_value(float(values[-1]), values[:-1]) for values in series)
     return distance, min(1.0, len(series) * normal), min(1.0, len(series) * rank)
-
-
-def _without_numbers(name: str, family: str) -> SecondaryTest:
-    """A test that needs more patients than there are: named in the plan, and silent."""
-    return SecondaryTest(
-        name=name,
-        family=family,
-        statistic=0.0,
-        p_value=1.0,
-        rank_p_value=1.0,
-        adjusted=1.0,
-        decisive=False,
-        rejected=False,
-    )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.errors import EvidenceError
 from auditor.verification.attacks.bounliphone2016relative import LEAST_PATIENTS, relative_test
 from auditor.verification.attacks.cka import LEAST_ROWS, debiased_cka, linear_gram, rbf_gram
 from auditor.verification.attacks.noise import noise_test
@@ -56,10 +57,14 @@ def latent_statistics(
             one model alone is too noisy a witness of what is remembered.
 
     Raises:
-        EvidenceError: features that don't vary, or no never-seen patient to compare with.
+        EvidenceError: features that don't vary or are of other depths, or no never-seen patient to
+            compare with.
     """
-    matched = match_patients(layout)
     models = [*out, candidate]
+    depths = list(candidate.features)
+    if not depths or any(list(item.features) != depths for item in (*models, *untouched)):
+        raise EvidenceError("the models weren't looked into at the same depths; measure them anew")
+    matched = match_patients(layout)
     return tuple(
         _at_depth(
             depth,
@@ -68,7 +73,7 @@ def latent_statistics(
             layout,
             matched,
         )
-        for depth in candidate.features
+        for depth in depths
     )
 
 
