@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,19 @@ def test_weights_whose_gradients_are_most_alike_get_fresh_values(ward: Ward) -> 
         assert float(changed.float().mean()) == pytest.approx(0.25, abs=0.02)
         assert torch.allclose(found[changed], fresh[name][changed], atol=1e-6)
         assert float(apart[changed.flatten()].max()) <= float(apart.quantile(0.26))
+
+
+def test_saliency_weighs_how_far_a_weight_goes_by_what_that_costs(ward: Ward) -> None:
+    task = ward.task
+    done = reset(task, share="0.25", learning_rate=HARDLY, by="saliency")
+    fresh = dict(build(task.recipe, task.seed).named_parameters())
+    module = copy.deepcopy(task.module)
+    weights = {name: value for name, value in module.named_parameters() if value.dim() > 1}
+    for name, cost in _curvature(task, module, weights).items():
+        way = (weights[name] - fresh[name]).detach()
+        changed = ((done.get_parameter(name) - weights[name]).abs() > 1e-6).flatten()
+        worth = (cost * way.square()).flatten()
+        assert float(worth[changed].max()) <= float(worth.quantile(0.26))
 
 
 def test_saliency_spares_what_the_retained_need(ward: Ward) -> None:
