@@ -43,7 +43,7 @@ from auditor.workflow.drift import ApproximateErasure, Limits, due
 from auditor.workflow.references import layout_for, measure_all
 from auditor.workflow.scene import Scene, derive_seed
 
-RECIPE = Recipe(epochs=15, batch_size=16, learning_rate=0.004, width=8, train_images=400)
+RECIPE = Recipe(epochs=10, batch_size=16, learning_rate=0.004, width=8, train_images=260)
 REFERENCES = 8
 SURROGATES = 16
 LEVEL = 0.90

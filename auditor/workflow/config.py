@@ -79,7 +79,7 @@ _VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
 _MODELS: Mapping[str, object] = {"factories": [], "checkpoint_spacing": 50}
 _UNLEARNING: Mapping[str, object] = {
     "methods": ["newton", "reset-and-heal"],
-    "tail": 2.0,
+    "tail": 3.0,
     "most_steps": 20,
     "most_residual": 1.0,
 }
@@ -129,7 +129,7 @@ class Config:
     out_models: int = 16
     in_models: int = 16
     methods: tuple[str, ...] = ("newton", "reset-and-heal")
-    tail: float = 2.0
+    tail: float = 3.0
     most_steps: int = 20
     most_residual: float = 1.0
 

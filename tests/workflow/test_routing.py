@@ -101,6 +101,14 @@ def test_a_second_rung_is_taken_only_where_both_reach_with_half_of_alpha_each() 
     assert reasons(FACTS, tuned) == {"newton": LeftOut.NO_ROOM}
 
 
+def test_what_is_known_to_reach_is_taken_before_what_is_not_known() -> None:
+    tuned = {
+        "newton": Tuned(found=True, residual=None),
+        "reset-and-heal": Tuned(found=True, residual=0.15),  # passes alone, not as one of two
+    }
+    assert route(FACTS, tuned).approximate == ("reset-and-heal",)
+
+
 def test_with_room_for_one_the_method_that_left_the_least_is_taken() -> None:
     for residual, taken in ((0.01, "newton"), (-0.06, "reset-and-heal"), (None, "reset-and-heal")):
         found = route(ONE_RUNG, GOOD | {"newton": Tuned(found=True, residual=residual)})
