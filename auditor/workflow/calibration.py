@@ -22,9 +22,10 @@ from auditor.errors import EvidenceError, UnlearningError
 from auditor.learning.progress import Progress
 from auditor.unlearning.task import Task, Tunable
 from auditor.verification.delong import auc
-from auditor.verification.measure import Measurements
+from auditor.verification.measure import measure
+from auditor.verification.measurements import Measurements
 from auditor.verification.surrogate import LEAST_GAP, choose, influence_on, scale_of
-from auditor.workflow.references import Bank, layout_for, measure_all
+from auditor.workflow.references import Bank, layout_for
 from auditor.workflow.scene import Scene, derive_seed
 
 _LOSS_SLACK = 3.0  # times the largest retained loss among reference models
@@ -98,11 +99,12 @@ def _tried(
         module=module,
         images=scene.images,
         forget=tuple(group),
-        retain=retained,
+        retain=scene.without(bank.forgotten, group),  # as at the request: all others stay
         seed=derive_seed("calibration", bank.digest),
         unseen=scene.split.validation,
         known=scene.known,
     )
+    wanted = (*group, *retained, *task.unseen)
     readings = [
         (
             parameters,
@@ -112,28 +114,38 @@ def _tried(
                 auc=_auc(scene, measured),
             ),
         )
-        for parameters, measured in _measured(scene, task, method)
+        for parameters, measured in _measured(scene, task, method, wanted)
     ]
     return readings, scale.gap_t
 
 
 def _measured(
-    scene: Scene, task: Task, method: Tunable
+    scene: Scene, task: Task, method: Tunable, wanted: Sequence[int]
 ) -> Iterator[tuple[Mapping[str, str], Measurements]]:
     """Until a candidate can't be made or holds NaN or infinity."""
     try:
         for parameters, module in method.variants(task):
-            yield parameters, measure_all(scene, module)
+            yield parameters, _measured_on(scene, module, wanted)
     except (UnlearningError, EvidenceError):
         return
 
 
 def _bounds(scene: Scene, bank: Bank, module: nn.Module, retained: Sequence[int]) -> Bounds:
     references = (*bank.out.measured, *bank.untouched.measured)
+    original = _measured_on(scene, module, scene.split.validation)
     return Bounds(
         loss=_LOSS_SLACK * max(_loss(item, retained) for item in references),
-        auc=min(_auc(scene, item) for item in (*references, measure_all(scene, module))),
+        auc=min(_auc(scene, item) for item in (*references, original)),
     )
+
+
+def _measured_on(scene: Scene, module: nn.Module, wanted: Sequence[int]) -> Measurements:
+    """What the model says about these images; NaN about all others, which it isn't shown."""
+    places = list(wanted)
+    found = measure(module, scene.images.images[places], scene.images.labels[places])
+    margins, scores = np.full((2, len(scene.images.subjects)), np.nan)
+    margins[places], scores[places] = found.margins, found.scores
+    return Measurements(margins=margins, scores=scores, features={})
 
 
 def _loss(measured: Measurements, indices: Sequence[int]) -> float:
