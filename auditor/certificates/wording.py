@@ -82,6 +82,11 @@ _EXACT_LIMITS = (
     "in view (such as architecture or settings), and copies of those images filed under another "
     "person, are not covered by it."
 )
+_COUNTED_IN = (
+    "The order in which the other images were shown had been drawn with {whose} images counted in. "
+    "They were left out of it, not drawn again without: how many there were, and where in the "
+    "order, can show in it. What they show cannot."
+)
 _NO_TRUSTED_TIME = (
     "Dates are those of the issuer's clock. The ledger fixes the order of events, but no "
     "independent time-stamp was obtained."
@@ -118,6 +123,8 @@ def non_claims(facts: DocumentFacts) -> tuple[str, ...]:
     if facts.conclusion is not None:
         exact = facts.conclusion.basis is Basis.EXACT
         lines += [_EXACT_LIMITS.format(whose=whose(facts)) if exact else _NOT_ZERO]
+        if exact and facts.attempts[-1].method == "rewind":
+            lines.append(_COUNTED_IN.format(whose=whose(facts)))
         lines.append(_NO_FORMAL_GUARANTEE)
     if facts.seal.trusted_time == "none":
         lines.append(_NO_TRUSTED_TIME)

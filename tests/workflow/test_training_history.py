@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -22,9 +23,14 @@ from auditor.workflow.alone import alone
 from auditor.workflow.home import Home, open_home
 from auditor.workflow.reerasure import came_back
 from auditor.workflow.registry import find_model, list_models, require_model
-from auditor.workflow.scene import load_scene, register_trained
+from auditor.workflow.scene import load_scene, register_trained, train_and_register
 from auditor.workflow.steps import EXACT_METHODS
-from auditor.workflow.training_book import FOLDER, checkpoint_store, recorded_training
+from auditor.workflow.training_book import (
+    FOLDER,
+    checkpoint_store,
+    listed_checkpoints,
+    recorded_training,
+)
 from auditor.workflow.training_history import load_history
 from tests.campaigns import Campaign
 from tests.workflow.killing import killed_before
@@ -148,6 +154,8 @@ def test_rewinds_one_after_another_are_trainings_without_all_of_them(trained: Ho
     assert len(gone) == len([step for step in full if step > start.step]) > 0
     assert steps_of(trained) == full  # those beyond were made anew, without the patient
     assert {saved.digest for saved in history_of(trained).checkpoints} == on_disk(trained)
+    newest = [item for item in all_events(trained) if isinstance(item, ev.TrainingRecorded)][-1]
+    assert {saved.digest for saved in listed_checkpoints(trained, newest)} == on_disk(trained)
 
     second = erase(trained, middle, "rewind", Basis.EXACT)
     assert trained.store.get(require_model(trained, MODEL).current.weights) == masked(
@@ -219,6 +227,21 @@ def test_a_changed_checkpoint_stops_the_replay(trained: Home) -> None:
         attempt(work, "rewind")
 
 
+def test_checkpoints_of_another_model_are_no_business_of_a_case(trained: Home) -> None:
+    train_and_register(
+        trained,
+        model="other",
+        manifest=manifest_in(trained),
+        recipe=replace(RECIPE, epochs=1),
+        notice=lambda _: None,
+    )
+    other = load_history(trained, load_scene(trained, "other"))
+    assert other is not None and other.checkpoints
+    erase(trained, patient_of(trained, 1), "newton", Basis.STATISTICAL_INDIVIDUAL)
+    assert {saved.digest for saved in other.checkpoints} < on_disk(trained)
+    assert load_history(trained, load_scene(trained, "other")).checkpoints == other.checkpoints  # type: ignore[union-attr]
+
+
 def test_no_training_starts_while_a_run_works_in_the_home(trained: Home) -> None:
     with alone(trained), pytest.raises(HomeError, match="wait for it to end"):
         train_here(trained)
@@ -267,18 +290,19 @@ def test_accounting_killed_anywhere_ends_the_same(
     conclude(work, Basis.EXACT)
     folder = checkpoint_store(trained).root
     (folder / f".{'0' * 64}.1.part").write_bytes(b"half a checkpoint")
+    left = {checkpoint_store(trained).put(f"left behind {number}".encode()) for number in range(4)}
     trained.close()
 
-    def go_on(home: Home) -> tuple[object, ...]:
+    def go_on(home: Home) -> tuple[Collection[Digest], set[Digest], list[int]]:
         again = Work(home, work.case, work.settings, work.progress)
         account(home, work.case, again.state)
         return fates(again), on_disk(home), steps_of(home)
 
     ends = []
-    for home in stopped(trained.root, tmp_path, go_on, every=1 if campaign.long else 5):
+    for home in stopped(trained.root, tmp_path, go_on, every=1 if campaign.long else 4):
         campaign.count(kills=1)
         ends.append(go_on(home))
         assert came_back(home, destroy=False) == ()
     assert len(ends) > 3 and all(end == ends[-1] for end in ends)
-    told, left, steps = ends[-1]
-    assert told and left and steps
+    told, here, steps = ends[-1]
+    assert left < set(told) and here and steps
