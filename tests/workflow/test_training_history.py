@@ -269,7 +269,7 @@ def test_a_training_killed_anywhere_is_done_again_and_leaves_nothing_behind(
 ) -> None:
     expected = {path.name for path in (template / FOLDER).iterdir()}
     ready = template.with_name("empty")
-    for home in stopped(ready, tmp_path, train_here, every=1 if campaign.long else 7):
+    for home in stopped(ready, tmp_path, train_here, every=1 if campaign.long else 11):
         campaign.count(kills=1)
         if find_model(home, MODEL) is None:
             assert list_models(home) == ()
