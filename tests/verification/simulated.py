@@ -36,6 +36,7 @@ def model(
     *,
     rise: float = 0.0,
     moved: float = 0.0,
+    blur: float = 0.3,
     tails: float = np.inf,
 ) -> Measurements:
     """One model.
@@ -43,6 +44,7 @@ def model(
     Args:
         rise: of the forgotten images' margins: what a model that was trained on them shows.
         moved: how far their features lie from where a retrain puts them.
+        blur: noise of the features of every image.
         tails: degrees of freedom of the noise; infinite for the normal distribution.
     """
 
@@ -56,7 +58,7 @@ def model(
     features = {}
     for depth, places in _PLACES.items():
         shift = moved * gone[:, None] * np.sign(places)
-        placed = places + shift + 0.3 * _ODD[:, None] * noise(COUNT, _WIDTH)
+        placed = places + shift + blur * _ODD[:, None] * noise(COUNT, _WIDTH)
         features[depth] = rotated(draw, placed).astype(np.float32)
     return Measurements(
         margins=margins,

@@ -133,6 +133,14 @@ def test_features_that_moved_are_seen_by_every_measure() -> None:
     assert all(item.noise_p_value > 0.05 for item in clean)
 
 
+def test_a_model_that_places_every_picture_worse_is_not_taken_for_one_that_remembers() -> None:
+    draw = np.random.default_rng(14)
+    out, untouched = [model(draw) for _ in range(8)], [model(draw, moved=1.0) for _ in range(3)]
+    for depth in latent_statistics(out, model(draw, blur=0.9), untouched, LAYOUT):
+        ratios = depth.values["procrustes"]
+        assert abs(ratios[-1] - ratios[:-1].mean()) < 3 * ratios[:-1].std(ddof=1)
+
+
 def test_too_few_patients_for_cka_leave_the_other_measures() -> None:
     few = replace(
         LAYOUT,
@@ -151,8 +159,8 @@ def test_nearness_forgives_inherited_weights_but_not_inherited_memory() -> None:
     draw = np.random.default_rng(9)
     places = draw.normal(0, 1, (30, 4))
     memory = np.where(np.arange(30) < 10, 1.5, 0.0)[:, None]
-    out = places + 0.4 * draw.normal(0, 1, (12, 30, 4))
-    own = places + 0.4 * draw.normal(0, 1, (30, 4))
+    out = places + draw.normal(0, 1, (12, 30, 4))
+    own = places + draw.normal(0, 1, (30, 4))
     original = own + memory
 
     def place(candidate: Numbers) -> float:
@@ -164,19 +172,21 @@ def test_nearness_forgives_inherited_weights_but_not_inherited_memory() -> None:
     assert place(own - memory) > 3  # over-forgotten, as visible
 
 
-def matched_of(random: np.random.Generator, own: int = 5, never: int = 20) -> Matched:
+def matched_of(own: int = 5, never: int = 20) -> Matched:
+    """Most forgotten patients are of stratum 0, most of the others of stratum 1."""
     sizes = [2] * own + [2] * never
     starts = np.cumsum([0, *sizes])
     return Matched(
         images=tuple(np.arange(a, b) for a, b in pairwise(starts)),
         forgotten=own,
-        strata=random.integers(0, 2, own + never),
+        strata=np.repeat([0, 1, 0, 1], [own - 1, 1, 7, never - 7]),
     )
 
 
 def patient_noise(random: np.random.Generator, matched: Matched) -> Numbers:
-    """Heavy-tailed, and the images of a patient hang together."""
-    per_patient = random.standard_t(3, (len(matched.images), 1, 3))
+    """Heavy-tailed, larger in one stratum, and the images of a patient hang together."""
+    size = np.where(matched.strata == 0, 3.0, 1.0)[:, None, None]
+    per_patient = size * random.standard_t(3, (len(matched.images), 1, 3))
     within = 0.2 * random.normal(0, 1, (len(matched.images), 2, 3))
     return (per_patient + within).reshape(-1, 3)
 
@@ -185,7 +195,7 @@ def test_the_noise_test_is_exact_for_any_noise_with_the_patient_as_unit() -> Non
     random = np.random.default_rng(10)
     rounds, p_values = 400, []
     for _ in range(rounds):
-        matched = matched_of(random)
+        matched = matched_of()
         noise = patient_noise(random, matched)
         p_values.append(noise_test(noise, np.ones(len(noise)), matched, rounds=99))
     for level in (0.05, 0.2, 0.5):
@@ -196,15 +206,18 @@ def test_the_noise_test_is_exact_for_any_noise_with_the_patient_as_unit() -> Non
 
 def test_the_noise_test_sees_a_shift_and_a_swelling_and_needs_patients() -> None:
     random = np.random.default_rng(11)
-    matched = replace(matched_of(random), strata=np.zeros(25, dtype=np.int64))
+    matched = replace(matched_of(), strata=np.zeros(25, dtype=np.int64))
     noise = random.normal(0, 1, (50, 3))
     gone = np.arange(50) < 10
     for residual in (noise + 1.5 * gone[:, None], noise * np.where(gone, 5, 1)[:, None]):
         assert noise_test(residual, np.ones(50), matched) < 0.02
-        # an image that every model finds odd is measured by what is expected of it
+    # an image that every model finds odd is measured by what is expected of it
     swollen = noise * np.where(gone, 5, 1)[:, None]
-    assert noise_test(swollen, np.where(gone, 5.0, 1.0), matched) > 0.05
-    alone = replace(matched_of(random, own=1, never=3), strata=np.zeros(4, dtype=np.int64))
+    expected = np.where(gone, 5.0, 1.0)
+    assert noise_test(swollen, expected, matched) == noise_test(noise, np.ones(50), matched)
+    alone = Matched(
+        images=tuple(np.arange(8).reshape(4, 2)), forgotten=1, strata=np.zeros(4, dtype=np.int64)
+    )
     far = np.where(np.arange(8) < 2, 100.0, 0.0)[:, None] + random.normal(0, 1, (8, 3))
     assert noise_test(far, np.ones(8), alone) == pytest.approx(0.25, abs=0.05)
 

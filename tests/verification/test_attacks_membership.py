@@ -14,7 +14,11 @@ from auditor.errors import EvidenceError
 from auditor.verification.attacks.carlini2022lira import lira_offline, lira_online
 from auditor.verification.attacks.choquettechoo2021labels import label_only
 from auditor.verification.attacks.hayes2024ulira import u_lira
-from auditor.verification.attacks.membership import describe_membership, loss_threshold
+from auditor.verification.attacks.membership import (
+    describe_membership,
+    loss_threshold,
+    membership_statistics,
+)
 from auditor.verification.attacks.rates import auc_interval, rate_attack
 from auditor.verification.attacks.scores import patient_means
 from auditor.verification.attacks.zarifzadeh2024rmia import (
@@ -24,6 +28,7 @@ from auditor.verification.attacks.zarifzadeh2024rmia import (
     rmia,
 )
 from auditor.verification.clopper_pearson import clopper_pearson, most_provable
+from auditor.verification.contrast import contrast
 from auditor.verification.measurements import Measurements
 from tests.vectors import make_attack_vectors as maker
 from tests.verification.simulated import LAYOUT, model
@@ -67,6 +72,8 @@ def test_rmia_is_the_papers(case: dict[str, Any]) -> None:
     assert offline.tolist() == case["offline"]
     assert online.tolist() == case["online"]
     assert confidence(np.log(target / (1 - target))) == pytest.approx(target)
+    half = np.array([0.5])
+    assert rmia(half, half, half, half) == 1.0  # at least as large is enough
 
 
 def test_u_lira_is_the_papers_with_each_model_left_out_and_the_patient_as_unit() -> None:
@@ -212,6 +219,8 @@ def test_what_is_said_of_a_candidate_and_the_controls_beside_it() -> None:
     ]
     assert said["lira-offline"].auc.lower > 0.7 and said["rmia-offline"].auc.lower > 0.7
     assert (said["lira-offline"].members, said["lira-offline"].others) == (6, 40)
+    assert (said["split-members"].members, said["split-members"].others) == (6, 30)
+    assert (said["split-others"].members, said["split-others"].others) == (6, 40)
     assert said["bank"].auc.lower > 0.7 and said["bank"].unit == "model"
     sure = replace(
         inside[0], queried=np.ones_like(inside[0].queried), margins=margins_above(inside)
@@ -221,6 +230,23 @@ def test_what_is_said_of_a_candidate_and_the_controls_beside_it() -> None:
     }
     clean = {item.name: item for item in describe_membership(model(draw), out, inside, LAYOUT)}
     assert clean["lira-offline"].auc.lower < 0.5 < clean["lira-offline"].auc.upper
+
+
+def test_a_models_number_is_the_mean_over_patients_held_against_all_other_models() -> None:
+    draw = np.random.default_rng(8)
+    models = [model(draw, rise=k / 3) for k in range(7)]
+    found = membership_statistics(models, LAYOUT)
+    contrasts = np.stack([contrast(item.margins, LAYOUT) for item in models])
+    chances = confidence(np.stack([item.margins for item in models]))
+    gone, never = LAYOUT.forgotten, LAYOUT.unseen
+    for k in range(7):
+        scores = lira_offline(contrasts[k], np.delete(contrasts, k, 0))
+        naive = np.mean([scores[LAYOUT.patients[gone] == code].mean() for code in range(6)])
+        assert found["lira-offline"][k] == pytest.approx(naive, rel=1e-9)
+        pr = marginal_offline(np.delete(chances, k, 0))
+        shares = rmia(chances[k][gone], pr[gone], chances[k][never], pr[never])
+        naive = np.mean([shares[LAYOUT.patients[gone] == code].mean() for code in range(6)])
+        assert found["rmia-offline"][k] == pytest.approx(naive)
 
 
 def test_the_split_control_shows_an_attack_that_reads_the_split() -> None:

@@ -32,10 +32,14 @@ def membership_statistics(models: Sequence[Measurements], layout: Layout) -> Map
         EvidenceError: too few models, or scores that are no numbers or don't vary.
     """
     margins = np.stack([item.margins for item in models])
-    contrasts = np.stack([_contrasts(item, layout) for item in margins])
+    contrasts = np.stack([contrast(item, layout) for item in margins])
+
+    def population_ratios(own: Numbers, others: Numbers) -> Numbers:
+        return _rmia(own, others, layout)[layout.forgotten]
+
     return {
         LIRA: _each(lira_offline, contrasts, layout),
-        RMIA: _each(lambda own, others: _rmia(own, others, layout), margins, layout),
+        RMIA: _each(population_ratios, margins, layout),
         LOSS: np.array([loss_threshold(item, layout) for item in margins]),
     }
 
@@ -43,9 +47,10 @@ def membership_statistics(models: Sequence[Measurements], layout: Layout) -> Map
 def _each(
     attack: Callable[[Numbers, Numbers], Numbers], models: Numbers, layout: Layout
 ) -> Numbers:
-    """The cohort's mean score on each model, attacked with the others as references, (K + 1,)."""
+    """Mean over forgotten patients of each model's scores, the others as references, (K + 1,)."""
+    patients = layout.patients[layout.forgotten]
     scores = [attack(own, others) for own, others in models_against_others(models)]
-    return np.array([_of(item, layout, layout.forgotten).mean() for item in scores])
+    return np.array([patient_means(item, patients).mean() for item in scores])
 
 
 def loss_threshold(margins: Numbers, layout: Layout) -> float:
