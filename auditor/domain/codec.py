@@ -11,13 +11,10 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import Canonical
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
@@ -49,7 +46,7 @@ def plain(value: object) -> Canonical:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
-def plain_fields(value: DataclassInstance) -> dict[str, Canonical]:
+def plain_fields(value: Any) -> dict[str, Canonical]:
     """Canonical JSON values of a dataclass's fields, by name.
 
     Raises:
@@ -114,7 +111,7 @@ def _record(cls: type, value: object) -> object:
 
 
 @cache
-def _names(cls: type[DataclassInstance]) -> tuple[str, ...]:
+def _names(cls: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(cls))
 
 
