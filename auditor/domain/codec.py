@@ -46,13 +46,14 @@ def plain(value: object) -> Canonical:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
-def plain_fields(value: Any) -> dict[str, Canonical]:
+def plain_fields(value: object) -> dict[str, Canonical]:
     """Canonical JSON values of a dataclass's fields, by name.
 
     Raises:
         TypeError: one of them has no canonical form.
     """
-    return {name: plain(getattr(value, name)) for name in _names(type(value))}
+    cls: type = type(value)
+    return {name: plain(getattr(value, name)) for name in _names(cls)}
 
 
 def typed(cls: type[T], value: object) -> T:
