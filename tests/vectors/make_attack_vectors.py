@@ -152,22 +152,21 @@ def found_at(members: Row, others: Row, limit: float) -> list[int]:
 
 
 def u_lira(unlearned: Table, out: Table, patients: Sequence[int]) -> dict[str, object]:
-    def by_patient(row: Row, kept: Table, other: Table, sign: int) -> Row:
-        pair = (kept, other) if sign > 0 else (other, kept)
+    """The first, third ... model of each kind teach the attack; the others are attacked."""
+    taught = [row for k, row in enumerate(unlearned) if k % 2 == 0]
+    plain = [row for k, row in enumerate(out) if k % 2 == 0]
+
+    def by_patient(row: Row) -> Row:
         ratios = [
-            math.log(normal(pair[0], k).pdf(x) / normal(pair[1], k).pdf(x))
-            for k, x in enumerate(row)
+            math.log(normal(taught, k).pdf(x) / normal(plain, k).pdf(x)) for k, x in enumerate(row)
         ]
         return [
             mean(r for r, p in zip(ratios, patients, strict=True) if p == one)
             for one in sorted(set(patients))
         ]
 
-    gone = [
-        by_patient(row, unlearned[:k] + unlearned[k + 1 :], out, 1)
-        for k, row in enumerate(unlearned)
-    ]
-    never = [by_patient(row, out[:k] + out[k + 1 :], unlearned, -1) for k, row in enumerate(out)]
+    gone = [by_patient(row) for k, row in enumerate(unlearned) if k % 2 == 1]
+    never = [by_patient(row) for k, row in enumerate(out) if k % 2 == 1]
     return {
         "together": auc([mean(row) for row in gone], [mean(row) for row in never]),
         "each": [auc(column(gone, k), column(never, k)) for k in range(len(set(patients)))],

@@ -76,14 +76,14 @@ def test_rmia_is_the_papers(case: dict[str, Any]) -> None:
     assert rmia(half, half, half, half) == 1.0  # at least as large is enough
 
 
-def test_u_lira_is_the_papers_with_each_model_left_out_and_the_patient_as_unit() -> None:
+def test_u_lira_is_the_papers_on_models_that_taught_it_nothing() -> None:
     room = GOLDEN["u_lira"]
     found = u_lira(
         numbers("u_lira", "unlearned"), numbers("u_lira", "out"), numbers("u_lira", "patients")
     )
     assert found.cohort.auc.point == pytest.approx(room["together"])
     assert [item.auc.point for item in found.patients] == pytest.approx(room["each"])
-    assert (found.cohort.members, found.cohort.others, found.cohort.unit) == (7, 6, "model")
+    assert (found.cohort.members, found.cohort.others, found.cohort.unit) == (3, 3, "model")
 
 
 def test_rates_count_what_lies_above_a_threshold_that_few_others_exceed() -> None:
@@ -167,16 +167,19 @@ def test_lira_ranks_members_first_and_finds_nothing_where_nothing_is() -> None:
 def test_u_lira_tells_bad_unlearning_from_none_to_tell() -> None:
     draw = np.random.default_rng(3)
     patients = np.repeat(np.arange(3), 2)
-    out = draw.normal(0, 1, (12, 6))
-    left = u_lira(draw.normal(0, 1, (12, 6)) + 3 * (patients == 0), out, patients)
-    assert left.patients[0].auc.lower > 0.8
+    left = u_lira(
+        draw.normal(0, 1, (24, 6)) + 3 * (patients == 0), draw.normal(0, 1, (24, 6)), patients
+    )
+    assert left.patients[0].auc.lower > 0.7
     assert left.patients[1].auc.lower < 0.5
     assert left.cohort.auc.lower > 0.6
-    rounds, found = 60, 0
+    rounds, found = 150, []
     for _ in range(rounds):
-        same = u_lira(draw.normal(0, 1, (12, 6)), draw.normal(0, 1, (12, 6)), patients)
-        found += same.cohort.auc.lower > 0.5
-    assert stats.binomtest(found, rounds, 0.025, alternative="greater").pvalue > 0.01
+        same = u_lira(draw.normal(0, 1, (16, 2)), draw.normal(0, 1, (16, 2)), np.zeros(2))
+        found.append(same.cohort.auc)
+    outside = sum(not item.lower <= 0.5 <= item.upper for item in found)
+    assert stats.binomtest(outside, rounds, 0.05, alternative="greater").pvalue > 0.01
+    assert abs(np.mean([item.point for item in found]) - 0.5) < 0.04
 
 
 def test_labels_alone_show_how_firmly_an_image_is_known() -> None:
@@ -221,7 +224,9 @@ def test_what_is_said_of_a_candidate_and_the_controls_beside_it() -> None:
     assert (said["lira-offline"].members, said["lira-offline"].others) == (6, 40)
     assert (said["split-members"].members, said["split-members"].others) == (6, 30)
     assert (said["split-others"].members, said["split-others"].others) == (6, 40)
-    assert said["bank"].auc.lower > 0.7 and said["bank"].unit == "model"
+    assert said["bank"].auc.lower > 0.5 and said["bank"].unit == "model"
+    few = describe_membership(inside[0], out, inside[:5], LAYOUT)
+    assert "bank" not in {item.name for item in few}  # too few to say anything by
     sure = replace(
         inside[0], queried=np.ones_like(inside[0].queried), margins=margins_above(inside)
     )
@@ -277,8 +282,8 @@ def test_bad_scores_and_groups_are_refused_in_one_line() -> None:
         (lambda: lira_online(scores, out, out * np.inf), "NaN"),
         (lambda: marginal_offline(out[:1]), "1 OUT models"),
         (lambda: rmia(broken, scores, scores, scores), "NaN"),
-        (lambda: u_lira(out[:3], out, np.arange(5)), "3 unlearned models; U-LiRA needs at least 4"),
-        (lambda: u_lira(out, out[:3], np.arange(5)), "3 OUT models; U-LiRA needs at least 4"),
+        (lambda: u_lira(out[:5], out, np.arange(5)), "5 unlearned models; U-LiRA needs at least 6"),
+        (lambda: u_lira(out, out[:5], np.arange(5)), "5 OUT models; U-LiRA needs at least 6"),
         (lambda: rate_attack("x", scores, np.empty(0), unit="patient"), "one group is empty"),
         (lambda: rate_attack("x", scores, broken, unit="patient"), "NaN"),
         (lambda: rate_attack("x", np.ones(3), np.ones(4), unit="patient"), "same score"),

@@ -18,6 +18,7 @@ from auditor.verification.contrast import contrast
 from auditor.verification.exchangeability import rank_p_value, references_needed
 from auditor.verification.layout import Numbers
 from auditor.verification.measurements import Measurements
+from auditor.verification.prediction import prediction_test
 from auditor.verification.secondary import NAMES, describe_depths, secondary_tests
 from tests.campaigns import Campaign
 from tests.verification.simulated import LAYOUT, model
@@ -108,6 +109,25 @@ def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> Non
     assert above.p_value == above.rank_p_value == pytest.approx(2 / 200)
     assert above.rejected  # the least that ranks can say is enough, though all five say it
     assert below.p_value < 1e-9 < below.rank_p_value
+
+
+def test_a_latent_test_pays_for_every_depth_it_looked_at() -> None:
+    random = np.random.default_rng(4)
+    quiet, loud = random.normal(0, 1, 12), np.append(random.normal(0, 1, 11), 3.0)
+    depths = [
+        DepthStatistics(
+            depth=str(number),
+            values={"procrustes": values, "relative": quiet},
+            noise_p_value=1.0,
+            nearer_untouched_p_value=1.0,
+        )
+        for number, values in enumerate((quiet, loud, quiet))
+    ]
+    found = secondary_tests(dict.fromkeys(NAMES[:3], quiet), depths, ALPHA)[3]
+    distance, p_value = prediction_test(3.0, loud[:-1])
+    assert (found.name, found.statistic) == ("latent-residual", distance)
+    assert found.p_value == pytest.approx(3 * p_value)
+    assert found.rank_p_value == pytest.approx(3 * 2 / 12)
 
 
 def test_rank_p_values_are_exact_for_any_distribution() -> None:

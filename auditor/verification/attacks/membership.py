@@ -13,7 +13,7 @@ import numpy as np
 from auditor.domain.evidence import MembershipAttack
 from auditor.verification.attacks.carlini2022lira import lira_offline
 from auditor.verification.attacks.choquettechoo2021labels import label_only
-from auditor.verification.attacks.hayes2024ulira import u_lira
+from auditor.verification.attacks.hayes2024ulira import LEAST_MODELS, u_lira
 from auditor.verification.attacks.rates import rate_attack
 from auditor.verification.attacks.scores import models_against_others, patient_means
 from auditor.verification.attacks.zarifzadeh2024rmia import confidence, marginal_offline, rmia
@@ -93,7 +93,7 @@ def describe_membership(
             for name, scores in _scores(candidate, out, layout).items()
             if np.ptp(scores[np.concatenate([layout.forgotten, layout.unseen])])
         ),
-        bank_control(out, untouched, layout),
+        *bank_control(out, untouched, layout),
         split_control("split-members", inside, layout, layout.forgotten, layout.retained),
         split_control("split-others", outside, layout, layout.forgotten, layout.unseen),
     )
@@ -101,14 +101,17 @@ def describe_membership(
 
 def bank_control(
     out: Sequence[Measurements], untouched: Sequence[Measurements], layout: Layout
-) -> MembershipAttack:
-    """Online LiRA between untouched and OUT models, the cohort as a whole, by model."""
-    return u_lira(
+) -> tuple[MembershipAttack, ...]:
+    """Online LiRA between untouched and OUT models by the cohort; none where they are too few."""
+    if min(len(out), len(untouched)) < LEAST_MODELS:
+        return ()
+    found = u_lira(
         np.stack([contrast(item.margins, layout) for item in untouched]),
         np.stack([contrast(item.margins, layout) for item in out]),
         layout.patients[layout.forgotten],
         name="bank",
-    ).cohort
+    )
+    return (found.cohort,)
 
 
 def split_control(
