@@ -6,10 +6,10 @@ It stays with the controller; the ledger holds its digest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import fmean
+from math import fsum
 
 
 class Choice(StrEnum):
@@ -61,18 +61,30 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """How well one group of surrogates can tell.
+
+    Attributes:
+        strength: the gap between models with and without it, in standard errors.
+        error: standard error of rho of one model on it.
+    """
+
+    strength: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """The whole calibration of one method.
 
     Attributes:
-        strengths: of each group's gap between models with and without it, in standard errors.
-        least_gap: standard errors below which a group would tune on noise and has no say.
+        least_gap: strength below which a group would tune on noise and has no say.
         trials: mildest first.
         chosen: place of the chosen trial, from 0; -1 for none.
     """
 
     method: str
-    strengths: tuple[float, ...]
+    groups: tuple[Group, ...]
     least_gap: float
     bounds: Bounds
     trials: tuple[Trial, ...]
@@ -86,13 +98,23 @@ class Findings:
 
     @property
     def residual(self) -> float | None:
-        """Mean rho that the trial chosen left of the groups that have a say; None without any."""
+        """What the trial chosen leaves; None without a trial or a group that has a say."""
         if self.chosen < 0:
             return None
-        readings = self.trials[self.chosen].readings
-        shown = [
-            reading.influence
-            for reading, strength in zip(readings, self.strengths, strict=True)
-            if strength >= self.least_gap
-        ]
-        return fmean(shown) if shown else None
+        return left(self.trials[self.chosen], self.groups, self.least_gap)
+
+
+def left(trial: Trial, groups: Sequence[Group], least_gap: float) -> float | None:
+    """Mean of |rho| over the groups, by precision: what one more patient can expect.
+
+    The mean of rho would be smaller: what overshoots on one group makes up for what falls short
+    on another. None where no group is strong enough to have a say.
+    """
+    pairs = zip(trial.readings, groups, strict=True)
+    heard = [(reading, group) for reading, group in pairs if group.strength >= least_gap]
+    weights = [group.error**-2 for _, group in heard]
+    if not heard:
+        return None
+    return fsum(
+        weight * abs(reading.influence) for weight, (reading, _) in zip(weights, heard, strict=True)
+    ) / fsum(weights)

@@ -15,36 +15,38 @@ A A^T is summed up layer by layer (`curvature`), and kept for the next request w
 a known version (`kept_curvature`). The passes run where the task's module lies; only the CPU was
 tested. No (epsilon, delta) guarantee is claimed: no noise mechanism runs, and the loss isn't
 convex. What the step achieved is for the laboratory to say.
+
+What a damping costs differs a hundredfold from patient to patient, so one that was tuned on some
+doesn't suit others. Instead of a damping the step can be given a rise: the strongest of `DAMPINGS`
+is then taken that lifts the loss on the sample no further.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from auditor.errors import UnlearningError
-from auditor.unlearning.curvature import Rows
-from auditor.unlearning.kept_curvature import Curvature, curvature_of
-from auditor.unlearning.layers import named, units
-from auditor.unlearning.norms import reestimate_norms
-from auditor.unlearning.passes import PRECISIONS, SOFTMAX, Loss, Passes, steady
-from auditor.unlearning.sampling import curvature_sample, draw
-from auditor.unlearning.selection import most_telling
+from auditor.unlearning.layers import latter
+from auditor.unlearning.newton_steps import (
+    AUTO,
+    DAMPINGS,
+    DEFAULT_MEMORY,
+    DEFAULT_SUBSET,
+    Steps,
+    automatic,
+)
+from auditor.unlearning.passes import PRECISIONS, SOFTMAX, Loss
 from auditor.unlearning.task import Cost, Need, Task
 
-DEFAULT_SUBSET = 512
-DEFAULT_MEMORY = 2.0
-DAMPINGS = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.3)
-AUTO = ("auto",)
-_AUTO_IMAGES = 32  # retained images that the automatic choice of layers looks at
-_ASTRAY = "the Newton step led to NaN or infinite weights; raise the damping"
+RISES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _READ: Mapping[str, Callable[[str], Any]] = {
     "damping": float,
+    "rise": float,
     "subset": int,
     "layers": str.split,
     "precision": str,
@@ -57,7 +59,9 @@ class NewtonParameters:
     """How the step is taken.
 
     Attributes:
-        damping: lambda.
+        damping: lambda; 0 where a rise is given.
+        rise: how many times its own value the loss on the sample may reach, from 1 up; 0 where a
+            damping is given.
         subset: retained images in H.
         layers: names of layers, or of what holds them; none means all, ``auto`` alone those that
             `most_telling` chooses.
@@ -67,15 +71,22 @@ class NewtonParameters:
             gradient and the m x m system come on top.
     """
 
-    damping: float
+    damping: float = 0.0
+    rise: float = 0.0
     subset: int = DEFAULT_SUBSET
     layers: Sequence[str] = ()
     precision: str = "float64"
     memory: float = DEFAULT_MEMORY
 
     def __post_init__(self) -> None:
-        if not 0 < self.damping < float("inf") or self.subset < 2:
-            raise UnlearningError("newton: damping is above 0 and subset at least 2")
+        if not (0 <= self.damping < float("inf") and 0 <= self.rise < float("inf")):
+            raise UnlearningError("newton: damping and rise are numbers above 0")
+        if (self.damping > 0) == (self.rise > 0):
+            raise UnlearningError("newton needs damping or rise, one of them, above 0")
+        if 0 < self.rise < 1:
+            raise UnlearningError("newton: rise is at least 1")
+        if self.subset < 2:
+            raise UnlearningError("newton: subset is at least 2")
         if self.precision not in PRECISIONS:
             raise UnlearningError(f"newton: precision is one of {', '.join(PRECISIONS)}")
         if not 0 < self.memory < float("inf"):
@@ -90,13 +101,11 @@ class NewtonParameters:
         """
         if unknown := sorted(set(texts) - set(_READ)):
             raise UnlearningError(f"newton: unknown parameter {unknown[0]}")
-        if "damping" not in texts:
-            raise UnlearningError("newton needs damping, a number")
         try:
             found = {name: _READ[name](text) for name, text in texts.items()}
         except ValueError:
             raise UnlearningError(
-                "newton: damping and memory are numbers, subset is a count"
+                "newton: damping, rise and memory are numbers, subset is a count"
             ) from None
         return cls(**found)
 
@@ -110,23 +119,32 @@ class NewtonStep:
     needs: frozenset[Need] = frozenset()
 
     def run(self, task: Task, parameters: Mapping[str, str]) -> nn.Module:
-        """Take one step; raises UnlearningError where it leads to NaN or infinite weights."""
+        """Take one step.
+
+        Raises:
+            UnlearningError: it leads to NaN or infinite weights, or no damping keeps to the rise.
+        """
         parsed = NewtonParameters.parse(parameters)
-        steps = candidates(
+        steps = Steps(
             task,
-            [parsed.damping],
             subset=parsed.subset,
             layers=parsed.layers,
             precision=parsed.precision,
             memory=parsed.memory,
         )
-        _, module = next(steps)
-        return module
+        return steps.at(parsed.damping) if parsed.damping else steps.within(parsed.rise)
 
     def variants(self, task: Task) -> Iterator[tuple[Mapping[str, str], nn.Module]]:
-        """A step on all layers for every damping, the strongest damping first."""
-        for damping, module in candidates(task, DAMPINGS):
-            yield {"damping": repr(damping)}, module
+        """By damping, then by rise; each on all layers and on the latter ones, named."""
+        choices = {"": Steps(task)}
+        choices[" ".join(latter(task.module))] = Steps(task, layers=latter(task.module))
+        ways = [("damping", damping) for damping in DAMPINGS] + [("rise", rise) for rise in RISES]
+        for (name, value), (layers, steps) in product(ways, choices.items()):
+            try:
+                module = steps.at(value) if name == "damping" else steps.within(value)
+            except UnlearningError:
+                continue
+            yield {name: repr(value), **({"layers": layers} if layers else {})}, module
 
 
 def settled(task: Task, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -134,7 +152,7 @@ def settled(task: Task, parameters: Mapping[str, str]) -> dict[str, str]:
     parsed = NewtonParameters.parse(parameters)
     if tuple(parsed.layers) != AUTO:
         return dict(parameters)
-    return {**parameters, "layers": " ".join(_automatic(task, parsed.precision, parsed.memory))}
+    return {**parameters, "layers": " ".join(automatic(task, parsed.precision, parsed.memory))}
 
 
 def candidates(
@@ -147,125 +165,7 @@ def candidates(
     memory: float = DEFAULT_MEMORY,
     loss: Loss = SOFTMAX,
 ) -> Iterator[tuple[float, nn.Module]]:
-    """One candidate per damping; the curvature is computed once for all of them.
-
-    Where the task's module is a known version, all its tasks share one curvature and its shelf
-    keeps it (`kept_curvature`).
-    """
-    prefixes = _automatic(task, precision, memory) if tuple(layers) == AUTO else layers
-    how = _Passing(task=task, layers=prefixes, precision=precision, memory=memory, loss=loss)
-    with steady(how.device):
-        exact = how.exact()
-        task.progress("gradient", 0, 1)
-        gradient = exact.gradient(task.forget)
-        task.progress("gradient", 1, 1)
-        curvature = _curvature(how, exact, subset)
-        along = curvature.product(exact, gradient)
-    scale = len(task.retain) / len(curvature.sample)
-    for number, damping in enumerate(dampings):
-        task.progress("step", number, len(dampings))
-        with steady(how.device):
-            dual = scale * _solved(scale * curvature.gram, damping, along)
-            back = curvature.transpose_product(exact, dual)
-            step = {name: (gradient[name] - back[name]) / damping for name in gradient}
-            result = _stepped(task, step)
-        task.progress("step", number + 1, len(dampings))
-        yield damping, result
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Passing:
-    """How passes over a task's network are made.
-
-    Half of the memory is for the activations of a pass, half for what is kept of them.
-    """
-
-    task: Task
-    layers: Sequence[str]
-    precision: str
-    memory: float
-    loss: Loss
-
-    def __post_init__(self) -> None:
-        if not self.task.forget or not self.task.retain:
-            raise UnlearningError(
-                "newton needs forgotten images and retained ones; name some of each"
-            )
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.task.module.parameters()).device
-
-    @property
-    def chosen(self) -> tuple[str, ...]:
-        return named(self.task.module, self.layers)
-
-    def passes(self, precision: str) -> Passes:
-        return Passes(
-            self.task.module,
-            self.chosen,
-            self.task.images,
-            precision=precision,
-            memory=self._half,
-            loss=self.loss,
-        )
-
-    def exact(self) -> Passes:
-        """In bfloat16 the step, a small difference between two vectors, would be too coarse."""
-        return self.passes("float32" if self.precision == "bfloat16" else self.precision)
-
-    def rows(self, exact: Passes, images: Sequence[int]) -> Rows:
-        passes = exact if self.precision != "bfloat16" else self.passes(self.precision)
-        of_layers = units(passes.module, self.chosen)
-        return Rows(passes, exact, of_layers, images, memory=self._half)
-
-    @property
-    def _half(self) -> int:
-        return int(self.memory * 2**29)
-
-
-def _curvature(how: _Passing, exact: Passes, subset: int) -> Curvature:
-    def tell(done: int, total: int) -> None:
-        how.task.progress("curvature", done, total)
-
-    return curvature_of(
-        curvature_sample(how.task, subset),
-        how.task.known if how.loss is SOFTMAX else None,
-        {
-            "parameters": how.chosen,
-            "precision": how.precision,
-            "memory": repr(how.memory),
-            "subset": str(subset),
-        },
-        how.device,
-        lambda images: Curvature.of_rows(how.rows(exact, images), tell),
-    )
-
-
-def _automatic(task: Task, precision: str, memory: float) -> tuple[str, ...]:
-    how = _Passing(task=task, layers=(), precision=precision, memory=memory, loss=SOFTMAX)
-    with steady(how.device):
-        exact = how.exact()
-        some = draw(task.retain, task.images.labels, _AUTO_IMAGES, task.seed)
-        return most_telling(how.rows(exact, some), exact.gradient(task.forget))
-
-
-def _solved(gram: Tensor, damping: float, right: Tensor) -> Tensor:
-    """(gram + damping I)^-1 right, by Cholesky's factors; the matrix is positive definite."""
-    gram.diagonal().add_(damping)
-    root, failed = torch.linalg.cholesky_ex(gram)
-    if int(failed):
-        raise UnlearningError(_ASTRAY)
-    return torch.cholesky_solve(right[:, None], root)[:, 0]
-
-
-def _stepped(task: Task, step: Mapping[str, Tensor]) -> nn.Module:
-    result = copy.deepcopy(task.module)
-    with torch.no_grad():
-        for name, value in result.named_parameters():
-            if name in step:
-                value.add_(step[name].to(value))
-    reestimate_norms(result, task.images.images, task.retain)
-    if not all(bool(torch.isfinite(value).all()) for value in result.state_dict().values()):
-        raise UnlearningError(_ASTRAY)
-    return result.eval()
+    """One candidate per damping; parameters as those of `Steps`."""
+    steps = Steps(task, subset=subset, layers=layers, precision=precision, memory=memory, loss=loss)
+    for damping in dampings:
+        yield damping, steps.at(damping)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from auditor.errors import UnlearningError
+
+_LATTER = 1 / 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +80,16 @@ def units(module: nn.Module, chosen: Sequence[str]) -> Units:
             tokens.append(key)
             parameters[key] = (key,)
     return Units(layers=layers, tokens=tuple(tokens), parameters=parameters)
+
+
+def latter(module: nn.Module) -> tuple[str, ...]:
+    """The last third of the layers with parameters, in the network's order, the head among them.
+
+    Raises:
+        UnlearningError: as `units`.
+    """
+    layers = list(units(module, named(module, ())).layers)
+    return tuple(layers[-math.ceil(_LATTER * len(layers)) :])
 
 
 def _refuse_the_unknown(name: str, layer: nn.Module) -> None:

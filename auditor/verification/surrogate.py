@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.domain.calibration import Bounds, Choice, Trial
+from auditor.domain.calibration import Bounds, Choice, Group, Trial, left
 from auditor.verification.contrast import contrast
 from auditor.verification.influence import Scale, fit_scale, pooled
 from auditor.verification.layout import Layout
@@ -37,13 +37,8 @@ def influence_on(scale: Scale, candidate: Measurements, layout: Layout) -> float
     return pooled(scale, contrast(candidate.margins, layout)) / scale.gap
 
 
-def choose(
-    trials: Sequence[Trial], strengths: Sequence[float], bounds: Bounds
-) -> tuple[Choice, int]:
+def choose(trials: Sequence[Trial], groups: Sequence[Group], bounds: Bounds) -> tuple[Choice, int]:
     """Choose among trials, mildest first.
-
-    Args:
-        strengths: of each group's gap, in standard errors.
 
     Returns:
         By what it was chosen, and its place; -1 for none. Ties go to the milder.
@@ -51,16 +46,13 @@ def choose(
     inside = [
         place
         for place, trial in enumerate(trials)
-        if len(trial.readings) == len(strengths)
+        if len(trial.readings) == len(groups)
         and all(item.loss <= bounds.loss and item.auc >= bounds.auc for item in trial.readings)
     ]
     if not inside:
         return (Choice.NONE_INSIDE_BOUNDS if trials else Choice.NO_VARIANT), -1
-    shown = [place for place, strength in enumerate(strengths) if strength >= LEAST_GAP]
-    if not shown:
+    influence = {place: left(trials[place], groups, LEAST_GAP) for place in inside}
+    told = {place: value for place, value in influence.items() if value is not None}
+    if not told:
         return Choice.STRONGEST, inside[-1]
-
-    def left(place: int) -> float:
-        return abs(float(np.mean([trials[place].readings[group].influence for group in shown])))
-
-    return Choice.LEAST_INFLUENCE, min(inside, key=left)
+    return Choice.LEAST_INFLUENCE, min(told, key=lambda place: told[place])

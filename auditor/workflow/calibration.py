@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from auditor.domain.calibration import Bounds, Findings, Reading, Trial
+from auditor.domain.calibration import Bounds, Findings, Group, Reading, Trial
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.codec import plain
 from auditor.errors import EvidenceError, UnlearningError
@@ -37,7 +37,7 @@ class Calibration:
 
     Attributes:
         parameters: of the variant chosen; None where there is none.
-        residual: mean rho it left of the surrogates whose gap shows; None where none does.
+        residual: mean of |rho| that it left of the surrogates; None where none of them can tell.
         findings: canonical bytes of all that was measured, see `auditor.domain.calibration`.
     """
 
@@ -54,11 +54,11 @@ def calibrate(
     apart = tuple(index for group in bank.surrogates for index in group)
     bounds = _bounds(scene, bank, module, scene.without(bank.forgotten, apart))
     found: dict[tuple[tuple[str, str], ...], list[Reading]] = {}
-    strengths: list[float] = []
+    groups: list[Group] = []
     for number, group in enumerate(bank.surrogates):
         progress(f"calibrating {method.name}", number, len(bank.surrogates))
-        readings, strength = _tried(scene, bank, module, method, group)
-        strengths.append(strength)
+        readings, told = _tried(scene, bank, module, method, group)
+        groups.append(told)
         for parameters, reading in readings:
             found.setdefault(tuple(parameters.items()), []).append(reading)
     progress(f"calibrating {method.name}", len(bank.surrogates), len(bank.surrogates))
@@ -66,10 +66,10 @@ def calibrate(
         Trial(parameters=dict(parameters), readings=tuple(readings))
         for parameters, readings in found.items()
     )
-    choice, chosen = choose(trials, strengths, bounds)
+    choice, chosen = choose(trials, groups, bounds)
     findings = Findings(
         method=method.name,
-        strengths=tuple(strengths),
+        groups=tuple(groups),
         least_gap=LEAST_GAP,
         bounds=bounds,
         trials=trials,
@@ -86,7 +86,7 @@ def calibrate(
 
 def _tried(
     scene: Scene, bank: Bank, module: nn.Module, method: Tunable, group: Sequence[int]
-) -> tuple[list[tuple[Mapping[str, str], Reading]], float]:
+) -> tuple[list[tuple[Mapping[str, str], Reading]], Group]:
     apart = tuple(index for other in bank.surrogates for index in other)
     retained = scene.without(bank.forgotten, apart)
     layout = layout_for(
@@ -116,16 +116,19 @@ def _tried(
         )
         for parameters, measured in _measured(scene, task, method, wanted)
     ]
-    return readings, scale.gap_t
+    return readings, Group(strength=scale.gap_t, error=scale.standard_error)
 
 
 def _measured(
     scene: Scene, task: Task, method: Tunable, wanted: Sequence[int]
 ) -> Iterator[tuple[Mapping[str, str], Measurements]]:
-    """Until a candidate can't be made or holds NaN or infinity."""
+    """Until a candidate can't be made or holds NaN or infinity; one by several names only once."""
+    made: tuple[nn.Module, Measurements] | None = None
     try:
         for parameters, module in method.variants(task):
-            yield parameters, _measured_on(scene, module, wanted)
+            if made is None or made[0] is not module:
+                made = module, _measured_on(scene, module, wanted)
+            yield parameters, made[1]
     except (UnlearningError, EvidenceError):
         return
 

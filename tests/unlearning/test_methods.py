@@ -181,6 +181,7 @@ def test_a_variant_is_what_its_parameters_make(approximate: str, task: Task) -> 
     asked = replace(task, recipe=replace(task.recipe, epochs=4))
     variants = list(method.variants(asked))
     assert len(variants) > 1
-    assert len({weights_bytes(module) for _, module in variants}) == len(variants)
+    assert len({tuple(parameters.items()) for parameters, _ in variants}) == len(variants)
+    assert weights_bytes(variants[0][1]) != weights_bytes(variants[1][1])
     for parameters, module in (variants[0], variants[-1]):
         assert weights_bytes(module) == weights_bytes(method.run(asked, parameters))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.domain.calibration import Bounds, Choice, Reading, Trial
+import pytest
+
+from auditor.domain.calibration import Bounds, Choice, Group, Reading, Trial, left
 from auditor.verification.surrogate import LEAST_GAP, choose
 
 BOUNDS = Bounds(loss=0.5, auc=0.7)
@@ -16,7 +18,8 @@ def trial(*influence: float, loss: float = 0.1, auc: float = 0.8) -> Trial:
 
 
 def chosen(trials: Sequence[Trial], *strengths: float) -> tuple[Choice, int]:
-    return choose(trials, strengths or (9.0,), BOUNDS)
+    groups = [Group(strength=strength, error=0.1) for strength in strengths or (9.0,)]
+    return choose(trials, groups, BOUNDS)
 
 
 def test_a_bound_on_the_loss_alone_would_pick_a_step_that_overshoots() -> None:
@@ -43,6 +46,19 @@ def test_a_group_with_a_weak_gap_has_no_say() -> None:
     trials = [trial(0.1, 5.0), trial(0.5, 0.0)]
     assert chosen(trials, 9.0, LEAST_GAP - 0.1) == (Choice.LEAST_INFLUENCE, 0)
     assert chosen(trials, 9.0, LEAST_GAP) == (Choice.LEAST_INFLUENCE, 1)
+
+
+def test_what_overshoots_on_one_group_makes_up_for_nothing_on_another() -> None:
+    trials = [trial(0.75, -0.75), trial(0.5, 0.5)]
+    assert chosen(trials, 9.0, 9.0) == (Choice.LEAST_INFLUENCE, 1)
+    groups = [Group(strength=9.0, error=0.1)] * 2
+    assert left(trials[0], groups, LEAST_GAP) == 0.75
+
+
+def test_a_group_counts_by_its_precision() -> None:
+    groups = [Group(strength=9.0, error=0.1), Group(strength=9.0, error=0.2)]
+    assert left(trial(1.0, 0.0), groups, LEAST_GAP) == pytest.approx(0.8)
+    assert choose([trial(0.5, 0.0), trial(0.2, 0.9)], groups, BOUNDS)[1] == 1
 
 
 def test_without_any_gap_the_strongest_inside_the_bounds_is_taken() -> None:

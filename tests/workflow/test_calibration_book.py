@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from auditor.domain.artefact import Digest
-from auditor.domain.calibration import Bounds, Choice, Findings, Reading, Trial
+from auditor.domain.calibration import Bounds, Choice, Findings, Group, Reading, Trial
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.codec import plain, typed
 from auditor.workflow.calibration import Calibration
@@ -20,7 +20,7 @@ from tests.cli.conftest import stocked as stocked
 def found(method: str, influence: float, *, chosen: int = 0, strength: float = 9.0) -> Calibration:
     findings = Findings(
         method=method,
-        strengths=(strength, 1.0),
+        groups=(Group(strength=strength, error=0.1), Group(strength=1.0, error=0.01)),
         least_gap=3.0,
         bounds=Bounds(loss=0.5, auc=0.75),
         trials=(

@@ -1,0 +1,210 @@
+"""Newton steps at any damping: the solve and the passes behind `guo2020newton`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from auditor.errors import UnlearningError
+from auditor.unlearning.curvature import Rows
+from auditor.unlearning.fine_tuning import logits_of
+from auditor.unlearning.kept_curvature import Curvature, curvature_of
+from auditor.unlearning.layers import named, units
+from auditor.unlearning.norms import reestimate_norms
+from auditor.unlearning.passes import SOFTMAX, Loss, Passes, steady
+from auditor.unlearning.sampling import curvature_sample, draw
+from auditor.unlearning.selection import most_telling
+from auditor.unlearning.task import Task
+
+DEFAULT_SUBSET = 512
+DEFAULT_MEMORY = 2.0
+DAMPINGS = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.3)
+AUTO = ("auto",)
+_AUTO_IMAGES = 32  # retained images that the automatic choice of layers looks at
+_ASTRAY = "the Newton step led to NaN or infinite weights; raise the damping"
+
+
+class Steps:
+    """Steps away from a task's forgotten images; one curvature serves every damping.
+
+    Where the task's module is a known version, all its tasks share one curvature and its shelf
+    keeps it (`kept_curvature`).
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        subset: int = DEFAULT_SUBSET,
+        layers: Sequence[str] = (),
+        precision: str = "float64",
+        memory: float = DEFAULT_MEMORY,
+        loss: Loss = SOFTMAX,
+    ) -> None:
+        """Take the gradient of the forgotten images and the curvature of the sample."""
+        prefixes = automatic(task, precision, memory) if tuple(layers) == AUTO else layers
+        how = _Passing(task=task, layers=prefixes, precision=precision, memory=memory, loss=loss)
+        self._task, self._device = task, how.device
+        self._losses: dict[float, float] = {}
+        self._latest: tuple[float, nn.Module] | None = None
+        with steady(how.device):
+            self._passes = how.exact()
+            task.progress("gradient", 0, 1)
+            self._gradient = self._passes.gradient(task.forget)
+            task.progress("gradient", 1, 1)
+            self._curvature = _curvature(how, self._passes, subset)
+            self._along = self._curvature.product(self._passes, self._gradient)
+
+    def at(self, damping: float) -> nn.Module:
+        """The candidate; raises UnlearningError where weights are NaN or infinite."""
+        if self._latest is not None and self._latest[0] == damping:
+            return self._latest[1]
+        curvature, gradient = self._curvature, self._gradient
+        scale = len(self._task.retain) / len(curvature.sample)
+        self._task.progress("step", 0, 1)
+        with steady(self._device):
+            dual = scale * _solved(scale * curvature.gram, damping, self._along)
+            back = curvature.transpose_product(self._passes, dual)
+            step = {name: (gradient[name] - back[name]) / damping for name in gradient}
+            result = _stepped(self._task, step)
+        self._task.progress("step", 1, 1)
+        self._latest = damping, result
+        return result
+
+    def within(self, rise: float) -> nn.Module:
+        """The candidate of the strongest damping whose loss is at most ``rise`` times the model's.
+
+        Found by bisection: the weaker the damping, the higher the loss.
+
+        Raises:
+            UnlearningError: there is none.
+        """
+        ceiling = rise * self._loss(self._task.module)
+        low, high = -1, len(DAMPINGS)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._loss_at(DAMPINGS[middle]) <= ceiling:
+                low = middle
+            else:
+                high = middle
+        if low < 0:
+            raise UnlearningError("even the mildest Newton step costs more loss than the rise")
+        return self.at(DAMPINGS[low])
+
+    def _loss_at(self, damping: float) -> float:
+        if damping not in self._losses:
+            try:
+                self._losses[damping] = self._loss(self.at(damping))
+            except UnlearningError:
+                self._losses[damping] = float("inf")
+        return self._losses[damping]
+
+    def _loss(self, module: nn.Module) -> float:
+        """Mean over the sample."""
+        sample = torch.tensor(self._curvature.sample)
+        found = logits_of(self._task, module, sample)
+        return float(functional.cross_entropy(found, self._task.images.labels[sample].cpu()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Passing:
+    """How passes over a task's network are made.
+
+    Half of the memory is for the activations of a pass, half for what is kept of them.
+    """
+
+    task: Task
+    layers: Sequence[str]
+    precision: str
+    memory: float
+    loss: Loss
+
+    def __post_init__(self) -> None:
+        if not self.task.forget or not self.task.retain:
+            raise UnlearningError(
+                "newton needs forgotten images and retained ones; name some of each"
+            )
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.task.module.parameters()).device
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        return named(self.task.module, self.layers)
+
+    def passes(self, precision: str) -> Passes:
+        return Passes(
+            self.task.module,
+            self.chosen,
+            self.task.images,
+            precision=precision,
+            memory=self._half,
+            loss=self.loss,
+        )
+
+    def exact(self) -> Passes:
+        """In bfloat16 the step, a small difference between two vectors, would be too coarse."""
+        return self.passes("float32" if self.precision == "bfloat16" else self.precision)
+
+    def rows(self, exact: Passes, images: Sequence[int]) -> Rows:
+        passes = exact if self.precision != "bfloat16" else self.passes(self.precision)
+        of_layers = units(passes.module, self.chosen)
+        return Rows(passes, exact, of_layers, images, memory=self._half)
+
+    @property
+    def _half(self) -> int:
+        return int(self.memory * 2**29)
+
+
+def _curvature(how: _Passing, exact: Passes, subset: int) -> Curvature:
+    def tell(done: int, total: int) -> None:
+        how.task.progress("curvature", done, total)
+
+    return curvature_of(
+        curvature_sample(how.task, subset),
+        how.task.known if how.loss is SOFTMAX else None,
+        {
+            "parameters": how.chosen,
+            "precision": how.precision,
+            "memory": repr(how.memory),
+            "subset": str(subset),
+        },
+        how.device,
+        lambda images: Curvature.of_rows(how.rows(exact, images), tell),
+    )
+
+
+def automatic(task: Task, precision: str, memory: float) -> tuple[str, ...]:
+    """The layers that `most_telling` chooses for a task."""
+    how = _Passing(task=task, layers=(), precision=precision, memory=memory, loss=SOFTMAX)
+    with steady(how.device):
+        exact = how.exact()
+        some = draw(task.retain, task.images.labels, _AUTO_IMAGES, task.seed)
+        return most_telling(how.rows(exact, some), exact.gradient(task.forget))
+
+
+def _solved(gram: Tensor, damping: float, right: Tensor) -> Tensor:
+    """(gram + damping I)^-1 right, by Cholesky's factors; the matrix is positive definite."""
+    gram.diagonal().add_(damping)
+    root, failed = torch.linalg.cholesky_ex(gram)
+    if int(failed):
+        raise UnlearningError(_ASTRAY)
+    return torch.cholesky_solve(right[:, None], root)[:, 0]
+
+
+def _stepped(task: Task, step: Mapping[str, Tensor]) -> nn.Module:
+    result = copy.deepcopy(task.module)
+    with torch.no_grad():
+        for name, value in result.named_parameters():
+            if name in step:
+                value.add_(step[name].to(value))
+    reestimate_norms(result, task.images.images, task.retain)
+    if not all(bool(torch.isfinite(value).all()) for value in result.state_dict().values()):
+        raise UnlearningError(_ASTRAY)
+    return result.eval()
