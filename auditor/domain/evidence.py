@@ -115,7 +115,7 @@ class MembershipAttack:
     """How well one attack tells members from others. Description, not a verdict.
 
     Attributes:
-        unit: what is counted and independent: ``patient`` or ``model``.
+        unit: what is counted: ``patient``, given the one model attacked, or ``model``.
         auc: two-sided interval; 0.5 is a guess.
         members: how many units the attack should find; ``others`` how many it shouldn't.
         ceiling: largest epsilon an attack without error could prove with these numbers.
