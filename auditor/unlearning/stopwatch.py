@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 import time
@@ -16,6 +17,8 @@ from auditor.learning.progress import Progress
 PREPARATION = "preparation"
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): resets the peak resident set size of the process
+_STATUS = Path("/proc/self/status")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 class Stopwatch:
@@ -72,5 +75,7 @@ class PeakMemory:
         """Bytes, and what they are the peak of."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device), self._of
+        if self._of is MemoryOf.RUN and (found := _PEAK.search(_STATUS.read_text("ascii"))):
+            return 1024 * int(found[1]), self._of
         largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return largest * (1 if sys.platform == "darwin" else 1024), self._of
+        return largest * (1 if sys.platform == "darwin" else 1024), MemoryOf.PROCESS

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -138,3 +140,18 @@ def test_the_peak_is_of_the_run_and_not_of_what_was_before() -> None:
         pytest.skip("this system can't reset the peak of a process")
     spread(16 * MEBIBYTE)
     assert 100 * MEBIBYTE < low.read()[0] - before < 200 * MEBIBYTE
+
+
+def test_nor_of_the_process_that_started_this_one() -> None:
+    """A program keeps the peak of the one it was started by: getrusage(2), ru_maxrss."""
+    held = torch.ones(64 * MEBIBYTE, dtype=torch.float64)
+    code = (
+        "import torch\n"
+        "from auditor.unlearning.stopwatch import PeakMemory\n"
+        "print(*PeakMemory(torch.device('cpu')).read())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    peak, of = ran.stdout.split()
+    if of == MemoryOf.PROCESS:
+        pytest.skip("this system can't reset the peak of a process")
+    assert int(peak) < held.nbytes
