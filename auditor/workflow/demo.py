@@ -170,6 +170,10 @@ def _one_case(
     decide(home, case, DecisionKind.GRANTED, "dpo")
     notice(f"case {case} ({role}): request filed and granted")
     state = run_case(home, case, settings, progress=progress, notice=notice)
+    if state.plan is not None:
+        notice(f"case {case}: the plan was to try {', '.join(state.plan.ladder)}")
+    for left_out in state.skipped:
+        notice(f"case {case}: not {left_out.method}: {left_out.reason.replace('-', ' ')}")
     lines = tuple(_line(home, state, item) for item in _audits(state))
     return DemoCase(
         case=case, role=role, state=state, document=certificate_path(home, case), lines=lines
