@@ -17,15 +17,14 @@ tested. No (epsilon, delta) guarantee is claimed: no noise mechanism runs, and t
 convex. What the step achieved is for the laboratory to say.
 
 What a damping costs differs a hundredfold from patient to patient, so one that was tuned on some
-doesn't suit others. Instead of a damping the step can be given a rise: the strongest of `DAMPINGS`
-is then taken that lifts the loss on the sample no further.
+doesn't suit others. Instead of a damping the step can be given a rise: of `DAMPINGS`, taken from
+the mildest on, the last is used before one that lifts the loss on the sample any further.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from torch import nn
@@ -34,7 +33,6 @@ from auditor.errors import UnlearningError
 from auditor.unlearning.layers import latter
 from auditor.unlearning.newton_steps import (
     AUTO,
-    DAMPINGS,
     DEFAULT_MEMORY,
     DEFAULT_SUBSET,
     Steps,
@@ -135,16 +133,26 @@ class NewtonStep:
         return steps.at(parsed.damping) if parsed.damping else steps.within(parsed.rise)
 
     def variants(self, task: Task) -> Iterator[tuple[Mapping[str, str], nn.Module]]:
-        """By damping, then by rise; each on all layers and on the latter ones, named."""
-        choices = {"": Steps(task)}
-        choices[" ".join(latter(task.module))] = Steps(task, layers=latter(task.module))
-        ways = [("damping", damping) for damping in DAMPINGS] + [("rise", rise) for rise in RISES]
-        for (name, value), (layers, steps) in product(ways, choices.items()):
-            try:
-                module = steps.at(value) if name == "damping" else steps.within(value)
-            except UnlearningError:
-                continue
-            yield {name: repr(value), **({"layers": layers} if layers else {})}, module
+        """By damping and by rise, on the latter layers, named, and then on all."""
+        for layers in (latter(task.module), ()):
+            named = {"layers": " ".join(layers)} if layers else {}
+            for way, value, module in _ways(Steps(task, layers=layers)):
+                yield {way: repr(value), **named}, module
+
+
+def _ways(steps: Steps) -> Iterator[tuple[str, float, nn.Module]]:
+    """Each candidate by its damping, then by the rises that it is the last to keep to."""
+    before: nn.Module | None = None
+    open_rises = list(RISES)
+    for damping, module, reached in steps.walk():
+        while open_rises and reached > open_rises[0]:
+            rise = open_rises.pop(0)
+            if before is not None:
+                yield "rise", rise, before
+        yield "damping", damping, module
+        before = module
+    if before is not None:
+        yield from (("rise", rise, before) for rise in open_rises)
 
 
 def settled(task: Task, parameters: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,8 +50,6 @@ class Steps:
         prefixes = automatic(task, precision, memory) if tuple(layers) == AUTO else layers
         how = _Passing(task=task, layers=prefixes, precision=precision, memory=memory, loss=loss)
         self._task, self._device = task, how.device
-        self._losses: dict[float, float] = {}
-        self._latest: tuple[float, nn.Module] | None = None
         with steady(how.device):
             self._passes = how.exact()
             task.progress("gradient", 0, 1)
@@ -62,8 +60,6 @@ class Steps:
 
     def at(self, damping: float) -> nn.Module:
         """The candidate; raises UnlearningError where weights are NaN or infinite."""
-        if self._latest is not None and self._latest[0] == damping:
-            return self._latest[1]
         curvature, gradient = self._curvature, self._gradient
         scale = len(self._task.retain) / len(curvature.sample)
         self._task.progress("step", 0, 1)
@@ -73,36 +69,36 @@ class Steps:
             step = {name: (gradient[name] - back[name]) / damping for name in gradient}
             result = _stepped(self._task, step)
         self._task.progress("step", 1, 1)
-        self._latest = damping, result
         return result
 
-    def within(self, rise: float) -> nn.Module:
-        """The candidate of the strongest damping whose loss is at most ``rise`` times the model's.
+    def walk(self) -> Iterator[tuple[float, nn.Module, float]]:
+        """Damping, candidate and rise of the loss on the sample, as a multiple of the model's own.
 
-        Found by bisection: the weaker the damping, the higher the loss.
+        From the mildest step on; ends where one leads to NaN or infinite weights.
+        """
+        own = self._loss(self._task.module)
+        for damping in DAMPINGS:
+            try:
+                module = self.at(damping)
+                loss = self._loss(module)
+            except UnlearningError:
+                return
+            yield damping, module, loss / own if own > 0 else float("inf")
+
+    def within(self, rise: float) -> nn.Module:
+        """The last candidate of the walk before one that lifts the loss any further.
 
         Raises:
-            UnlearningError: there is none.
+            UnlearningError: even the first one does.
         """
-        ceiling = rise * self._loss(self._task.module)
-        low, high = -1, len(DAMPINGS)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._loss_at(DAMPINGS[middle]) <= ceiling:
-                low = middle
-            else:
-                high = middle
-        if low < 0:
+        best: nn.Module | None = None
+        for _, module, reached in self.walk():
+            if reached > rise:
+                break
+            best = module
+        if best is None:
             raise UnlearningError("even the mildest Newton step costs more loss than the rise")
-        return self.at(DAMPINGS[low])
-
-    def _loss_at(self, damping: float) -> float:
-        if damping not in self._losses:
-            try:
-                self._losses[damping] = self._loss(self.at(damping))
-            except UnlearningError:
-                self._losses[damping] = float("inf")
-        return self._losses[damping]
+        return best
 
     def _loss(self, module: nn.Module) -> float:
         """Mean over the sample."""
