@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make test`. Set-up happens on the way, once.
 #
 #   make demo [DATA=manifest.csv] [SIZE=pixels] [PROFILE=quick|full]
-#   make test      lint, types, import rules, tests with branch coverage
+#   make test      lint, types, import rules, tests on every core with branch coverage
 #                  (with a PostgreSQL server: .ci/with-postgresql make test)
 #   make test-long every campaign of the tests in full; writes tests/CAMPAIGNS.md
 #   make lint      the first three of these
@@ -38,7 +38,7 @@ lint: $(VENV)/.dev
 
 test: lint $(VENV)/.pango
 	$(if $(AUDITOR_DEMO_DIR),,$(BIN)/coverage erase)
-	OMP_NUM_THREADS=1 $(WITH_PANGO) $(BIN)/coverage run -m pytest
+	OMP_NUM_THREADS=1 $(WITH_PANGO) $(BIN)/coverage run -m pytest -n auto --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.campaigns import Campaign, running
@@ -57,18 +58,41 @@ def home(tmp_path: Path) -> Home:
     return create_home(tmp_path / "home", controller="St. Example", dpo="DPO office")
 
 
+MakeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MakeOnce:
+    """Have a folder made by the first of all test processes that asks; the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    common = base if worker_id == "master" else base.parent
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = common / name, common / f"{name}.done"
+        with FileLock(common / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of one who failed
+                make(folder)
+                done.touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def demo(make_once: MakeOnce) -> Path:
     """What `auditor demo` leaves behind; never written to by a test.
 
     Taken from the folder in $AUDITOR_DEMO_DIR where one was made already, else made here once.
     """
     if ready := os.environ.get(_DEMO_VARIABLE):
         return Path(ready).resolve()
-    out = tmp_path_factory.mktemp("demo") / "demo"
-    command = [sys.executable, "-m", "auditor.cli.main", "demo", "--out", str(out)]
-    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return out
+
+    def walk(out: Path) -> None:
+        command = [sys.executable, "-m", "auditor.cli.main", "demo", "--out", str(out)]
+        subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    return make_once("demo", walk)
 
 
 @pytest.fixture

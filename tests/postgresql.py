@@ -50,7 +50,8 @@ def database(*, migrated: bool = True) -> Iterator[Database]:
     name = f"test_{uuid4().hex}"
     run_at(
         server(),
-        f"DO $$ BEGIN CREATE ROLE {ROLE} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        f"DO $$ BEGIN CREATE ROLE {ROLE} LOGIN; "
+        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",  # or it races
         f"CREATE DATABASE {name}",
     )
     owner = make_url(server()).set(database=name)

@@ -22,6 +22,7 @@ from auditor.domain.verdict import Basis
 from auditor.workflow.home import open_home
 from auditor.workflow.notary import certificate_path
 from auditor.workflow.record import load_case
+from tests.conftest import MakeOnce
 
 NIH = Path(__file__).parents[2] / "shared" / "data" / "nih_cxr_64" / "manifest.csv"
 DETECTABLE = 0.8
@@ -36,13 +37,15 @@ def run(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def on_real_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def on_real_images(make_once: MakeOnce) -> Path:
     if not NIH.exists():
         pytest.skip(f"no real chest X-rays at {NIH}")
-    out = tmp_path_factory.mktemp("nih") / "demo"
-    ran = run("demo", "--out", out, "--data", NIH)
-    assert ran.returncode == 0, ran.stderr
-    return out
+
+    def walk(out: Path) -> None:
+        ran = run("demo", "--out", out, "--data", NIH)
+        assert ran.returncode == 0, ran.stderr
+
+    return make_once("nih", walk)
 
 
 @pytest.fixture(params=["phantoms", "real"])

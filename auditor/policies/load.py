@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeVar
@@ -21,8 +22,9 @@ _SUFFIX = ".yaml"
 T = TypeVar("T")
 
 
+@cache
 def load_packs() -> tuple[RulePack, ...]:
-    """The shipped packs, by name.
+    """The shipped packs, by name; read once in a process.
 
     Raises:
         PolicyError: a shipped file is damaged.

@@ -236,12 +236,12 @@ def test_an_alias_bomb_is_refused_before_it_expands() -> None:
 
 
 def test_the_largest_file_is_read_or_refused_quickly() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(PolicyError, match="nested"):
         read_text("x.yaml", b"[" * LARGEST_FILE)
     with pytest.raises(PolicyError, match="larger than"):
         read_text("x.yaml", b"a" * (LARGEST_FILE + 1))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_bytes_that_are_not_text_are_refused() -> None:
