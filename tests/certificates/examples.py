@@ -145,7 +145,11 @@ def evidence(
                 depth="head",
                 measures=(
                     LatentMeasure(
-                        name="procrustes", value=0.21, expected=0.05, distance=1.12, rank_p_value=0.353
+                        name="procrustes",
+                        value=0.21,
+                        expected=0.05,
+                        distance=1.12,
+                        rank_p_value=0.353,
                     ),
                 ),
                 noise_p_value=0.431,
