@@ -123,6 +123,7 @@ def recover(
         raise MisuseError("either put entries back (--from), or go on without them (--new-origin)")
     home.ledger.audit()  # on damaged entries nothing can be built: restore another backup
     with signing_alone(home):
+        shutil.rmtree(home.root / _COPY, ignore_errors=True)  # of one who was stopped
         done = _mended(home, source, known, distrusted, new_origin=new_origin)
         open_for_writing(home.root)
         destroy_earlier_keys(home)
@@ -316,7 +317,6 @@ def _opened(home: Home, source: Path) -> Iterator[Source]:
         yield ExportedTree(TileReader(source))
         return
     folder = home.root / _COPY
-    shutil.rmtree(folder, ignore_errors=True)
     try:
         _copy_database(source, folder)
         ledger = Ledger(SqlEventStore(f"sqlite:///{folder / 'ledger.db'}"))
