@@ -7,6 +7,7 @@ before the plan is pinned (DESIGN section 4 point 11).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import log2
 
 _SMALL_COHORT = 2
 _GROUPS_FOR_SMALL = 3  # one surrogate patient alone would be too noisy to tune on
@@ -19,8 +20,9 @@ def match_surrogates(
 ) -> tuple[tuple[str, ...], ...]:
     """Groups of surrogates, each as large as the forgotten cohort.
 
-    Greedy matching without replacement: nearest image count first, nearest memorisation second;
-    the cohort's most memorised patient chooses first.
+    Greedy matching without replacement; the cohort's most memorised patient chooses first. Twice
+    the images count as much as one standard deviation of memorisation: matched by images first,
+    a strongly memorised patient is given surrogates that show no gap to tune on.
 
     Args:
         forgotten: subjects to be matched.
@@ -41,8 +43,8 @@ def match_surrogates(
             nearest = min(
                 free,
                 key=lambda other: (
-                    abs(images[other] - images[subject]),
-                    abs(memorisation[other] - memorisation[subject]),
+                    abs(log2(images[other] / images[subject]))
+                    + abs(memorisation[other] - memorisation[subject]),
                     other,
                 ),
             )

@@ -1,4 +1,4 @@
-"""Surrogates are matched by image count first, memorisation second, and never the forgotten."""
+"""Surrogates are matched by image count and memorisation, and are never the forgotten."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ def test_groups_are_disjoint_and_of_the_cohorts_size(
     assert all(len(group) == asked for group in groups)
 
 
-def test_image_count_counts_before_memorisation() -> None:
-    images = {"f": 5, "a": 5, "b": 2}
-    memorisation = {"f": 9.0, "a": 0.0, "b": 9.0}
-    assert match_surrogates(["f"], images, memorisation)[0] == ("a",)
+def test_twice_the_images_count_as_one_standard_deviation_of_memorisation() -> None:
+    images = {"f": 2, "same": 2, "twice": 4, "half": 1}
+    memorisation = {"f": 5.0, "same": 3.9, "twice": 5.0, "half": 4.9}
+    assert match_surrogates(["f"], images, memorisation) == (("twice",), ("half",), ("same",))
+    memorisation["same"] = 4.1
+    assert match_surrogates(["f"], images, memorisation)[0] == ("same",)
 
 
 def test_nobody_left_gives_no_group() -> None:
