@@ -66,5 +66,6 @@ def torchunlearn_loop(kind: str, task: Task, parameters: Mapping[str, str]) -> n
     trainer = Costed(RobModel(task.module, n_classes=task.recipe.classes))
     trainer.setup(optimizer="SGD(lr=0.01, momentum=0.9, weight_decay=0.0005)")
     with redirect_stdout(sys.stderr):
-        trainer.fit(train_loaders=loader, n_epochs=int(parameters["epochs"]), record_type=None)
+        epochs = int(parameters["epochs"])
+        trainer.fit(train_loaders=loader, n_epochs=epochs, record_type=None, save_type=None)
     return task.module.eval()
