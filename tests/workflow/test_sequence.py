@@ -186,7 +186,7 @@ def settle_nothing(work: Work) -> None:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    recipe = Recipe(input_size=16, width=4, epochs=8, batch_size=8, train_images=48)
+    recipe = Recipe(input_size=16, width=4, epochs=4, batch_size=8, train_images=40)
     manifest = draw_phantoms(tmp_path_factory.mktemp("six"), seed=7, patients=70)
     return scene_of(load_images(read_manifest(manifest), 16), recipe)
 
