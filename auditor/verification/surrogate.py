@@ -19,6 +19,8 @@ from auditor.verification.measure import Measurements
 
 LEAST_GAP = 3.0
 """Standard errors; a group with a weaker gap would tune on noise."""
+_LOSS_SLACK = 3.0
+_LOSS_OF_NO_MATTER = 0.05  # nats; references that interpolate leave hardly any loss
 
 
 def scale_of(
@@ -35,6 +37,21 @@ def scale_of(
 def influence_on(scale: Scale, candidate: Measurements, layout: Layout) -> float:
     """Rho of the group on one candidate."""
     return pooled(scale, contrast(candidate.margins, layout)) / scale.gap
+
+
+def bounds_from(losses: Sequence[float], aucs: Sequence[float]) -> Bounds:
+    """What a variant may cost.
+
+    Args:
+        losses: of reference models on retained images. A fixed multiple of the largest is allowed,
+            or a little above it where they show next to none.
+        aucs: of reference models and the model itself on validation patients. The least is allowed.
+    """
+    largest = max(losses)
+    return Bounds(
+        loss=max(_LOSS_SLACK * largest, largest + _LOSS_OF_NO_MATTER),
+        auc=min(aucs),
+    )
 
 
 def choose(trials: Sequence[Trial], groups: Sequence[Group], bounds: Bounds) -> tuple[Choice, int]:

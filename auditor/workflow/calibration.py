@@ -1,9 +1,7 @@
 """Calibrating a method on surrogates: which of its variants leaves the least of *their* influence.
 
-Subject to two bounds measured on other patients: loss on retained images no larger than a fixed
-multiple of what reference models show, or a little above it where they show next to none; and AUC
-on validation patients no worse than that of the model itself or of the worst reference model. Only
-the surrogates' scores are read, never the request's (DESIGN section 4 point 11).
+Subject to bounds measured on other patients. Only the surrogates' scores are read, never the
+request's (DESIGN section 4 point 11).
 """
 
 from __future__ import annotations
@@ -24,12 +22,15 @@ from auditor.unlearning.task import Task, Tunable
 from auditor.verification.delong import auc
 from auditor.verification.measure import measure
 from auditor.verification.measurements import Measurements
-from auditor.verification.surrogate import LEAST_GAP, choose, influence_on, scale_of
+from auditor.verification.surrogate import (
+    LEAST_GAP,
+    bounds_from,
+    choose,
+    influence_on,
+    scale_of,
+)
 from auditor.workflow.references import Bank, layout_for
 from auditor.workflow.scene import Scene, derive_seed
-
-_LOSS_SLACK = 3.0  # times the largest retained loss among reference models
-_LOSS_OF_NO_MATTER = 0.05  # nats above it; references that interpolate leave hardly any loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +138,9 @@ def _measured(
 def _bounds(scene: Scene, bank: Bank, module: nn.Module, retained: Sequence[int]) -> Bounds:
     references = (*bank.out.measured, *bank.untouched.measured)
     original = _measured_on(scene, module, scene.split.validation)
-    largest = max(_loss(item, retained) for item in references)
-    return Bounds(
-        loss=max(_LOSS_SLACK * largest, largest + _LOSS_OF_NO_MATTER),
-        auc=min(_auc(scene, item) for item in (*references, original)),
+    return bounds_from(
+        [_loss(item, retained) for item in references],
+        [_auc(scene, item) for item in (*references, original)],
     )
 
 

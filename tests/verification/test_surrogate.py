@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from auditor.domain.calibration import Bounds, Choice, Group, Reading, Trial, left
-from auditor.verification.surrogate import LEAST_GAP, choose
+from auditor.verification.surrogate import LEAST_GAP, bounds_from, choose
 
 BOUNDS = Bounds(loss=0.5, auc=0.7)
 
@@ -40,6 +40,11 @@ def test_what_costs_too_much_loss_or_auc_for_any_group_is_out() -> None:
     trials = [trial(0.9, 0.9), dear, trial(0.5, 0.5), blind]
     assert chosen(trials, 9.0, 9.0) == (Choice.LEAST_INFLUENCE, 2)
     assert chosen([dear, blind], 9.0, 9.0) == (Choice.NONE_INSIDE_BOUNDS, -1)
+
+
+def test_a_variant_may_cost_three_times_the_worst_references_loss_and_no_auc() -> None:
+    assert bounds_from([0.1, 0.2], [0.8, 0.7]) == Bounds(loss=pytest.approx(0.6), auc=0.7)
+    assert bounds_from([0.001], [0.8]).loss == pytest.approx(0.051)
 
 
 def test_a_group_with_a_weak_gap_has_no_say() -> None:
