@@ -96,11 +96,13 @@ def kinds(home: Home, case: str) -> set[str]:
     return {item.event.kind for item in home.ledger.replay(f"case:{case}")}
 
 
-def test_a_patient_of_the_validation_set_has_nothing_to_unlearn_and_is_looked_at_no_more(
-    home: Home, scene: Scene
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_patient_set_apart_has_nothing_to_unlearn_and_is_looked_at_no_more(
+    home: Home, scene: Scene, part: str
 ) -> None:
-    (patient, *_) = names(scene, scene.split.validation)
-    own = [i for i in scene.split.validation if scene.images.subjects[i] == patient]
+    apart = getattr(scene.split, part)
+    (patient, *_) = names(scene, apart)
+    own = [i for i in apart if scene.images.subjects[i] == patient]
     case = filed(home, [patient])
     state = ran(home, case)
     assert state.scope is not None and state.issued is not None
