@@ -240,7 +240,7 @@ def test_a_policy_file_is_taken_or_refused_as_a_whole(
         (stranger + good, "aren't those of this home"),
         (logs.split("\n")[0] + "\n" + good, "aren't those of this home"),
         (good[:-1], "cut off"),
-        (good.replace("any", "3"), "line 3"),
+        (good.replace(" any ", " 3 "), "line 3"),
         (good.replace("a b", "a c"), "line 3"),
         ("", "cut off"),
         ("{}\n", "line 1"),
@@ -253,7 +253,7 @@ def test_a_policy_file_is_taken_or_refused_as_a_whole(
     for text in (good, logs + good):
         file.write_text(text)
         assert auditor(*WORDS, "policy", file, "--home", home.root).code == 0
-        assert policy_text(home.trust.policy) == logs + good.replace("any", "1")
+        assert policy_text(home.trust.policy) == logs + good.replace(" any ", " 1 ")
     assert len(trust_changes(home)) == 1
     for words in (("add", "c", one, NOBODY), ("remove", "a")):
         ran = auditor(*WORDS, *words, "--home", home.root)
