@@ -70,7 +70,7 @@ def train(
         optimiser = _optimiser(module.parameters(), recipe)
         if start is not None:
             restore_checkpoint(start.data, module, optimiser)
-        rates = _rates(recipe, len(order.steps))
+        rates = one_cycle(recipe, len(order.steps))
         for step in range(first, len(order.steps)):
             if step in checkpoints and step > first:
                 keeping.keep(Checkpoint(step=step, data=checkpoint_bytes(module, optimiser)))
@@ -78,7 +78,8 @@ def train(
             batch = batch[~torch.isin(batch, left_out)] if masked else batch
             if len(batch):
                 _seed_draws(device, seed, step)
-                optimiser.param_groups[0].update(rates[step])
+                rate, decays = rates[step]
+                optimiser.param_groups[0].update(lr=rate, betas=decays)
                 _step(module, optimiser, images.images[batch], images.labels[batch])
             progress("training", step + 1, len(order.steps))
     if not all(bool(torch.isfinite(value).all()) for value in module.state_dict().values()):
@@ -105,15 +106,16 @@ def _optimiser(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.opti
     return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
-def _rates(recipe: Recipe, steps: int) -> list[dict[str, object]]:
-    """What the one-cycle schedule (Smith and Topin 2018) sets for each step."""
+def one_cycle(recipe: Recipe, steps: int) -> list[tuple[float, tuple[float, float]]]:
+    """Rate and decays (betas) of each step under a one-cycle schedule (Smith and Topin 2018)."""
     optimiser = _optimiser([nn.Parameter(torch.zeros(1))], recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=steps
     )
     rates = []
     for _ in range(steps):
-        rates.append({name: optimiser.param_groups[0][name] for name in ("lr", "betas")})
+        group = optimiser.param_groups[0]
+        rates.append((group["lr"], group["betas"]))
         optimiser.step()
         schedule.step()
     return rates

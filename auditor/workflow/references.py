@@ -15,7 +15,7 @@ from torch import nn
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
-from auditor.learning.parallel import TrainingJob, train_many
+from auditor.learning.parallel import TrainingJob, choose_where, train_many
 from auditor.learning.progress import Progress
 from auditor.learning.weights import load_weights
 from auditor.verification.contrast import LEAST_PER_CLASS, contrast_with
@@ -96,7 +96,7 @@ def train_block(
         jobs,
         scene.images,
         folder=scene.folder,
-        workers=workers,
+        where=choose_where(workers),
         progress=lambda done, total: progress(f"training {name} models", done, total),
     )
     contents = [path.read_bytes() for path in paths]

@@ -16,7 +16,7 @@ from auditor.domain.artefact import Digest
 from auditor.errors import DataError, LedgerError, ModelError, TamperedError
 from auditor.learning.datasets import load_images, read_manifest, split_by_patient
 from auditor.learning.models import build
-from auditor.learning.parallel import TrainingJob, train_many
+from auditor.learning.parallel import TrainingJob, Where, train_many
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.pictures import read_grey
 from auditor.learning.recipe import Recipe, parse_recipe
@@ -26,6 +26,7 @@ from auditor.learning.weights import load_weights, weights_bytes
 from auditor.verification.measure import measure
 from tests.pictures import draw, lines_of, write
 
+CORES = Where(device=torch.device("cpu"), workers=2)
 RECIPE = Recipe(input_size=28, width=4, epochs=1, train_images=24)
 
 
@@ -81,13 +82,13 @@ def test_training_depends_on_the_seed_and_on_nothing_else(tmp_path: Path) -> Non
         jobs,
         images,
         folder=tmp_path / "bank",
-        workers=2,
+        where=CORES,
         progress=lambda done, total: seen.append((done, total)),
     )
     assert paths[0].read_bytes() == first  # a worker process trains the same model bit for bit
     assert seen[-1] == (2, 2)
     moment = paths[0].stat().st_mtime_ns
-    train_many(jobs, images, folder=tmp_path / "bank", workers=1, progress=lambda *_: None)
+    train_many(jobs, images, folder=tmp_path / "bank", where=CORES, progress=lambda *_: None)
     assert paths[0].stat().st_mtime_ns == moment  # what is there already isn't trained again
     with pytest.raises(ModelError):
         train(RECIPE, images, [], 1)
@@ -98,7 +99,7 @@ def test_sending_images_to_workers_moves_nothing_under_a_view_of_them(tmp_path: 
     view, pictures = images.labels.numpy(), images.images.numpy()
     before = view.tobytes(), pictures.tobytes()
     jobs = [TrainingJob(name=f"m-{k}", recipe=RECIPE, indices=(0, 1), seed=k) for k in range(2)]
-    train_many(jobs, images, folder=tmp_path, workers=2, progress=lambda *_: None)
+    train_many(jobs, images, folder=tmp_path, where=CORES, progress=lambda *_: None)
     assert not images.labels.is_shared() and not images.images.is_shared()
     assert (view.tobytes(), pictures.tobytes()) == before
 
