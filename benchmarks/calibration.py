@@ -41,14 +41,9 @@ from auditor.verification.surrogate import (
     influence_on,
     scale_of,
 )
-from auditor.workflow.references import (
-    Block,
-    layout_for,
-    measure_all,
-    scout_memorisation,
-    train_block,
-)
+from auditor.workflow.references import Block, layout_for, measure_all, train_block
 from auditor.workflow.scene import Scene, derive_seed
+from auditor.workflow.scouting import scout_memorisation
 
 PATIENTS = 16
 REFERENCES = 16

@@ -31,8 +31,9 @@ from auditor.verification.contrast import contrast
 from auditor.verification.delong import auc
 from auditor.verification.influence import fit_scale, pooled
 from auditor.verification.measurements import Measurements
-from auditor.workflow.references import layout_for, measure_all, scout_memorisation, train_block
+from auditor.workflow.references import layout_for, measure_all, train_block
 from auditor.workflow.scene import Scene
+from auditor.workflow.scouting import scout_memorisation
 
 BANDS = (0.5, 1.0, 2.0, 3.0, 4.5)  # standard deviations
 DAMPINGS = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5)

@@ -47,15 +47,11 @@ from auditor.unlearning.task import Cost, Need, Task
 from auditor.verification.engine import Readiness, audit, prepare
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Plan
+from auditor.workflow.bank import Bank, train_bank
 from auditor.workflow.calibration import calibrate
-from auditor.workflow.references import (
-    Bank,
-    layout_for,
-    measure_all,
-    scout_memorisation,
-    train_bank,
-)
+from auditor.workflow.references import layout_for, measure_all
 from auditor.workflow.scene import Scene, derive_seed
+from auditor.workflow.scouting import scout_memorisation
 from auditor.workflow.surrogates import match_surrogates
 
 ANY = Digest.of(b"")

@@ -29,7 +29,8 @@ from auditor.verification.surrogate import (
     influence_on,
     scale_of,
 )
-from auditor.workflow.references import Bank, layout_for
+from auditor.workflow.bank import Bank
+from auditor.workflow.references import layout_for
 from auditor.workflow.scene import Scene, derive_seed
 
 

@@ -19,20 +19,14 @@ from auditor.learning.progress import Progress
 from auditor.unlearning.task import Task, Tunable
 from auditor.verification.engine import Readiness, prepare
 from auditor.verification.plan import Plan
+from auditor.workflow.bank import Bank, sparing, train_bank
 from auditor.workflow.calibration import Calibration, calibrate
 from auditor.workflow.desk import subjects_of
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, load_case, record
-from auditor.workflow.references import (
-    Bank,
-    Block,
-    layout_for,
-    measure_all,
-    scout_memorisation,
-    sparing,
-    train_bank,
-)
+from auditor.workflow.references import Block, layout_for, measure_all
 from auditor.workflow.scene import Scene, derive_seed, load_module, load_scene
+from auditor.workflow.scouting import scout_memorisation
 from auditor.workflow.surrogates import match_surrogates
 from auditor.workflow.training_history import load_history
 

@@ -29,9 +29,9 @@ from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide, file_request
 from auditor.workflow.home import Home, create_home
 from auditor.workflow.notary import certificate_path, sidecar_path
-from auditor.workflow.references import scout_memorisation
 from auditor.workflow.running import run_case
 from auditor.workflow.scene import load_scene, train_and_register
+from auditor.workflow.scouting import scout_memorisation
 
 MODEL = "detector"
 _COHORT = 16  # patients at most

@@ -1,25 +1,19 @@
-"""Reference models: scouts that find memorised patients, surrogates, and the two-block bank.
-
-Block A is trained without the cohort F but with the surrogates S, block B without S but with F:
-A is OUT for F and IN for S, B the reverse (DESIGN section 4 point 11).
-"""
+"""Reference models of a scene: trained by its recipe, measured on all its images."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
 
 from auditor.domain.artefact import Digest
-from auditor.domain.canonical import canonical_bytes
 from auditor.learning.parallel import TrainingJob, choose_where, train_many
 from auditor.learning.progress import Progress
 from auditor.learning.weights import load_weights
-from auditor.verification.contrast import LEAST_PER_CLASS, contrast_with
-from auditor.verification.layout import Layout, Numbers
+from auditor.verification.contrast import LEAST_PER_CLASS
+from auditor.verification.layout import Layout
 from auditor.verification.measure import Measurements, measure
 from auditor.workflow.scene import Scene, derive_seed
 
@@ -30,22 +24,6 @@ class Block:
 
     weights: tuple[Digest, ...]
     measured: tuple[Measurements, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bank:
-    """Both blocks, the images they differ in, and the canonical list of all their digests."""
-
-    forgotten: tuple[int, ...]
-    surrogates: tuple[tuple[int, ...], ...]
-    out: Block
-    untouched: Block
-    listing: bytes
-
-    @property
-    def digest(self) -> Digest:
-        """Digest of the listing; under it the listing lies in the store."""
-        return Digest.of(self.listing)
 
 
 def measure_all(scene: Scene, module: nn.Module) -> Measurements:
@@ -108,119 +86,10 @@ def train_block(
     )
 
 
-def scout_memorisation(
-    scene: Scene, count: int, *, workers: int, progress: Progress
-) -> tuple[Block, Mapping[str, float]]:
-    """How visibly each training patient is memorised, from models that take no part in an audit.
-
-    Each scout is trained on a random half of the patients. A patient's memorisation is the mean
-    rise of the contrast of their images from OUT to IN scouts, in standard deviations of OUT.
-    """
-    subjects = sorted({scene.images.subjects[i] for i in scene.training})
-    draw = random.Random(derive_seed("scouts", scene.version.weights))
-    halves = []
-    for _ in range(count // 2):
-        half = set(draw.sample(subjects, len(subjects) // 2))
-        halves += [half, set(subjects) - half]
-    indices = [[i for i in scene.training if scene.images.subjects[i] in half] for half in halves]
-    block = train_block(
-        scene,
-        "scout",
-        indices,
-        f"scouts/{scene.version.weights}",
-        workers=workers,
-        progress=progress,
-    )
-    labels = np.asarray(scene.images.labels)
-    about, unseen = np.asarray(scene.training), np.asarray(scene.split.validation)
-    scores = np.stack(
-        [contrast_with(item.margins, labels, about, (unseen,)) for item in block.measured]
-    )
-    return block, _rises(scene, scores, halves)
-
-
-def _rises(scene: Scene, scores: Numbers, halves: Sequence[set[str]]) -> dict[str, float]:
-    """Per subject the rise from OUT to IN scouts, in standard deviations.
-
-    Few scouts make a poor standard deviation, so each is averaged with the typical one.
-    """
-    columns: dict[str, list[int]] = {}
-    for column, index in enumerate(scene.training):
-        columns.setdefault(scene.images.subjects[index], []).append(column)
-    rises, variances = {}, {}
-    for subject, own in columns.items():
-        inside = np.array([subject in half for half in halves])
-        pooled = scores[:, own].mean(axis=1)
-        rises[subject] = float(pooled[inside].mean() - pooled[~inside].mean())
-        variances[subject] = float(pooled[~inside].var(ddof=1))
-    typical = float(np.median(list(variances.values())))
-    return {
-        subject: rise / float(np.sqrt((variances[subject] + typical) / 2))
-        for subject, rise in rises.items()
-    }
-
-
-def sparing(
-    scene: Scene, forgotten: Sequence[int], groups: Sequence[Sequence[int]]
-) -> tuple[tuple[int, ...], ...]:
-    """The first of these groups of training images that leave enough images of every class.
-
-    An audit needs some of each class among those who are neither forgotten nor surrogates.
-    """
-    kept: list[tuple[int, ...]] = []
-    for group in groups:
-        if not thin_classes(scene, scene.without(forgotten, *kept, group)):
-            kept.append(tuple(group))
-    return tuple(kept)
-
-
 def thin_classes(scene: Scene, indices: Sequence[int]) -> frozenset[int]:
     """Classes of which these are too few images to audit by."""
     labels = np.asarray(scene.images.labels)
     left = labels[list(indices)]
     return frozenset(
         int(label) for label in np.unique(labels) if (left == label).sum() < LEAST_PER_CLASS
-    )
-
-
-def train_bank(
-    scene: Scene,
-    forgotten: Sequence[int],
-    surrogates: Sequence[Sequence[int]],
-    *,
-    scouts: Block,
-    seed: str,
-    out_models: int,
-    in_models: int,
-    workers: int,
-    progress: Progress,
-) -> Bank:
-    """Train both blocks of a case's bank; without surrogates no method can be tuned on it."""
-    apart = tuple(index for group in surrogates for index in group)
-    out = train_block(
-        scene,
-        "out",
-        [scene.without(forgotten)] * out_models,
-        seed,
-        workers=workers,
-        progress=progress,
-    )
-    untouched = train_block(
-        scene, "in", [scene.without(apart)] * in_models, seed, workers=workers, progress=progress
-    )
-    listing = canonical_bytes(
-        {
-            "recipe": str(scene.recipe.digest),
-            "weights": str(scene.version.weights),
-            "out": [str(item) for item in out.weights],
-            "in": [str(item) for item in untouched.weights],
-            "scouts": [str(item) for item in scouts.weights],
-        }
-    )
-    return Bank(
-        forgotten=tuple(forgotten),
-        surrogates=tuple(tuple(group) for group in surrogates),
-        out=out,
-        untouched=untouched,
-        listing=listing,
     )

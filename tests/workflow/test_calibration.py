@@ -23,8 +23,9 @@ from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.unlearning.guo2020newton import NewtonStep, candidates
 from auditor.unlearning.task import Task
+from auditor.workflow.bank import Bank, train_bank
 from auditor.workflow.calibration import Calibration, calibrate
-from auditor.workflow.references import Bank, Block, train_bank
+from auditor.workflow.references import Block
 from auditor.workflow.scene import Scene
 
 RECIPE = Recipe(input_size=16, width=4, epochs=12, train_images=48)
