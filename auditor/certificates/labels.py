@@ -49,6 +49,7 @@ ARTEFACTS = {
     ArtefactKind.MODEL: "the model before",
     ArtefactKind.REFERENCE_IN: "reference models trained with the images",
     ArtefactKind.REFERENCE_OUT: "reference models trained without the images",
+    ArtefactKind.SHARED_REFERENCE: "reference models that serve several requests",
     ArtefactKind.SCOUT: "scout models",
     ArtefactKind.CANDIDATE: "models made by the attempts and controls",
     ArtefactKind.CURVATURE: "curvatures of the model before, kept between requests",
@@ -61,6 +62,7 @@ ARTEFACTS = {
 REASONS = {
     "medical-record-retention": "the medical record must be kept",
     "gdpr-5-2-accountability": "accountability, Article 5(2) GDPR",
+    "verification-of-other-requests": "needed to verify other requests until its last day",
 }
 
 FATES = {

@@ -49,6 +49,7 @@ class ArtefactKind(StrEnum):
     MODEL = "model"
     REFERENCE_IN = "reference-in"
     REFERENCE_OUT = "reference-out"
+    SHARED_REFERENCE = "shared-reference"
     SCOUT = "scout"
     CANDIDATE = "candidate"
     TRAINING_CHECKPOINT = "training-checkpoint"

@@ -3,7 +3,8 @@
 Each class is one stable kind and version; a stored kind is never renamed, a changed shape gets a
 new version. Fields are ids, enums, digests, integers and dates: no free text, no identifier of a
 person, so that leaves hold no personal data (DESIGN section 6). `docs/events.md` is their table.
-Kinds of data sets and models stand in `model_events` and are found here, too.
+Kinds of data sets and models stand in `model_events`, those of shared banks in `bank_events`, and
+are found here, too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.bank_events import SharedBankDestroyed as SharedBankDestroyed
+from auditor.domain.bank_events import SharedBankPlanned as SharedBankPlanned
+from auditor.domain.bank_events import SharedBankTrained as SharedBankTrained
+from auditor.domain.bank_events import SharedBankTried as SharedBankTried
 from auditor.domain.codec import typed
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import KINDS, Event, named

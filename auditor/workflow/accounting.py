@@ -19,6 +19,7 @@ from auditor.workflow.curvature_book import curvatures_of
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, record
 from auditor.workflow.registry import data_record, deploy, register_version, require_model
+from auditor.workflow.shared_bank_book import bank_store, members, shared_banks
 from auditor.workflow.training_book import checkpoint_store, checkpoints_of
 
 REFERENCES = "references"
@@ -28,6 +29,7 @@ NO_LONGER_NEEDED = "no-longer-needed"
 MEDICAL_RECORD = "medical-record-retention"
 ACCOUNTABILITY = "gdpr-5-2-accountability"
 NOT_ERASED = "erasure-not-established"
+OTHER_REQUESTS = "verification-of-other-requests"
 
 _LISTED = {
     "in": ArtefactKind.REFERENCE_IN,
@@ -56,6 +58,7 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
         )
     _settle_curvatures(home, case, state.requested.model, before, erased=erased)
     _settle_checkpoints(home, case, state.requested.model, state.scope)
+    _settle_shared_banks(home, case, state.requested.model, state.scope, erased=erased)
     payload, data = state.requested.payload, _data_commitment(home, state)
     _write(home, case, data, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
     _write(home, case, payload, ArtefactKind.REQUEST_PAYLOAD, ArtefactFate.RETAINED, ACCOUNTABILITY)
@@ -135,6 +138,21 @@ def _settle_checkpoints(home: Home, case: str, model: str, scope: ev.ScopeEstabl
     for digest in sorted(affected & found.sound, key=str):
         fate, ground = ArtefactFate.RETAINED, NOT_ERASED
         _write(home, case, digest, ArtefactKind.TRAINING_CHECKPOINT, fate, ground)
+
+
+def _settle_shared_banks(
+    home: Home, case: str, model: str, scope: ev.ScopeEstablished, *, erased: bool
+) -> None:
+    """Their models that the patient's images had trained: destroyed, or kept until their day."""
+    kept = NOT_ERASED if not erased else OTHER_REQUESTS if home.config.keep_erased else ""
+    for bank in shared_banks(home, model):
+        for digest in sorted(set(members(home, bank)).intersection(scope.affected), key=str):
+            if kept and not bank.destroyed:
+                fate, ground = ArtefactFate.RETAINED, kept
+            else:
+                bank_store(home).destroy(digest)
+                fate, ground = ArtefactFate.DESTROYED, NO_LONGER_NEEDED
+            _write(home, case, digest, ArtefactKind.SHARED_REFERENCE, fate, ground)
 
 
 def _before(state: ErasureCase) -> Digest:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.domain.artefact import Digest
+from auditor.domain.bank_events import BankDesign
 from auditor.domain.canonical import canonical_bytes
 from auditor.learning.progress import Progress
 from auditor.workflow.references import Block, thin_classes, train_block
@@ -18,13 +19,19 @@ from auditor.workflow.scene import Scene
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bank:
-    """Both blocks, the images they differ in, and the canonical list of all their digests."""
+    """Both blocks, the images they differ in, and the canonical list of all their digests.
+
+    Attributes:
+        design: who the models were trained without; OUT models of random subsets aren't
+            exchangeable with a retrain.
+    """
 
     forgotten: tuple[int, ...]
     surrogates: tuple[tuple[int, ...], ...]
     out: Block
     untouched: Block
     listing: bytes
+    design: BankDesign = BankDesign.LEAVE_COHORT_OUT
 
     @property
     def digest(self) -> Digest:

@@ -62,6 +62,14 @@ required_power = {required_power}
 out_models = {out_models}
 in_models = {in_models}
 
+[references]
+# Days that reference models which serve several requests are kept (`auditor bank`); 0 for the end
+# of the quarter after the one they were planned in.
+bank_days = {bank_days}
+# Whether those that an erased patient's images had trained stay until then, listed in the
+# certificate as retained. Without it they are destroyed with the case.
+keep_erased = {keep_erased}
+
 [unlearning]
 # Approximate methods that a case may try before it trains again; see the table in docs/routing.md.
 methods = {methods}
@@ -77,6 +85,7 @@ most_residual = {most_residual}
 _LEDGER = ("database", "timestamps", "timestamp_roots")
 _VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
 _MODELS: Mapping[str, object] = {"factories": [], "checkpoint_spacing": 50}
+_REFERENCES: Mapping[str, object] = {"bank_days": 0, "keep_erased": False}
 _UNLEARNING: Mapping[str, object] = {
     "methods": ["newton", "reset-and-heal"],
     "tail": 3.0,
@@ -86,7 +95,7 @@ _UNLEARNING: Mapping[str, object] = {
 
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
-T = TypeVar("T", str, float, int)
+T = TypeVar("T", str, float, int, bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +116,8 @@ class Config:
         checkpoint_spacing: steps of a training between checkpoints; 0 for none.
         margin: of residual influence, in (0, 0.5].
         required_power: in (0, 1).
+        bank_days: that a shared reference bank is kept; 0 until the end of the next quarter.
+        keep_erased: keep its models that an erased patient's images had trained until then.
         methods: approximate ones that a case may try.
         tail: memorisation from which on a single step isn't tried, above 0.
         most_steps: approximate erasures between two exact trainings, at least 1.
@@ -128,6 +139,8 @@ class Config:
     required_power: float = 0.8
     out_models: int = 16
     in_models: int = 16
+    bank_days: int = 0
+    keep_erased: bool = False
     methods: tuple[str, ...] = ("newton", "reset-and-heal")
     tail: float = 3.0
     most_steps: int = 20
@@ -154,6 +167,8 @@ class Config:
             raise HomeError("[audit] required_power must lie between 0 and 1")
         if min(self.out_models, self.in_models) < 2:
             raise HomeError("[audit] out_models and in_models must be at least 2")
+        if self.bank_days < 0:
+            raise HomeError("[references] bank_days must be at least 0")
         if not min(self.tail, self.most_residual) > 0 or self.most_steps < 1:
             raise HomeError(
                 "[unlearning] tail and most_residual must lie above 0, most_steps at 1 or above"
@@ -178,6 +193,8 @@ def write_config(path: Path, config: Config) -> None:
         required_power=config.required_power,
         out_models=config.out_models,
         in_models=config.in_models,
+        bank_days=config.bank_days,
+        keep_erased=json.dumps(config.keep_erased),
         methods=json.dumps(config.methods),
         tail=config.tail,
         most_steps=config.most_steps,
@@ -210,16 +227,18 @@ def _config(tables: Mapping[str, object]) -> Config:
         "ledger": dict.fromkeys(_LEDGER, ""),
         "vault": dict.fromkeys(_VAULT, ""),
         "models": _MODELS,
+        "references": _REFERENCES,
         "unlearning": _UNLEARNING,
         **tables,
     }
-    known = {"controller", "ledger", "vault", "models", "audit", "unlearning"}
+    known = {"controller", "ledger", "vault", "models", "audit", "references", "unlearning"}
     _only(tables, "the file", known)
     controller = _table(tables, "controller", {"name", "dpo", "country"})
     ledger = _table(tables, "ledger", set(_LEDGER))
     vault = _table(tables, "vault", set(_VAULT))
     models = _table(tables, "models", set(_MODELS))
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
+    references = _table(tables, "references", set(_REFERENCES))
     unlearning = _table(tables, "unlearning", set(_UNLEARNING))
     return Config(
         controller=_value(controller, "name", str),
@@ -237,6 +256,8 @@ def _config(tables: Mapping[str, object]) -> Config:
         required_power=_value(audit, "required_power", float),
         out_models=_value(audit, "out_models", int),
         in_models=_value(audit, "in_models", int),
+        bank_days=_value(references, "bank_days", int),
+        keep_erased=_value(references, "keep_erased", bool),
         methods=_texts(unlearning, "methods"),
         tail=_value(unlearning, "tail", float),
         most_steps=_value(unlearning, "most_steps", int),
@@ -278,4 +299,9 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-_NAMES: Mapping[type, str] = {str: "text", float: "a number with a decimal point", int: "a count"}
+_NAMES: Mapping[type, str] = {
+    str: "text",
+    float: "a number with a decimal point",
+    int: "a count",
+    bool: "true or false",
+}

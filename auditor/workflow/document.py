@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from auditor import __version__
@@ -35,6 +36,7 @@ from auditor.workflow.desk import case_facts
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream
 from auditor.workflow.registry import data_record, require_model
+from auditor.workflow.shared_bank_book import kept_until
 from auditor.workflow.steps import EXACT_METHODS, last_audit, outcome_of
 
 _REVIEW_YEARS = 3
@@ -70,7 +72,7 @@ def document_facts(home: Home, case: str, state: ErasureCase) -> DocumentFacts:
             Control(role=item.role, audit=_audit(home, item)) for item in state.controls
         ),
         conclusion=_conclusion(home, state),
-        inventory=_inventory(state, issued),
+        inventory=_inventory(state, issued, kept_until(home, state.requested.model)),
     )
 
 
@@ -179,7 +181,9 @@ def _device(state: ErasureCase) -> str:
     return devices[-1] if devices else "none"
 
 
-def _inventory(state: ErasureCase, issued: date) -> tuple[AccountedArtefact, ...]:
+def _inventory(
+    state: ErasureCase, issued: date, days: Mapping[Digest, date]
+) -> tuple[AccountedArtefact, ...]:
     review = keep_until(issued, issued, _REVIEW_YEARS)
     return tuple(
         AccountedArtefact(
@@ -187,7 +191,11 @@ def _inventory(state: ErasureCase, issued: date) -> tuple[AccountedArtefact, ...
             kind=item.artefact_kind,
             fate=item.fate,
             ground=item.ground,
-            review=review if item.fate is ArtefactFate.RETAINED else None,
+            review=(
+                days.get(Digest.parse(str(item.artefact)), review)
+                if item.fate is ArtefactFate.RETAINED
+                else None
+            ),
         )
         for item in state.accounted
     )

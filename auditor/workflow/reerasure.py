@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from auditor.domain import event as ev
-from auditor.domain.artefact import ArtefactFate, Digest
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.kind import Event
 from auditor.domain.verdict import Basis
 from auditor.learning.store import destroy_file
 from auditor.workflow.accounting import REFERENCES, references_folder
 from auditor.workflow.home import Home
 from auditor.workflow.record import record
+from auditor.workflow.shared_bank_book import bank_store, strays
 from auditor.workflow.training_book import checkpoint_store, listed_checkpoints
 
 _PAYLOAD = "vault-payload"
@@ -69,6 +70,7 @@ def came_back(home: Home, *, destroy: bool) -> tuple[CameBack, ...]:
     return (
         *_payloads(home, books, destroy=destroy),
         *_artefacts(home, books, destroy=destroy),
+        *_shared_references(home, destroy=destroy),
         *_missing(home, books),
     )
 
@@ -96,6 +98,8 @@ class _Books:
                 self.sealed[event.payload] = event.case
             case ev.TrainingRecorded():
                 self.sealed[event.order] = ""
+            case ev.SharedBankPlanned():
+                self.sealed[event.inclusion] = ""
             case ev.PayloadForgotten():
                 self.forgotten[event.payload] = None
             case ev.ScopeEstablished():
@@ -141,7 +145,7 @@ def _payloads(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack]
 
 
 def _artefacts(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack]:
-    stores = (home.store, checkpoint_store(home))
+    stores = (home.store, checkpoint_store(home), bank_store(home))
     files: dict[Digest, list[Path]] = {}
     for path in _reference_files(home, books):
         files.setdefault(Digest.of(path.read_bytes()), []).append(path)
@@ -159,6 +163,15 @@ def _artefacts(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack
             artefact=digest,
             destroyed=destroy,
         )
+
+
+def _shared_references(home: Home, *, destroy: bool) -> Iterator[CameBack]:
+    """Models of shared banks that are destroyed, or that the ledger knows nothing of."""
+    for digest in strays(home):
+        if destroy:
+            bank_store(home).destroy(digest)
+        what = ArtefactKind.SHARED_REFERENCE.value
+        yield CameBack(case="", what=what, artefact=digest, destroyed=destroy)
 
 
 def _reference_files(home: Home, books: _Books) -> Iterator[Path]:

@@ -61,6 +61,20 @@ def train_block(
     progress: Progress,
 ) -> Block:
     """Train one model per index list and measure each; finished files are kept and reused."""
+    contents = train_models(scene, name, indices, seed, workers=workers, progress=progress)
+    return measure_block(scene, contents)
+
+
+def train_models(
+    scene: Scene,
+    name: str,
+    indices: Sequence[Sequence[int]],
+    seed: str,
+    *,
+    workers: int,
+    progress: Progress,
+) -> tuple[bytes, ...]:
+    """Train one model per index list, into files of the scene's folder; gives their contents."""
     jobs = [
         TrainingJob(
             name=f"{name}-{number:03d}",
@@ -77,7 +91,15 @@ def train_block(
         where=choose_where(workers),
         progress=lambda done, total: progress(f"training {name} models", done, total),
     )
-    contents = [path.read_bytes() for path in paths]
+    return tuple(path.read_bytes() for path in paths)
+
+
+def measure_block(scene: Scene, contents: Sequence[bytes]) -> Block:
+    """Models of the scene's recipe, measured.
+
+    Args:
+        contents: their weights, in safetensors form.
+    """
     return Block(
         weights=tuple(Digest.of(content) for content in contents),
         measured=tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from auditor.domain.case import ErasureCase
 from auditor.errors import MisuseError
@@ -17,6 +18,7 @@ from auditor.workflow.lineage import require_current
 from auditor.workflow.notary import certificate_path, issue, prepare_statement, publish
 from auditor.workflow.record import load_case
 from auditor.workflow.register import list_cases
+from auditor.workflow.shared_bank_book import destroy_due
 from auditor.workflow.steps import Step, next_step
 
 Notice = Callable[[str], None]
@@ -34,6 +36,8 @@ def run_case(
     """
     require_case(home, case)
     with alone(home):
+        for bank in destroy_due(home, datetime.now(UTC).date()):
+            notice(f"shared bank {bank.name.value[:16]}: its last day is over; destroyed")
         work = Casework(home, case, settings, progress)
         while (step := next_step(state := load_case(home, case))) is not None:
             notice(f"case {case}: {step.value}")

@@ -9,6 +9,7 @@ from auditor.unlearning.task import Need
 from auditor.workflow.casework import Casework
 from auditor.workflow.lineage import require_free, settled, since_exact
 from auditor.workflow.references import thin_classes
+from auditor.workflow.shared_bank_book import carrying_members
 from auditor.workflow.training_history import carrying_checkpoints
 
 
@@ -16,7 +17,8 @@ def establish_scope(work: Casework) -> None:
     """Find the subjects' images, and earlier cases that concern some of them.
 
     Raises:
-        MisuseError: another case has begun on the same model and isn't finished.
+        MisuseError: another case has begun on the same model and isn't finished, or a shared bank
+            of it isn't.
     """
     require_free(work.home, work.requested.model, work.case)
     images, asked = work.scene.images, frozenset(work.asked)
@@ -37,6 +39,7 @@ def establish_scope(work: Casework) -> None:
             work.scene.commitment,
             work.requested.payload,
             *carrying_checkpoints(work.home, work.scene, work.forgotten),
+            *carrying_members(work.home, work.requested.model, work.asked),
         ),
     )
     work.write(event, "scope")

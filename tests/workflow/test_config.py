@@ -22,6 +22,8 @@ CONFIGS = st.builds(
     required_power=SHARE,
     out_models=st.integers(2, 1000),
     in_models=st.integers(2, 1000),
+    bank_days=st.integers(0, 1000),
+    keep_erased=st.booleans(),
 )
 
 
@@ -54,6 +56,8 @@ def written(tmp_path: Path) -> Path:
         ("required_power = 0.8", "required_power = 1.0", "between 0 and 1"),
         ("out_models = 16", "out_models = true", "out_models must be a count"),
         ("out_models = 16", "out_models = 1", "at least 2"),
+        ("bank_days = 0", "bank_days = -1", "bank_days must be at least 0"),
+        ("keep_erased = false", "keep_erased = 0", "keep_erased must be true or false"),
         ("factories = []", 'factories = "a:b"', "factories must be a list of texts"),
         ("factories = []", "factories = [1]", "factories must be a list of texts"),
         ("factories = []", 'factories = ["os"]', "factories are \"module:factory\"; found 'os'"),

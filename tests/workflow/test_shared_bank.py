@@ -1,0 +1,372 @@
+"""Shared banks on the books: planned, trained, killed and gone on with, served, destroyed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.bank_events import BankDesign
+from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.verdict import Basis
+from auditor.errors import EvidenceError, LedgerError, MisuseError
+from auditor.learning.training import train
+from auditor.learning.weights import weights_bytes
+from auditor.workflow.config import Config, write_config
+from auditor.workflow.desk import decide, file_request
+from auditor.workflow.document import _inventory
+from auditor.workflow.home import Home, open_home
+from auditor.workflow.reerasure import came_back
+from auditor.workflow.scene import derive_seed, load_scene
+from auditor.workflow.shared_bank import serve, train_shared_bank
+from auditor.workflow.shared_bank_book import (
+    SharedBank,
+    bank_store,
+    carrying_members,
+    destroy_bank,
+    destroy_due,
+    end_date,
+    kept_until,
+    members,
+    open_inclusion,
+    require_bank,
+    shared_banks,
+)
+from tests.workflow.killing import killed_before
+from tests.workflow.trained import (
+    MODEL,
+    RECIPE,
+    attempt,
+    begun,
+    conclude,
+    empty_home,
+    settle,
+    train_here,
+)
+
+TODAY = date(2026, 11, 25)
+ENDS = date(2027, 3, 31)
+
+
+def train_bank(home: Home, *, models: int = 16, design: str = "random-subsets") -> SharedBank:
+    return train_shared_bank(
+        home,
+        MODEL,
+        BankDesign(design),
+        models=models,
+        parts=2,
+        today=TODAY,
+        workers=1,
+        progress=lambda *_: None,
+    )
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a model and no bank."""
+    root = tmp_path_factory.mktemp("shared") / "home"
+    home = empty_home(root)
+    train_here(home)
+    home.close()
+    return root
+
+
+@pytest.fixture(scope="module")
+def template(without: Path) -> Path:
+    """A home with a model and a bank of 16 random subsets."""
+    root = Path(shutil.copytree(without, without.with_name("banked")))
+    home = open_home(root)
+    train_bank(home)
+    home.close()
+    return root
+
+
+@pytest.fixture
+def plain(without: Path, tmp_path: Path) -> Home:
+    return open_home(Path(shutil.copytree(without, tmp_path / "plain")))
+
+
+@pytest.fixture
+def banked(template: Path, tmp_path: Path) -> Home:
+    return open_home(Path(shutil.copytree(template, tmp_path / "banked")))
+
+
+def only_bank(home: Home) -> SharedBank:
+    (bank,) = shared_banks(home, MODEL)
+    return bank
+
+
+def files(home: Home) -> set[str]:
+    return {path.name for path in bank_store(home).root.glob("*")}
+
+
+def names(digests: tuple[Digest, ...]) -> set[str]:
+    return {digest.value for digest in digests}
+
+
+def settings(home: Home, **changed: object) -> Home:
+    config = Config(controller="St. Example", dpo="DPO office", **changed)  # type: ignore[arg-type]
+    write_config(home.root / "auditor.toml", config)
+    return open_home(home.root)
+
+
+def test_a_bank_is_on_the_books_by_digest_and_its_patients_only_in_the_vault(banked: Home) -> None:
+    bank, scene = only_bank(banked), load_scene(banked, MODEL)
+    assert bank.planned.design is BankDesign.RANDOM_SUBSETS and bank.planned.models == 16
+    assert bank.planned.weights == scene.version.weights and bank.planned.destroy_by == ENDS
+    assert files(banked) == names(members(banked, bank)) and len(files(banked)) == 16
+    inclusion = open_inclusion(banked, bank)
+    patients = {scene.images.subjects[index] for index in scene.training}
+    assert frozenset().union(*inclusion.models) == patients
+    entries = b"".join(banked.ledger.entries())
+    assert not any(patient.encode() in entries for patient in patients)
+    own = inclusion.models[3]
+    alone = train(
+        RECIPE,
+        scene.images,
+        [index for index in scene.training if scene.images.subjects[index] in own],
+        derive_seed(f"shared-bank/{bank.name}", "shared", 3),
+    )
+    assert Digest.of(weights_bytes(alone)) == members(banked, bank)[3]
+
+
+def test_each_patient_is_served_by_those_who_did_and_did_not_see_them(banked: Home) -> None:
+    scene, bank = load_scene(banked, MODEL), only_bank(banked)
+    patient = scene.images.subjects[scene.training[0]]
+    served = serve(banked, scene, scene.of_subjects([patient]))
+    inclusion, listed = open_inclusion(banked, bank), members(banked, bank)
+    assert served.design is BankDesign.RANDOM_SUBSETS
+    assert served.out.weights == tuple(listed[k] for k in inclusion.without([patient]))
+    assert served.untouched.weights == tuple(listed[k] for k in inclusion.holding_all([patient]))
+    assert len(served.out.measured) == 8 == len(served.untouched.measured)
+    assert served.surrogates == ()
+    others = {scene.images.subjects[index] for index in scene.training}
+    with pytest.raises(EvidenceError, match="at least 8 and 4"):
+        serve(banked, scene, scene.of_subjects(sorted(others)[:4]))
+
+
+STOPS = frozenset({"record", "write_atomically", "destroy_file", "seal", "forget"})
+
+
+def killed_copies(root: Path, folder: Path, act: Callable[[Home], object]) -> Iterator[Home]:
+    """The home as each kill leaves it, one place after another; then as it is without a kill."""
+
+    def opened(copy: Path) -> None:
+        home = open_home(copy)
+        act(home)
+        home.close()
+
+    for call in count(1):
+        copy = Path(shutil.copytree(root, folder / f"killed-{call}"))
+        killed = killed_before(call, STOPS, partial(opened, copy))
+        home = open_home(copy)
+        yield home
+        home.close()
+        shutil.rmtree(copy)
+        if not killed:
+            return
+
+
+def test_killed_anywhere_a_bank_is_gone_on_with_and_comes_out_the_same(
+    plain: Home, tmp_path: Path
+) -> None:
+    plain.close()
+    twin = open_home(Path(shutil.copytree(plain.root, tmp_path / "whole")))
+    expected = members(twin, train_bank(twin, models=4))
+    stops = 0
+    for home in killed_copies(plain.root, tmp_path, lambda home: train_bank(home, models=4)):
+        planned = shared_banks(home, MODEL)
+        assert planned or not files(home)  # no model lies where no entry speaks of it
+        if not planned or planned[0].unfinished:
+            train_bank(home, models=4 if not planned else 2)  # what was planned holds
+        destroy_due(home, TODAY)
+        bank = only_bank(home)
+        assert members(home, bank) == expected and files(home) == names(expected)
+        assert open_inclusion(home, bank) == open_inclusion(twin, only_bank(twin))
+        assert not came_back(home, destroy=False)
+        stops += 1
+    assert stops >= 10
+
+
+def test_killed_anywhere_a_destruction_is_ended_by_the_next_run(
+    plain: Home, tmp_path: Path
+) -> None:
+    train_bank(plain, models=2)
+    plain.close()
+    known = 0
+    for home in killed_copies(
+        plain.root, tmp_path, lambda home: destroy_bank(home, only_bank(home))
+    ):
+        if only_bank(home).destroyed:
+            known += 1
+            destroy_due(home, TODAY)
+            assert not files(home)
+            with pytest.raises(LedgerError):
+                open_inclusion(home, only_bank(home))
+            assert not came_back(home, destroy=False)
+        else:
+            assert len(files(home)) == 2  # nothing is gone that the ledger doesn't know of
+    assert known >= 4
+
+
+def test_a_banks_last_day(banked: Home) -> None:
+    assert end_date(date(2026, 1, 1), 0) == date(2026, 6, 30)
+    assert end_date(date(2026, 6, 30), 0) == date(2026, 9, 30)
+    assert end_date(date(2026, 7, 1), 0) == date(2026, 12, 31)
+    assert end_date(date(2026, 12, 31), 0) == date(2027, 3, 31)
+    assert end_date(date(2026, 12, 31), 1) == date(2027, 1, 1)
+    assert destroy_due(banked, ENDS) == () and len(files(banked)) == 16
+    (gone,) = destroy_due(banked, date(2027, 4, 1))
+    assert gone.name == only_bank(banked).name and only_bank(banked).destroyed
+    assert not files(banked) and destroy_due(banked, date(2027, 4, 1)) == ()
+    with pytest.raises(EvidenceError, match="0 OUT and 0 IN"):
+        scene = load_scene(banked, MODEL)
+        serve(banked, scene, scene.training[:1])
+
+
+def test_files_that_nothing_speaks_for_go_with_the_next_run(banked: Home) -> None:
+    bank_store(banked).put(b"left behind")
+    stray = bank_store(banked).root / "unfinished-0000"
+    stray.mkdir()
+    (stray / "m.safetensors").write_bytes(b"x")
+    assert [item.artefact for item in came_back(banked, destroy=False)] == [
+        Digest.of(b"left behind")
+    ]
+    destroy_due(banked, TODAY)
+    assert files(banked) == names(members(banked, only_bank(banked)))
+
+
+def test_what_comes_back_of_a_destroyed_bank_is_told_and_destroyed_again(banked: Home) -> None:
+    bank = only_bank(banked)
+    kept = bank_store(banked).get(members(banked, bank)[2])
+    destroy_bank(banked, bank)
+    assert not came_back(banked, destroy=False)
+    bank_store(banked).put(kept)
+    (back,) = came_back(banked, destroy=True)
+    assert (back.what, back.artefact) == ("shared-reference", Digest.of(kept))
+    assert not files(banked) and not came_back(banked, destroy=False)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("basis", [Basis.EXACT, Basis.NONE])
+def test_a_case_accounts_for_every_model_that_its_patient_trained(
+    banked: Home, keep: bool, basis: Basis
+) -> None:
+    banked.close()
+    home = settings(banked, keep_erased=keep)
+    bank, scene = only_bank(home), load_scene(home, MODEL)
+    patient = scene.images.subjects[scene.training[0]]
+    carrying = carrying_members(home, MODEL, [patient])
+    assert len(carrying) == 8
+    work = begun(home, patient)
+    assert work.state.scope is not None and set(carrying) <= set(work.state.scope.affected)
+    attempt(work, "retrain")
+    conclude(work, basis)
+    settle(work)
+    fates = {
+        item.artefact: (item.fate, item.ground)
+        for item in work.state.accounted
+        if item.artefact_kind is ArtefactKind.SHARED_REFERENCE
+    }
+    erased = basis is Basis.EXACT
+    expected = {
+        (True, False): (ArtefactFate.DESTROYED, "no-longer-needed"),
+        (True, True): (ArtefactFate.RETAINED, "verification-of-other-requests"),
+        (False, False): (ArtefactFate.RETAINED, "erasure-not-established"),
+        (False, True): (ArtefactFate.RETAINED, "erasure-not-established"),
+    }[erased, keep]
+    assert fates == dict.fromkeys(carrying, expected)
+    left = names(members(home, bank))
+    assert files(home) == (left - names(carrying) if erased and not keep else left)
+    days = kept_until(home, MODEL)
+    reviewed = {item.artefact: item.review for item in _inventory(work.state, TODAY, days)}
+    for digest in carrying:
+        kept = fates[digest][0] is ArtefactFate.RETAINED
+        assert reviewed[digest] == (ENDS if kept else None)
+    assert not came_back(home, destroy=False)
+
+
+def test_a_bank_that_its_day_destroyed_during_a_case_is_listed_as_destroyed(banked: Home) -> None:
+    scene = load_scene(banked, MODEL)
+    work = begun(banked, scene.images.subjects[scene.training[0]])
+    destroy_due(banked, date(2028, 1, 1))
+    attempt(work, "retrain")
+    conclude(work, Basis.EXACT)
+    settle(work)
+    fates = [
+        item.fate
+        for item in work.state.accounted
+        if item.artefact_kind is ArtefactKind.SHARED_REFERENCE
+    ]
+    assert fates == [ArtefactFate.DESTROYED] * 8
+
+
+def test_this_quarters_bank_is_out_for_who_waits_and_in_for_who_is_left(plain: Home) -> None:
+    with pytest.raises(MisuseError, match="cohort"):
+        train_bank(plain, models=8, design="leave-cohort-out")  # nobody waits
+    scene = load_scene(plain, MODEL)
+    patients = sorted({scene.images.subjects[index] for index in scene.training})
+    case = file_request(
+        plain,
+        model=MODEL,
+        subjects=tuple(patients[:2]),
+        regime=Regime.GDPR,
+        ground=Ground.CONSENT_WITHDRAWN,
+        received=TODAY,
+    )
+    with pytest.raises(MisuseError, match="cohort"):
+        train_bank(plain, models=8, design="leave-cohort-out")  # filed, but not granted
+    decide(plain, case, DecisionKind.GRANTED, "dpo")
+    bank = train_bank(plain, models=8, design="leave-cohort-out")
+    inclusion = open_inclusion(plain, bank)
+    assert inclusion.design is BankDesign.LEAVE_COHORT_OUT
+    assert len(inclusion.without(patients[:2])) == 8
+    assert len(inclusion.holding_all(patients[2:])) == 8
+    assert carrying_members(plain, MODEL, patients[:2]) == ()
+    assert len(carrying_members(plain, MODEL, patients[2:3])) == 8
+
+
+def test_no_case_begins_beside_an_unfinished_bank_and_no_bank_beside_a_case(plain: Home) -> None:
+    scene = load_scene(plain, MODEL)
+    patients = sorted({scene.images.subjects[index] for index in scene.training})
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_shared_bank(
+            plain,
+            MODEL,
+            BankDesign.RANDOM_SUBSETS,
+            models=4,
+            parts=2,
+            today=TODAY,
+            workers=1,
+            progress=stop,
+        )
+    assert only_bank(plain).unfinished
+    with pytest.raises(MisuseError, match="isn't finished"):
+        begun(plain, patients[0])
+    destroy_bank(plain, require_bank(plain, MODEL, only_bank(plain).name.value[:8]))
+    begun(plain, patients[1])
+    with pytest.raises(MisuseError, match="under way"):
+        train_bank(plain)
+    for wrong in ("", "zz"):
+        with pytest.raises(MisuseError, match="no one shared bank"):
+            require_bank(plain, MODEL, wrong)
+
+
+def test_a_second_bank_of_a_version_is_another_bank(plain: Home) -> None:
+    first = train_bank(plain, models=2)
+    destroy_bank(plain, first)
+    second = train_bank(plain, models=2)
+    assert second.name != first.name
+    assert open_inclusion(plain, second).models and not set(members(plain, first)) & set(
+        members(plain, second)
+    )
