@@ -183,6 +183,7 @@ def test_killed_anywhere_a_bank_is_gone_on_with_and_comes_out_the_same(
     for home in killed_copies(plain.root, tmp_path, lambda home: train_bank(home, models=4)):
         planned = shared_banks(home, MODEL)
         assert planned or not files(home)  # no model lies where no entry speaks of it
+        assert not came_back(home, destroy=True)
         if not planned or planned[0].unfinished:
             train_bank(home, models=4 if not planned else 2)  # what was planned holds
         destroy_due(home, TODAY)
@@ -293,9 +294,11 @@ def test_a_case_accounts_for_every_model_that_its_patient_trained(
 
 
 def test_a_bank_that_its_day_destroyed_during_a_case_is_listed_as_destroyed(banked: Home) -> None:
-    scene = load_scene(banked, MODEL)
-    work = begun(banked, scene.images.subjects[scene.training[0]])
-    destroy_due(banked, date(2028, 1, 1))
+    banked.close()
+    home = settings(banked, keep_erased=True)
+    scene = load_scene(home, MODEL)
+    work = begun(home, scene.images.subjects[scene.training[0]])
+    destroy_due(home, date(2028, 1, 1))
     attempt(work, "retrain")
     conclude(work, Basis.EXACT)
     settle(work)
