@@ -44,9 +44,9 @@ from auditor.learning.weights import load_weights, weights_bytes
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.stopwatch import PeakMemory
 from auditor.unlearning.task import Cost, Need, Task
-from auditor.verification.engine import Readiness, audit, prepare
+from auditor.verification.engine import Readiness, assess, draw_up, prepare
 from auditor.verification.measurements import Measurements
-from auditor.verification.plan import Plan
+from auditor.verification.plan import Origin, Plan
 from auditor.workflow.bank import Bank, train_bank
 from auditor.workflow.calibration import calibrate
 from auditor.workflow.references import layout_for, measure_all
@@ -167,29 +167,25 @@ def _cohorts(memorised: Mapping[str, float]) -> dict[str, list[str]]:
 def _ready(scene: Scene, module: nn.Module, bank: Bank) -> Asked:
     apart = tuple(index for group in bank.surrogates for index in group)
     layout = layout_for(scene, bank.forgotten, apart=apart, unseen=scene.split.test)
+    origin = Origin(
+        model=scene.version.weights, data=ANY, recipe=scene.recipe.digest, bank=bank.digest
+    )
     readiness = prepare(
+        origin=origin,
         out=bank.out.measured,
         untouched=bank.untouched.measured,
         original=measure_all(scene, module),
         layout=layout,
     )
-    plan = Plan(
-        margin=readiness.margin,
-        alpha=readiness.alpha,
-        rungs=readiness.rungs,
-        auc_margin=readiness.auc.margin,
-        auc_margin_refused=readiness.auc.refused,
-        power=readiness.power,
-        tests=(),
+    plan = draw_up(
+        readiness,
         case="benchmark",
-        model=scene.version.weights,
-        data=ANY,
-        recipe=scene.recipe.digest,
-        bank=bank.digest,
+        origin=origin,
+        request=ANY,
         policies=ANY,
-        code=ANY,
-        ladder=(),
         required_power=0.8,
+        seeds=(),
+        ladder=(),
     )
     return Asked(scene=scene, module=module, bank=bank, readiness=readiness, plan=plan)
 
@@ -252,7 +248,7 @@ def _line(label: str, made: Made, asked: Asked, against: tuple[Made, int] | None
     except AuditorError as error:
         _write(f"| {label} | {made.seconds:.2f} | {error} |{'|' * 5}")
         return
-    evidence, decision = audit(
+    evidence, decision = assess(
         asked.plan, asked.readiness, measured, role=CandidateRole.REQUEST, weights=ANY
     )
     rho, auc = evidence.influence.equivalence, evidence.auc.comparisons[0].difference

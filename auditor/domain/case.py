@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.domain import event as ev
+from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind
 from auditor.domain.route import Obstacle
@@ -37,6 +38,7 @@ class ErasureCase:
     plan: ev.PlanPinned | None = None
     skipped: tuple[ev.RungSkipped, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    audits: tuple[ev.AuditStarted, ...] = ()
     controls: tuple[ev.CandidateVerified, ...] = ()
     reached: ev.VerdictReached | None = None
     accounted: tuple[ev.ArtefactAccounted, ...] = ()
@@ -61,6 +63,10 @@ class ErasureCase:
             return None
         last = self.attempts[-1]
         return None if last.failed or last.verified is not None else last
+
+    def audits_begun(self, attempt: int, role: CandidateRole) -> int:
+        """How often the audit of this candidate was begun; more than once after a stop."""
+        return sum((item.attempt, item.role) == (attempt, role) for item in self.audits)
 
     @property
     def ladder_left(self) -> tuple[str, ...]:
@@ -119,6 +125,8 @@ def _evolve_attempt(case: ErasureCase, event: Event) -> ErasureCase:
     match event:
         case ev.AttemptStarted():
             return replace(case, attempts=(*case.attempts, Attempt(started=event)))
+        case ev.AuditStarted():
+            return replace(case, audits=(*case.audits, event))
         case ev.CandidateVerified() if event.attempt == 0:
             return replace(case, controls=(*case.controls, event))
         case ev.UnlearningCompleted():

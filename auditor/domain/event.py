@@ -274,6 +274,19 @@ class ReplayConfirmed(Event):
     weights: Digest
 
 
+@named("audit-started/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditStarted(Event):
+    """A candidate's audit was begun, for the `number`-th time. Written before it is measured."""
+
+    case: str
+    attempt: int
+    number: int
+    role: CandidateRole
+    weights: Digest
+    plan: Digest
+
+
 @named("candidate-verified/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateVerified(Event):

@@ -16,13 +16,14 @@ from auditor.verification.attacks.membership import describe_membership, members
 from auditor.verification.auc import AucReference, compare, fix_margin, is_inferior
 from auditor.verification.contrast import contrast
 from auditor.verification.decide import decide
+from auditor.verification.engine_code import engine_digest
 from auditor.verification.influence import Scale, estimate, fit_scale, left_out
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.measurements import Measurements
-from auditor.verification.plan import SHARES, Plan
+from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe
-from auditor.verification.secondary import describe_depths, secondary_tests
+from auditor.verification.secondary import NAMES, describe_depths, secondary_tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,11 +31,13 @@ class Readiness:
     """The bank, measured before the run; nothing of any candidate is in it.
 
     Attributes:
+        origin: what the bank was trained for.
         reach: largest residual influence that would still pass.
         out_rho: each OUT model's rho, itself left out; the same for IN in ``untouched_rho``.
         control_detected: how many left-out IN models the rejection rule flags.
     """
 
+    origin: Origin
     layout: Layout
     out: tuple[Measurements, ...]
     untouched: tuple[Measurements, ...]
@@ -54,6 +57,7 @@ class Readiness:
 
 def prepare(
     *,
+    origin: Origin,
     out: Sequence[Measurements],
     untouched: Sequence[Measurements],
     original: Measurements,
@@ -65,6 +69,7 @@ def prepare(
     """Measure what the bank can tell, before any method runs.
 
     Args:
+        origin: what the bank was trained for.
         out: OUT models, trained without the forgotten patients.
         untouched: IN models, trained with them.
         original: the model in service.
@@ -89,6 +94,7 @@ def prepare(
     decidable = float(fit.matches)  # on another recipe's bank no verdict rests: no power at all
     detected = sum(abs_outside(item.lower, item.upper, margin) for item in ins)
     return Readiness(
+        origin=origin,
         layout=layout,
         out=tuple(out),
         untouched=tuple(untouched),
@@ -112,7 +118,63 @@ def prepare(
     )
 
 
+def draw_up(
+    readiness: Readiness,
+    *,
+    case: str,
+    origin: Origin,
+    request: Digest,
+    policies: Digest,
+    required_power: float,
+    seeds: Sequence[tuple[str, int]],
+    ladder: Sequence[tuple[str, Digest]],
+) -> Plan:
+    """The plan of a case, to be pinned before any method runs.
+
+    Args:
+        origin: model, data and recipe of the case, and the bank it means to use.
+
+    Raises:
+        EvidenceError: the bank was trained for another model, data set or recipe.
+    """
+    plan = Plan(
+        case=case,
+        origin=origin,
+        request=request,
+        policies=policies,
+        code=engine_digest(),
+        margin=readiness.margin,
+        alpha=readiness.alpha,
+        rungs=readiness.rungs,
+        required_power=required_power,
+        auc_margin=readiness.auc.margin,
+        auc_margin_refused=readiness.auc.refused,
+        power=readiness.power,
+        tests=NAMES,
+        seeds=tuple(seeds),
+        ladder=tuple(ladder),
+    )
+    _require_fits(plan, readiness)
+    return plan
+
+
 def audit(
+    pinned: Pinned,
+    readiness: Readiness,
+    candidate: Measurements,
+    *,
+    role: CandidateRole,
+    weights: Digest,
+) -> tuple[Evidence, Decision]:
+    """Measure one candidate under a pinned plan and decide.
+
+    Raises:
+        EvidenceError: the plan is of another bank or of other code.
+    """
+    return assess(pinned.plan, readiness, candidate, role=role, weights=weights)
+
+
+def assess(
     plan: Plan,
     readiness: Readiness,
     candidate: Measurements,
@@ -120,17 +182,12 @@ def audit(
     role: CandidateRole,
     weights: Digest,
 ) -> tuple[Evidence, Decision]:
-    """Measure one candidate and decide.
+    """What `audit` does, for trials of the engine itself, whose candidates are nobody's request.
 
     Raises:
-        EvidenceError: the plan isn't the one this bank was prepared for.
+        EvidenceError: the plan is of another bank or of other code.
     """
-    if (plan.margin, plan.alpha, plan.rungs) != (
-        readiness.margin,
-        readiness.alpha,
-        readiness.rungs,
-    ) or plan.auc_margin != readiness.auc.margin:
-        raise EvidenceError("the pinned plan is of another bank or other margins; pin a new one")
+    _require_fits(plan, readiness)
     scores = contrast(candidate.margins, readiness.layout)
     auc = compare(readiness.auc, candidate.scores, plan.equivalence_level)
     out, layout = readiness.out, readiness.layout
@@ -150,6 +207,33 @@ def audit(
     )
     inferior = is_inferior(readiness.auc, auc, plan.rejection_alpha)
     return evidence, decide(plan, evidence, auc_inferior=inferior)
+
+
+def _require_fits(plan: Plan, readiness: Readiness) -> None:
+    """Refuse a plan of other code, of another bank, or of other numbers than the bank gave."""
+    if plan.code != engine_digest():
+        raise EvidenceError(
+            "the plan was pinned under other code (auditor's engine, Python, numpy, scipy or torch "
+            "changed since); go back to that version, or withdraw and file the request anew"
+        )
+    for name in ("recipe", "data", "model", "bank"):
+        meant, found = getattr(plan.origin, name), getattr(readiness.origin, name)
+        if meant != found:
+            raise EvidenceError(
+                f"the reference bank is of another {name} ({found.value[:12]}, the plan names "
+                f"{meant.value[:12]}); train references for this model anew"
+            )
+    pinned = (plan.margin, plan.alpha, plan.rungs, plan.auc_margin, plan.power)
+    if pinned != (
+        readiness.margin,
+        readiness.alpha,
+        readiness.rungs,
+        readiness.auc.margin,
+        readiness.power,
+    ):
+        raise EvidenceError(
+            "the pinned plan holds other margins or powers than the bank gives; pin a new one"
+        )
 
 
 def abs_outside(lower: float, upper: float, margin: float) -> bool:

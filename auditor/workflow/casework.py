@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from auditor.learning.history import History
 from auditor.learning.progress import Progress
 from auditor.unlearning.task import Task, Tunable
 from auditor.verification.engine import Readiness, prepare
-from auditor.verification.plan import Plan
+from auditor.verification.plan import Origin, Pinned, Plan
 from auditor.workflow.bank import Bank, sparing, train_bank
 from auditor.workflow.calibration import Calibration, calibrate
 from auditor.workflow.desk import subjects_of
@@ -29,6 +30,9 @@ from auditor.workflow.scene import Scene, derive_seed, load_module, load_scene
 from auditor.workflow.scouting import scout_memorisation
 from auditor.workflow.surrogates import match_surrogates
 from auditor.workflow.training_history import load_history
+
+CONTROL = "control"
+"""What the seed of the fresh retrain is called that is audited beside the candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +144,7 @@ class Casework:
             bank = self.bank
             apart = tuple(index for group in bank.surrogates for index in group)
             self._ready[rungs] = prepare(
+                origin=_origin(self.scene, bank),
                 out=bank.out.measured,
                 untouched=bank.untouched.measured,
                 original=measure_all(self.scene, self.original),
@@ -175,7 +180,7 @@ class Casework:
             images=self.scene.images,
             forget=self.forgotten,
             retain=self.scene.without(self.forgotten),
-            seed=derive_seed(method, self.bank.digest),
+            seed=self.seed(method),
             unseen=self.scene.split.validation,
             history=self.history,
             progress=self.progress,
@@ -192,17 +197,37 @@ class Casework:
         """The model in service."""
         return load_module(self.home, self.scene, self.scene.version.weights)
 
+    def seed(self, name: str) -> int:
+        """Seed of a method, or of the `CONTROL`; the plan holds them all."""
+        return derive_seed(name, self.bank.digest)
+
+    @property
+    def pinned(self) -> Pinned:
+        """The pinned plan, from the store, with the ledger's entry that pins it."""
+        for entry in self.home.ledger.replay(case_stream(self.case)):
+            if isinstance(entry.event, ev.PlanPinned):
+                return Pinned.read(entry, self.home.store.get(entry.event.plan))
+        raise MisuseError(f"case {self.case} has no pinned plan yet")
+
     @property
     def plan(self) -> Plan:
-        """The pinned plan, from the store."""
-        pinned = self.state.plan
-        if pinned is None:
-            raise MisuseError(f"case {self.case} has no pinned plan yet")
-        return Plan.from_bytes(self.home.store.get(pinned.plan))
+        """The pinned plan."""
+        return self.pinned.plan
 
     def write(self, event: Event, step: str) -> None:
         """Dictate one event of this case."""
         record(self.home, case_stream(self.case), event, step)
+
+
+def _origin(scene: Scene, bank: Bank) -> Origin:
+    """What the bank's own listing says it was trained for."""
+    said = json.loads(bank.listing)
+    return Origin(
+        model=Digest.parse(said["weights"]),
+        data=scene.commitment,
+        recipe=Digest.parse(said["recipe"]),
+        bank=bank.digest,
+    )
 
 
 def _of(forgotten: tuple[int, ...]) -> Digest:

@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from torch import nn
 
-from auditor import __version__
 from auditor.domain import event as ev
-from auditor.domain.artefact import Digest, digest_of
+from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import Attempt
 from auditor.domain.codec import plain
@@ -29,14 +28,13 @@ from auditor.policies.load import load_packs, packs_digest
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.run import Run, run
 from auditor.unlearning.task import Need
-from auditor.verification import secondary
-from auditor.verification.engine import audit
-from auditor.verification.plan import Plan
-from auditor.workflow.casework import Casework
+from auditor.verification.engine import audit, draw_up
+from auditor.verification.plan import Origin
+from auditor.workflow.casework import CONTROL, Casework
 from auditor.workflow.desk import case_facts
 from auditor.workflow.ladder import route_case
 from auditor.workflow.references import measure_all
-from auditor.workflow.scene import derive_seed, load_module
+from auditor.workflow.scene import load_module
 from auditor.workflow.scope import establish_scope
 from auditor.workflow.steps import EXACT_METHODS, Step, earned_basis, last_audit
 from auditor.workflow.training_book import CheckpointShelf
@@ -78,23 +76,21 @@ def pin_plan(work: Casework) -> None:
     tuned = {item.method: item.parameters for item in state.calibrated}
     none = work.home.store.put(canonical_bytes({}))
     ladder = tuple((method, tuned.get(method, none)) for method in state.routed.ladder)
-    plan = Plan(
-        margin=readiness.margin,
-        alpha=readiness.alpha,
-        rungs=readiness.rungs,
-        auc_margin=readiness.auc.margin,
-        auc_margin_refused=readiness.auc.refused,
-        power=readiness.power,
-        tests=secondary.NAMES,
+    scene = work.scene
+    plan = draw_up(
+        readiness,
         case=work.case,
-        model=work.scene.version.weights,
-        data=work.requested.payload,
-        recipe=work.scene.recipe.digest,
-        bank=work.bank.digest,
+        origin=Origin(
+            model=scene.version.weights,
+            data=scene.commitment,
+            recipe=scene.recipe.digest,
+            bank=work.bank.digest,
+        ),
+        request=work.requested.payload,
         policies=work.requested.policies,
-        code=digest_of({"auditor": __version__}),
-        ladder=ladder,
         required_power=work.settings.required_power,
+        seeds=[(name, work.seed(name)) for name in (*state.routed.ladder, CONTROL)],
+        ladder=ladder,
     )
     event = ev.PlanPinned(
         case=work.case,
@@ -115,7 +111,7 @@ def audit_controls(work: Casework) -> None:
             work.scene.recipe,
             work.scene.images,
             work.scene.without(work.forgotten),
-            derive_seed("control", work.plan.bank),
+            work.seed(CONTROL),
         )
         weights = work.home.store.put(weights_bytes(retrained))
         _verify(work, CandidateRole.RETRAIN, weights, attempt=0)
@@ -213,9 +209,20 @@ def _replay(work: Casework, attempt: Attempt, completed: ev.UnlearningCompleted)
 
 
 def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: int) -> None:
-    plan = work.plan
+    """Audit a candidate; that it was begun is on the books before anything is measured."""
+    pinned, readiness = work.pinned, work.readiness
+    number = work.state.audits_begun(attempt, role) + 1
+    begun = ev.AuditStarted(
+        case=work.case,
+        attempt=attempt,
+        number=number,
+        role=role,
+        weights=weights,
+        plan=pinned.plan.digest,
+    )
+    work.write(begun, f"audit-{attempt}-{role.value}-{number}")
     measured = measure_all(work.scene, load_module(work.home, work.scene, weights))
-    evidence, decision = audit(plan, work.readiness, measured, role=role, weights=weights)
+    evidence, decision = audit(pinned, readiness, measured, role=role, weights=weights)
     stored = work.home.store.put(
         canonical_bytes({"evidence": plain(evidence), "decision": plain(decision)})
     )
@@ -224,7 +231,7 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
         attempt=attempt,
         role=role,
         weights=weights,
-        plan=plan.digest,
+        plan=pinned.plan.digest,
         evidence=stored,
         verdict=decision.verdict,
     )

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from auditor.domain.artefact import Digest
-from auditor.domain.evidence import CandidateRole
+from auditor.domain.entry import Recorded
+from auditor.domain.event import AttemptStarted, PlanPinned
+from auditor.domain.evidence import CandidateRole, Power
+from auditor.domain.kind import Event
 from auditor.domain.verdict import ReasonCode, Verdict
 from auditor.errors import EvidenceError
-from auditor.verification.engine import Readiness, audit, prepare
+from auditor.verification.engine import Readiness, assess, audit, draw_up, prepare
+from auditor.verification.engine_code import ROOMS, engine_digest, sources_digest
 from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
-from auditor.verification.plan import SHARES, Plan
+from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power
 
+SOME = Digest.of(b"anything")
+ORIGIN = Origin(model=SOME, data=SOME, recipe=SOME, bank=SOME)
 IMAGES = 400
 LAYOUT = Layout(
     labels=np.arange(IMAGES) % 2,
@@ -42,6 +51,7 @@ def model(random: np.random.Generator, *, seen: bool, ease: float = 0.0) -> Meas
 def ready(original: Measurements, gap: bool = True) -> Readiness:
     random = np.random.default_rng(1)
     return prepare(
+        origin=ORIGIN,
         out=[model(random, seen=False) for _ in range(16)],
         untouched=[model(random, seen=gap) for _ in range(16)],
         original=original,
@@ -49,26 +59,38 @@ def ready(original: Measurements, gap: bool = True) -> Readiness:
     )
 
 
-def plan_of(readiness: Readiness) -> Plan:
-    some = Digest.of(b"anything")
-    return Plan(
-        **dict.fromkeys(("model", "data", "recipe", "bank", "policies", "code"), some),
+def plan_of(readiness: Readiness, origin: Origin = ORIGIN) -> Plan:
+    return draw_up(
+        readiness,
         case="c",
-        margin=readiness.margin,
-        alpha=readiness.alpha,
-        rungs=readiness.rungs,
+        origin=origin,
+        request=SOME,
+        policies=SOME,
         required_power=0.8,
-        auc_margin=readiness.auc.margin,
-        auc_margin_refused=readiness.auc.refused,
-        power=readiness.power,
-        tests=(),
-        ladder=(),
+        seeds=[("newton", 7), ("control", 8)],
+        ladder=[("newton", SOME)],
+    )
+
+
+def pinned(plan: Plan, /, **changes: object) -> Pinned:
+    event = PlanPinned(case=plan.case, plan=plan.digest, bank=plan.origin.bank, ladder=("newton",))
+    return Pinned(plan=plan, entry=entry_of(replace(event, **changes)))
+
+
+def entry_of(event: Event) -> Recorded:
+    return Recorded(
+        sequence=7,
+        stream="case:c",
+        version=3,
+        event_id=UUID(int=7),
+        recorded_at="2026-11-25T07:00:00Z",
+        event=event,
     )
 
 
 def verdict(readiness: Readiness, candidate: Measurements) -> tuple[Verdict, set[ReasonCode]]:
     _, decision = audit(
-        plan_of(readiness),
+        pinned(plan_of(readiness)),
         readiness,
         candidate,
         role=CandidateRole.REQUEST,
@@ -110,21 +132,95 @@ def test_declared_power_is_never_above_the_share_of_left_out_controls_detected()
             margins[4:6] -= 3.5  # of `retained` in `model`, forgotten here
             margins[0] += rise
             block.append(replace(some, margins=margins))
-    readiness = prepare(out=out, untouched=untouched, original=untouched[0], layout=layout)
+    readiness = prepare(
+        origin=ORIGIN, out=out, untouched=untouched, original=untouched[0], layout=layout
+    )
     assert detect_power(readiness.scale, readiness.margin, 1 - 2 * 0.05 / SHARES) > 0.9
     assert readiness.control_detected < 8
     assert readiness.power.detect_untouched <= readiness.control_detected / 16
 
 
-def test_a_plan_of_another_bank_is_refused() -> None:
-    original = model(np.random.default_rng(2), seen=True)
-    readiness = ready(original)
-    for changes in ({"margin": 0.3}, {"alpha": 0.01}, {"auc_margin": 0.049}):
-        with pytest.raises(EvidenceError):
-            audit(
-                replace(plan_of(readiness), **changes),
-                readiness,
-                original,
-                role=CandidateRole.UNTOUCHED,
-                weights=Digest.of(b"weights"),
-            )
+@pytest.fixture(scope="module")
+def readiness() -> Readiness:
+    return ready(model(np.random.default_rng(2), seen=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"margin": 0.3}, "margins or powers"),
+        ({"alpha": 0.01}, "margins or powers"),
+        ({"auc_margin": 0.049}, "margins or powers"),
+        ({"power": Power(detect_untouched=1.0, pass_retrain=1.0)}, "margins or powers"),
+        ({"code": SOME}, "other code"),
+        *(
+            ({"origin": replace(ORIGIN, **{name: Digest.of(b"other")})}, f"another {name}")
+            for name in ("model", "data", "recipe", "bank")
+        ),
+    ],
+)
+def test_a_plan_of_another_bank_or_of_other_code_is_refused(
+    readiness: Readiness, changes: dict[str, object], words: str
+) -> None:
+    plan = replace(plan_of(readiness), **changes)
+    with pytest.raises(EvidenceError, match=words):
+        audit(
+            pinned(plan),
+            readiness,
+            readiness.original,
+            role=CandidateRole.UNTOUCHED,
+            weights=SOME,
+        )
+
+
+def test_no_plan_is_drawn_up_on_the_bank_of_another_recipe(readiness: Readiness) -> None:
+    with pytest.raises(EvidenceError, match="another recipe"):
+        plan_of(readiness, replace(ORIGIN, recipe=Digest.of(b"other")))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"plan": SOME}, {"case": "d"}, {"bank": Digest.of(b"b")}, {"ladder": ("retrain",)}]
+)
+def test_a_plan_that_is_not_the_pinned_one_is_refused(
+    readiness: Readiness, changes: dict[str, object]
+) -> None:
+    with pytest.raises(EvidenceError, match="isn't the one that ledger entry 7 pins"):
+        pinned(plan_of(readiness), **changes)
+
+
+def test_no_other_entry_pins_a_plan(readiness: Readiness) -> None:
+    event = AttemptStarted(case="c", attempt=1, method="newton", plan=plan_of(readiness).digest)
+    with pytest.raises(EvidenceError, match="entry 7 pins no plan"):
+        Pinned(plan=plan_of(readiness), entry=entry_of(event))
+
+
+def test_a_pinned_plan_is_read_back_from_its_bytes(readiness: Readiness) -> None:
+    plan = plan_of(readiness)
+    entry = pinned(plan).entry
+    assert Pinned.read(entry, plan.canonical_bytes()).plan == plan
+    for stored in (b"{}", b"no plan", replace(plan, margin=0.3).canonical_bytes()):
+        with pytest.raises(EvidenceError, match="entry 7"):
+            Pinned.read(entry, stored)
+
+
+def test_trials_of_the_engine_see_what_an_audit_sees(readiness: Readiness) -> None:
+    plan, candidate = plan_of(readiness), model(np.random.default_rng(4), seen=False)
+    said = {"role": CandidateRole.REQUEST, "weights": SOME}
+    assert assess(plan, readiness, candidate, **said) == audit(
+        pinned(plan), readiness, candidate, **said
+    )
+
+
+def test_the_digest_of_the_code_is_of_every_source_of_the_engines_rooms(tmp_path: Path) -> None:
+    assert engine_digest() == sources_digest(files("auditor"))
+    for room in ROOMS:
+        (tmp_path / room / "inner").mkdir(parents=True)
+    rule = tmp_path / "verification" / "inner" / "rule.py"
+    rule.write_text("LEVEL = 0.05")
+    before = sources_digest(tmp_path)
+    (tmp_path / "verification" / "notes.txt").write_text("not code")
+    assert sources_digest(tmp_path) == before
+    rule.write_text("LEVEL = 0.06")
+    changed = sources_digest(tmp_path)
+    rule.rename(tmp_path / "learning" / "rule.py")
+    assert len({before, changed, sources_digest(tmp_path)}) == 3
