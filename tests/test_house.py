@@ -28,6 +28,7 @@ COMMANDS = {
     "report": ENGINE,
     "request": ENGINE,
     "run": ENGINE,
+    "bank": ENGINE,
     "certificate": ENGINE,
     "verify": VERIFIER_NEVER,
     "ledger": ENGINE,

@@ -11,6 +11,7 @@ from auditor import __version__
 from auditor.errors import AuditorError
 
 _COMMANDS = {
+    "bank": "Keep reference models that serve several requests.",
     "certificate": "List, show and export certificates and signed records.",
     "demo": "Walk the whole road once, in a home of its own.",
     "init": "Create a home: settings, keys, ledger and the trust file.",

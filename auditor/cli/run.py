@@ -17,6 +17,7 @@ _EXIT_CODES = {Verdict.FAILED: 3, Verdict.INDETERMINATE: 4, Verdict.PASSED: 0}
 @click.command()
 @click.option("--case", "cases", multiple=True, metavar="ID", help="A case; may be repeated.")
 @click.option("--pending", is_flag=True, help="Every granted case that isn't closed.")
+@click.option("--shared-bank", is_flag=True, help="Audit by shared references (auditor bank).")
 @click.option("--workers", type=click.IntRange(min=1), help="Training processes [cores].")
 @home_option
 @json_option
@@ -25,6 +26,7 @@ def run(
     context: click.Context,
     cases: tuple[str, ...],
     pending: bool,
+    shared_bank: bool,
     workers: int | None,
     home: Path | None,
     as_json: bool,
@@ -51,6 +53,7 @@ def run(
         in_models=config.in_models,
         required_power=config.required_power,
         workers=workers or os.cpu_count() or 1,
+        shared_bank=shared_bank,
     )
     lines, codes = [], [0]
     with progress_reporter() as (progress, notice):

@@ -52,9 +52,7 @@ def derived_accounted(papers: Papers) -> Observation:
     derived = _candidates(facts) - _kept(facts) - {scope.event.weights}
     derived |= _curvatures(facts, scope.event.weights)
     gone = [accounted[digest] for digest in sorted(derived, key=str) if digest in accounted]
-    seen = [
-        leaf for leaf in accounted.values() if leaf.event.artefact_kind is ArtefactKind.REFERENCE_IN
-    ]
+    seen = _seen(facts)
     left = len(derived) - len(gone) + max(0, bank.event.in_models - len(seen))
     if left:
         text = f"{left} artefacts derived from the subject's images are not accounted for."
@@ -166,6 +164,15 @@ def _unless_over(facts: CaseFacts, text: str, *leaves: Leaf[Event]) -> Observati
     """Missing while the erasure is under way, contradicted once its verdict stands."""
     over = facts.find_last(ev.VerdictReached) is not None
     return contradicts(text, *leaves) if over else missing(text, *leaves)
+
+
+def _seen(facts: CaseFacts) -> list[Leaf[ev.ArtefactAccounted]]:
+    """Reference models trained with the patient: the case's own, else those of a shared bank."""
+    for kind in (ArtefactKind.REFERENCE_IN, ArtefactKind.SHARED_REFERENCE):
+        found = [leaf for leaf in facts.accounted().values() if leaf.event.artefact_kind is kind]
+        if found:
+            return found
+    return []
 
 
 def _candidates(facts: CaseFacts) -> set[Digest]:

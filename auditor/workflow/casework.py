@@ -28,6 +28,7 @@ from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.references import Block, layout_for, measure_all
 from auditor.workflow.scene import Scene, derive_seed, load_module, load_scene
 from auditor.workflow.scouting import scout_memorisation
+from auditor.workflow.shared_bank import is_shared, serve, serve_listed
 from auditor.workflow.surrogates import match_surrogates
 from auditor.workflow.training_history import load_history
 
@@ -43,6 +44,7 @@ class RunSettings:
         attempt_out_of_reach: run the cheapest approximate rung even where the declared power says
             that it can't earn a certificate, or where it isn't qualified for cohorts; its result is
             then a measurement, nothing more.
+        shared_bank: take reference models from the model's shared banks instead of training some.
     """
 
     out_models: int = 16
@@ -50,6 +52,7 @@ class RunSettings:
     scouts: int = 8
     workers: int = 1
     required_power: float = 0.8
+    shared_bank: bool = False
     attempt_out_of_reach: bool = False
 
 
@@ -117,12 +120,25 @@ class Casework:
 
         Raises:
             TamperedError: what was found isn't what the ledger says was trained.
+            EvidenceError: shared banks that can't serve the request, or may not decide yet.
         """
+        known = self.state.bank
+        if known is not None and is_shared(listing := self.home.store.get(known.bank)):
+            return serve_listed(self.home, self.scene, self.forgotten, listing)
+        if known is None and self.settings.shared_bank:
+            scouts, _ = self.scouts
+            return serve(self.home, self.scene, self.forgotten, scouts)
+        bank = self._own_bank()
+        if known is not None and known.bank != bank.digest:
+            raise TamperedError(f"reference models of case {self.case} aren't those on the books")
+        return bank
+
+    def _own_bank(self) -> Bank:
         scene = self.scene
         scouts, memorised = self.scouts
         counts = Counter(scene.images.subjects[index] for index in scene.training)
         groups = match_surrogates(list(self.memorisation), counts, memorised)
-        bank = train_bank(
+        return train_bank(
             scene,
             self.forgotten,
             sparing(scene, self.forgotten, [scene.of_subjects(group) for group in groups]),
@@ -133,10 +149,6 @@ class Casework:
             workers=self.settings.workers,
             progress=self.progress,
         )
-        known = self.state.bank
-        if known is not None and known.bank != bank.digest:
-            raise TamperedError(f"reference models of case {self.case} aren't those on the books")
-        return bank
 
     def ready_for(self, rungs: int) -> Readiness:
         """What the bank alone says, with alpha split over so many statistical rungs."""

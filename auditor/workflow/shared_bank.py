@@ -10,10 +10,13 @@ how often they err (point 6).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from math import ceil, log
 
+from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.bank_events import BankDesign
 from auditor.domain.canonical import canonical_bytes
@@ -43,6 +46,8 @@ from auditor.workflow.shared_bank_book import (
     work_folder,
 )
 
+ALPHA = 0.05  # a plan's, so also the false alarms that trials have to rule out
+SHARED_OUT, SHARED_IN = "shared-out", "shared-in"
 _LEVEL = 0.95  # one-sided, of the bound on how often a bank fails a true retrain
 
 
@@ -82,7 +87,7 @@ def train_shared_bank(
 
 
 def _draw(home: Home, scene: Scene, design: BankDesign, *, models: int, parts: int) -> Inclusion:
-    patients = _patients(scene, scene.training)
+    patients = patients_of(scene, scene.training)
     if design is BankDesign.LEAVE_COHORT_OUT:
         return leave_cohort_out(patients, _waiting(home, scene), models)
     earlier = len(shared_banks(home, scene.version.model))
@@ -99,7 +104,7 @@ def _waiting(home: Home, scene: Scene) -> frozenset[str]:
             continue
         if case.granted and case.scope is None and case.prepared is None:
             named.update(subjects_of(home, case.requested))
-    return scene.images.patients_of(named) & _patients(scene, scene.training)
+    return scene.images.patients_of(named) & patients_of(scene, scene.training)
 
 
 def _finish(
@@ -133,73 +138,97 @@ class Member:
     patients: frozenset[str]
 
 
-def present_members(home: Home, model: str) -> tuple[Member, ...]:
-    """Models of the model's shared banks that are here."""
-    store, found = bank_store(home), list[Member]()
-    for bank in shared_banks(home, model):
-        if bank.trained is not None and not bank.destroyed:
-            lists = open_inclusion(home, bank).models
-            found += [
-                Member(weights=weights, patients=patients)
-                for weights, patients in zip(members(home, bank), lists, strict=True)
-                if store.has(weights)
-            ]
-    return tuple(found)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """Members that are OUT and IN for some patients."""
+    """Models that are OUT and IN for some patients."""
 
-    design: BankDesign
     out: tuple[Member, ...]
     untouched: tuple[Member, ...]
 
+    @property
+    def enough(self) -> bool:
+        """Whether an audit can be made by them at all."""
+        return len(self.out) >= LEAST_OUT and len(self.untouched) >= LEAST_IN
 
-def choose_sides(
+
+def present_members(home: Home, bank: SharedBank) -> tuple[Member, ...]:
+    """Models of a finished bank that are here; of a destroyed one, none."""
+    if bank.trained is None or bank.destroyed:
+        return ()
+    lists, store = open_inclusion(home, bank).models, bank_store(home)
+    return tuple(
+        Member(weights=weights, patients=patients)
+        for weights, patients in zip(members(home, bank), lists, strict=True)
+        if store.has(weights)
+    )
+
+
+def sides_of(found: Sequence[Member], forgotten: frozenset[str]) -> Sides:
+    """Models trained with none of the forgotten patients, and with all of them."""
+    return Sides(
+        out=tuple(member for member in found if member.patients.isdisjoint(forgotten)),
+        untouched=tuple(member for member in found if member.patients >= forgotten),
+    )
+
+
+def exact_sides(
     found: Sequence[Member], everyone: frozenset[str], forgotten: frozenset[str]
 ) -> Sides:
-    """OUT and IN models for the forgotten patients; those that are exact where there are enough.
+    """Models trained as a retrain would be, and as the model in service was.
 
     Args:
         everyone: patients the model in service was trained on.
-
-    Raises:
-        EvidenceError: too few.
     """
-    out = tuple(member for member in found if member.patients.isdisjoint(forgotten))
-    untouched = tuple(member for member in found if member.patients >= forgotten)
-    exact_out = tuple(member for member in out if member.patients == everyone - forgotten)
-    exact_in = tuple(member for member in untouched if member.patients == everyone)
-    if len(exact_out) >= LEAST_OUT and len(exact_in) >= LEAST_IN:
-        return Sides(design=BankDesign.LEAVE_COHORT_OUT, out=exact_out, untouched=exact_in)
-    if len(out) < LEAST_OUT or len(untouched) < LEAST_IN:
-        raise EvidenceError(
-            f"the shared banks hold {len(out)} OUT and {len(untouched)} IN models for these "
-            f"patients; at least {LEAST_OUT} and {LEAST_IN} are needed: train a larger bank"
-        )
-    return Sides(design=BankDesign.RANDOM_SUBSETS, out=out, untouched=untouched)
+    return Sides(
+        out=tuple(member for member in found if member.patients == everyone - forgotten),
+        untouched=tuple(member for member in found if member.patients == everyone),
+    )
 
 
-def serve(home: Home, scene: Scene, forgotten: Sequence[int]) -> Bank:
-    """What the shared banks give for these training images.
+def serve(home: Home, scene: Scene, forgotten: Sequence[int], scouts: Block) -> Bank:
+    """What the shared banks give for these training images: exact models, else a tried bank's.
 
     There are no surrogates in it, so no method can be tuned on it.
 
     Raises:
-        EvidenceError: too few models for these patients.
+        EvidenceError: too few models for these patients, or none that may decide yet.
     """
-    found = present_members(home, scene.version.model)
-    sides = choose_sides(found, _patients(scene, scene.training), _patients(scene, forgotten))
-    out, untouched = (_measured(home, scene, side) for side in (sides.out, sides.untouched))
-    listing = canonical_bytes(
-        {
-            "design": sides.design.value,
-            "recipe": str(scene.recipe.digest),
-            "weights": str(scene.version.weights),
-            "shared-out": [str(item) for item in out.weights],
-            "shared-in": [str(item) for item in untouched.weights],
-        }
+    banks = shared_banks(home, scene.version.model)
+    found = [present_members(home, bank) for bank in banks]
+    everyone, asked = patients_of(scene, scene.training), patients_of(scene, forgotten)
+    design, sides = BankDesign.LEAVE_COHORT_OUT, exact_sides(sum(found, ()), everyone, asked)
+    if not sides.enough:
+        design = BankDesign.RANDOM_SUBSETS
+        bank, sides = _tried_sides(banks, [sides_of(each, asked) for each in found])
+        require_decisive(bank.tried, ALPHA)
+    listing = {
+        "recipe": str(scene.recipe.digest),
+        "weights": str(scene.version.weights),
+        "out": [],
+        "in": [],
+        "scouts": [str(item) for item in scouts.weights],
+        "design": design.value,
+        SHARED_OUT: [str(member.weights) for member in sides.out],
+        SHARED_IN: [str(member.weights) for member in sides.untouched],
+    }
+    return serve_listed(home, scene, forgotten, canonical_bytes(listing))
+
+
+def is_shared(listing: bytes) -> bool:
+    """Whether a case's list of reference models is one of `serve`."""
+    return SHARED_OUT in json.loads(listing)
+
+
+def serve_listed(home: Home, scene: Scene, forgotten: Sequence[int], listing: bytes) -> Bank:
+    """What `serve` gave when it listed these models, whatever other banks there are by now.
+
+    Raises:
+        LedgerError: one of them was destroyed.
+    """
+    listed = json.loads(listing)
+    out, untouched = (
+        measure_block(scene, [bank_store(home).get(Digest.parse(text)) for text in listed[side]])
+        for side in (SHARED_OUT, SHARED_IN)
     )
     return Bank(
         forgotten=tuple(forgotten),
@@ -207,36 +236,39 @@ def serve(home: Home, scene: Scene, forgotten: Sequence[int]) -> Bank:
         out=out,
         untouched=untouched,
         listing=listing,
-        design=sides.design,
+        design=BankDesign(listed["design"]),
     )
 
 
-def _measured(home: Home, scene: Scene, side: Sequence[Member]) -> Block:
-    store = bank_store(home)
-    return measure_block(scene, [store.get(member.weights) for member in side])
+def _tried_sides(banks: Sequence[SharedBank], sides: Sequence[Sides]) -> tuple[SharedBank, Sides]:
+    """The newest bank that has enough models, and these."""
+    for bank, side in zip(reversed(banks), reversed(sides), strict=True):
+        if side.enough:
+            return bank, side
+    most = max(((len(side.out), len(side.untouched)) for side in sides), default=(0, 0))
+    raise EvidenceError(
+        f"no shared bank has enough models for these patients: {most[0]} OUT and {most[1]} IN at "
+        f"most, at least {LEAST_OUT} and {LEAST_IN} are needed; train a larger one"
+    )
 
 
-def require_decisive(bank: Bank, *, retrains: int, failed: int, alpha: float) -> None:
-    """Refuse a verdict by a bank of which it isn't shown how often it fails a true retrain.
+def require_decisive(tried: Sequence[ev.SharedBankTried], alpha: float) -> None:
+    """Refuse a verdict by random subsets of which it isn't shown how often they fail a retrain.
 
     Args:
-        retrains: true leave-out retrains that were audited against the bank.
-        failed: so many of them it FAILED.
-        alpha: share of them that it may fail.
+        tried: all trials of the bank.
+        alpha: share of true retrains that it may fail.
 
     Raises:
         EvidenceError: naming what was shown, and how many retrains would do.
     """
-    if bank.design is BankDesign.LEAVE_COHORT_OUT:
-        return
-    bound = 1.0
-    if retrains:
-        bound = clopper_pearson(failed, retrains, 2 * _LEVEL - 1).upper
+    retrains, failed = sum(item.retrains for item in tried), sum(item.failed for item in tried)
+    bound = clopper_pearson(failed, retrains, 2 * _LEVEL - 1).upper if retrains else 1.0
     if bound > alpha:
         raise EvidenceError(
             f"a bank of random subsets decides nothing until true retrains have shown that it "
-            f"fails at most {alpha:.0%} of them; {failed} of {retrains} FAILED, which shows "
-            f"{bound:.1%}; {retrains_needed(alpha)} are needed if it fails none"
+            f"fails at most {alpha:.0%} of them; {failed} of {retrains} FAILED, so it may be "
+            f"{bound:.1%}; try {retrains_needed(alpha)} (`auditor bank try`), of which none fails"
         )
 
 
@@ -246,11 +278,9 @@ def retrains_needed(alpha: float) -> int:
     >>> retrains_needed(0.05)
     59
     """
-    count = 1
-    while (1 - alpha) ** count > 1 - _LEVEL:
-        count += 1
-    return count
+    return ceil(log(1 - _LEVEL) / log(1 - alpha))
 
 
-def _patients(scene: Scene, images: Sequence[int]) -> frozenset[str]:
+def patients_of(scene: Scene, images: Sequence[int]) -> frozenset[str]:
+    """Whose images these are."""
     return frozenset(scene.images.subjects[index] for index in images)

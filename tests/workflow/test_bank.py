@@ -7,17 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.domain.artefact import Digest
-from auditor.domain.bank_events import BankDesign
+from auditor.domain.bank_events import BankDesign, SharedBankTried
 from auditor.errors import EvidenceError, MisuseError
 from auditor.verification.clopper_pearson import clopper_pearson
-from auditor.workflow.bank import Bank
 from auditor.workflow.inclusion import Inclusion, leave_cohort_out, random_subsets
-from auditor.workflow.references import Block
 from auditor.workflow.shared_bank import (
     Member,
-    choose_sides,
+    exact_sides,
     require_decisive,
     retrains_needed,
+    sides_of,
 )
 
 PATIENTS = [f"p{number}" for number in range(30)]
@@ -78,55 +77,61 @@ def made(*lists: frozenset[str]) -> list[Member]:
 def test_last_quarters_bank_is_in_and_this_quarters_out_for_exactly_the_cohort() -> None:
     cohort = frozenset(PATIENTS[:4])
     found = made(*[EVERYONE] * 4, *[EVERYONE - cohort] * 8, *[EVERYONE - {"p9"}] * 5)
-    sides = choose_sides(found, EVERYONE, cohort)
-    assert sides.design is BankDesign.LEAVE_COHORT_OUT
-    assert sides.untouched == tuple(found[:4]) and sides.out == tuple(found[4:12])
-    one_of_them = choose_sides(found, EVERYONE, frozenset(PATIENTS[:1]))
-    assert one_of_them.design is BankDesign.RANDOM_SUBSETS  # left out with others: approximate
-    assert one_of_them.out == tuple(found[4:12])
-    assert one_of_them.untouched == (*found[:4], *found[12:])
+    exact = exact_sides(found, EVERYONE, cohort)
+    assert exact.untouched == tuple(found[:4]) and exact.out == tuple(found[4:12])
+    assert exact.enough
+    one_of_them = frozenset(PATIENTS[:1])
+    assert not exact_sides(found, EVERYONE, one_of_them).out  # left out with others: approximate
+    approximate = sides_of(found, one_of_them)
+    assert approximate.out == tuple(found[4:12])
+    assert approximate.untouched == (*found[:4], *found[12:])
 
 
 def test_of_those_that_hold_half_a_cohort_none_is_used() -> None:
     half = EVERYONE - {"p0"}
     found = made(*[half] * 20, *[EVERYONE] * 4, *[EVERYONE - {"p0", "p1"}] * 8)
-    sides = choose_sides(found, EVERYONE, frozenset({"p0", "p1"}))
-    assert not set(found[:20]) & {*sides.out, *sides.untouched}
+    for sides in (
+        sides_of(found, frozenset({"p0", "p1"})),
+        exact_sides(found, EVERYONE, frozenset({"p0", "p1"})),
+    ):
+        assert sides.enough and not set(found[:20]) & {*sides.out, *sides.untouched}
 
 
-def test_too_few_models_are_refused_with_how_many_it_takes() -> None:
-    out, untouched = EVERYONE - {"p0"}, EVERYONE
-    for found in (made(*[out] * 7, *[untouched] * 9), made(*[out] * 9, *[untouched] * 3)):
-        with pytest.raises(EvidenceError, match="at least 8 and 4"):
-            choose_sides(found, EVERYONE, frozenset({"p0"}))
+def test_so_many_models_are_enough_and_no_fewer() -> None:
+    for out, untouched, enough in ((8, 4, True), (7, 9, False), (9, 3, False)):
+        found = made(*[EVERYONE - {"p0"}] * out, *[EVERYONE] * untouched)
+        assert sides_of(found, frozenset({"p0"})).enough is enough
 
 
-def bank(design: BankDesign) -> Bank:
-    nothing = Block(weights=(), measured=())
-    return Bank(
-        forgotten=(),
-        surrogates=(),
-        out=nothing,
-        untouched=nothing,
-        listing=b"",
-        design=design,
-    )
+def trials(*counts: tuple[int, int]) -> list[SharedBankTried]:
+    some = Digest.of(b"some")
+    return [
+        SharedBankTried(model="m", bank=some, retrains=retrains, failed=failed, findings=some)
+        for retrains, failed in counts
+    ]
 
 
 @pytest.mark.parametrize(
-    ("retrains", "failed", "decides"),
-    [(0, 0, False), (58, 0, False), (59, 0, True), (59, 1, False), (92, 1, False), (93, 1, True)],
+    ("counts", "decides"),
+    [
+        ([], False),
+        ([(58, 0)], False),
+        ([(59, 0)], True),
+        ([(30, 0), (29, 0)], True),
+        ([(59, 1)], False),
+        ([(59, 0), (10, 1)], False),  # what was shown once doesn't stand against what came after
+        ([(59, 1), (33, 0)], False),
+        ([(59, 1), (34, 0)], True),
+    ],
 )
 def test_random_subsets_decide_once_true_retrains_have_shown_their_false_alarms(
-    retrains: int, failed: int, decides: bool
+    counts: list[tuple[int, int]], decides: bool
 ) -> None:
-    subsets = bank(BankDesign.RANDOM_SUBSETS)
     if decides:
-        require_decisive(subsets, retrains=retrains, failed=failed, alpha=0.05)
+        require_decisive(trials(*counts), 0.05)
     else:
-        with pytest.raises(EvidenceError, match="59 are needed"):
-            require_decisive(subsets, retrains=retrains, failed=failed, alpha=0.05)
-    require_decisive(bank(BankDesign.LEAVE_COHORT_OUT), retrains=0, failed=0, alpha=0.05)
+        with pytest.raises(EvidenceError, match="try 59"):
+            require_decisive(trials(*counts), 0.05)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1])

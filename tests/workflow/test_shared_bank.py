@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
@@ -11,20 +13,28 @@ from pathlib import Path
 
 import pytest
 
+from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.bank_events import BankDesign
 from auditor.domain.request import DecisionKind, Ground, Regime
-from auditor.domain.verdict import Basis
+from auditor.domain.verdict import Basis, FindingStatus, Verdict
 from auditor.errors import EvidenceError, LedgerError, MisuseError
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
+from auditor.policies.evaluate import evaluate
+from auditor.policies.load import load_packs
+from auditor.workflow.bank_trial import Tried, try_shared_bank
+from auditor.workflow.casework import RunSettings
 from auditor.workflow.config import Config, write_config
-from auditor.workflow.desk import decide, file_request
+from auditor.workflow.desk import case_facts, decide, file_request
 from auditor.workflow.document import _inventory
 from auditor.workflow.home import Home, open_home
+from auditor.workflow.record import model_stream, record
 from auditor.workflow.reerasure import came_back
+from auditor.workflow.references import Block
+from auditor.workflow.running import run_case
 from auditor.workflow.scene import derive_seed, load_scene
-from auditor.workflow.shared_bank import serve, train_shared_bank
+from auditor.workflow.shared_bank import is_shared, serve, serve_listed, train_shared_bank
 from auditor.workflow.shared_bank_book import (
     SharedBank,
     bank_store,
@@ -136,19 +146,92 @@ def test_a_bank_is_on_the_books_by_digest_and_its_patients_only_in_the_vault(ban
     assert Digest.of(weights_bytes(alone)) == members(banked, bank)[3]
 
 
+NO_SCOUTS = Block(weights=(), measured=())
+
+
+def tried(home: Home, retrains: int = 59, failed: int = 0) -> None:
+    bank = only_bank(home)
+    event = ev.SharedBankTried(
+        model=MODEL, bank=bank.name, retrains=retrains, failed=failed, findings=bank.name
+    )
+    record(home, model_stream(MODEL), event, f"tried-{len(bank.tried)}")
+
+
 def test_each_patient_is_served_by_those_who_did_and_did_not_see_them(banked: Home) -> None:
     scene, bank = load_scene(banked, MODEL), only_bank(banked)
-    patient = scene.images.subjects[scene.training[0]]
-    served = serve(banked, scene, scene.of_subjects([patient]))
+    patients = sorted({scene.images.subjects[index] for index in scene.training})
+    about = scene.of_subjects(patients[:1])
+    with pytest.raises(EvidenceError, match="decides nothing until"):
+        serve(banked, scene, about, NO_SCOUTS)
+    tried(banked)
+    served = serve(banked, scene, about, NO_SCOUTS)
     inclusion, listed = open_inclusion(banked, bank), members(banked, bank)
     assert served.design is BankDesign.RANDOM_SUBSETS
-    assert served.out.weights == tuple(listed[k] for k in inclusion.without([patient]))
-    assert served.untouched.weights == tuple(listed[k] for k in inclusion.holding_all([patient]))
+    assert served.out.weights == tuple(listed[k] for k in inclusion.without(patients[:1]))
+    assert served.untouched.weights == tuple(listed[k] for k in inclusion.holding_all(patients[:1]))
     assert len(served.out.measured) == 8 == len(served.untouched.measured)
-    assert served.surrogates == ()
-    others = {scene.images.subjects[index] for index in scene.training}
+    assert served.surrogates == () and is_shared(served.listing)
     with pytest.raises(EvidenceError, match="at least 8 and 4"):
-        serve(banked, scene, scene.of_subjects(sorted(others)[:4]))
+        serve(banked, scene, scene.of_subjects(patients[:4]), NO_SCOUTS)
+    train_bank(banked, models=2)  # what comes later changes nothing for a case that has begun
+    again = serve_listed(banked, scene, about, served.listing)
+    assert (again.digest, again.out.weights) == (served.digest, served.out.weights)
+    destroy_bank(banked, bank)
+    with pytest.raises(LedgerError, match="destroyed"):
+        serve_listed(banked, scene, about, served.listing)
+
+
+def test_a_trial_audits_true_retrains_and_leaves_none_of_them(banked: Home) -> None:
+    def trial(retrains: int, today: date = TODAY) -> tuple[Tried, ...]:
+        name = only_bank(banked).name.value[:12]
+        return try_shared_bank(
+            banked,
+            MODEL,
+            name,
+            retrains=retrains,
+            today=today,
+            workers=1,
+            progress=lambda *_: None,
+        )
+
+    first, second = trial(3), trial(2)
+    events = only_bank(banked).tried
+    assert [event.retrains for event in events] == [3, 2]
+    for outcomes, event in zip((first, second), events, strict=True):
+        assert event.failed == sum(item.verdict is Verdict.FAILED for item in outcomes)
+        stored = json.loads(banked.store.get(event.findings))
+        assert [item["verdict"] for item in stored] == [item.verdict.value for item in outcomes]
+    assert len({item.influence.point for item in (*first, *second)}) == 5  # other retrains
+    assert files(banked) == names(members(banked, only_bank(banked)))
+    with pytest.raises(MisuseError, match="at least one"):
+        trial(0)
+    with pytest.raises(MisuseError, match="last day is over"):
+        trial(1, date(2030, 1, 1))
+
+
+def test_a_case_goes_its_whole_road_by_a_shared_bank(banked: Home) -> None:
+    tried(banked)
+    scene = load_scene(banked, MODEL)
+    case = file_request(
+        banked,
+        model=MODEL,
+        subjects=(scene.images.subjects[scene.training[0]],),
+        regime=Regime.GDPR,
+        ground=Ground.CONSENT_WITHDRAWN,
+        received=TODAY,
+    )
+    decide(banked, case, DecisionKind.GRANTED, "dpo")
+    settings = RunSettings(scouts=4, shared_bank=True)
+    state = run_case(banked, case, settings, progress=lambda *_: None, notice=lambda _: None)
+    assert state.issued is not None and state.bank is not None and state.reached is not None
+    assert state.reached.basis is Basis.EXACT
+    assert (state.bank.out_models, state.bank.in_models) == (8, 8)
+    kinds = Counter(item.artefact_kind for item in state.accounted)
+    assert kinds[ArtefactKind.SHARED_REFERENCE] == 8 and kinds[ArtefactKind.REFERENCE_IN] == 0
+    assert len(files(banked)) == 8
+    findings = evaluate(load_packs(), case_facts(banked, case))
+    assert not [item for item in findings if item.status is FindingStatus.NOT_MET]
+    assert not came_back(banked, destroy=False)
 
 
 STOPS = frozenset({"record", "write_atomically", "destroy_file", "seal", "forget"})
@@ -228,7 +311,7 @@ def test_a_banks_last_day(banked: Home) -> None:
     assert not files(banked) and destroy_due(banked, date(2027, 4, 1)) == ()
     with pytest.raises(EvidenceError, match="0 OUT and 0 IN"):
         scene = load_scene(banked, MODEL)
-        serve(banked, scene, scene.training[:1])
+        serve(banked, scene, scene.training[:1], NO_SCOUTS)
 
 
 def test_files_that_nothing_speaks_for_go_with_the_next_run(banked: Home) -> None:
