@@ -3,8 +3,8 @@
 Each class is one stable kind and version; a stored kind is never renamed, a changed shape gets a
 new version. Fields are ids, enums, digests, integers and dates: no free text, no identifier of a
 person, so that leaves hold no personal data (DESIGN section 6). `docs/events.md` is their table.
-Kinds of data sets and models stand in `model_events`, those of shared banks in `bank_events`, and
-are found here, too.
+Kinds of data sets and models stand in `model_events`, those of shared banks in `bank_events`,
+those of an audit in `audit_events`, and are found here, too.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.audit_events import AuditStarted as AuditStarted
+from auditor.domain.audit_events import CandidateVerified as CandidateVerified
+from auditor.domain.audit_events import PlanPinned as PlanPinned
 from auditor.domain.bank_events import SharedBankDestroyed as SharedBankDestroyed
 from auditor.domain.bank_events import SharedBankPlanned as SharedBankPlanned
 from auditor.domain.bank_events import SharedBankTrained as SharedBankTrained
 from auditor.domain.bank_events import SharedBankTried as SharedBankTried
 from auditor.domain.codec import typed
-from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import KINDS, Event, named
 from auditor.domain.model_events import CurvatureCached as CurvatureCached
 from auditor.domain.model_events import DataRegistered as DataRegistered
@@ -206,17 +208,6 @@ class CaseRouted(Event):
     due: tuple[Due, ...]
 
 
-@named("plan-pinned/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanPinned(Event):
-    """Pre-registration: everything the verdict depends on, fixed before the run."""
-
-    case: str
-    plan: Digest
-    bank: Digest
-    ladder: tuple[str, ...]
-
-
 @named("rung-skipped/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungSkipped(Event):
@@ -272,33 +263,6 @@ class ReplayConfirmed(Event):
     case: str
     attempt: int
     weights: Digest
-
-
-@named("audit-started/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditStarted(Event):
-    """A candidate's audit was begun, for the `number`-th time. Written before it is measured."""
-
-    case: str
-    attempt: int
-    number: int
-    role: CandidateRole
-    weights: Digest
-    plan: Digest
-
-
-@named("candidate-verified/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateVerified(Event):
-    """One audit under the pinned plan; controls (untouched, retrain) are recorded the same way."""
-
-    case: str
-    attempt: int
-    role: CandidateRole
-    weights: Digest
-    plan: Digest
-    evidence: Digest
-    verdict: Verdict
 
 
 @named("verdict-reached/v1")

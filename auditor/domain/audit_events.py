@@ -1,0 +1,48 @@
+"""Events of an audit; `auditor.domain.event` is where all kinds are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditor.domain.artefact import Digest
+from auditor.domain.evidence import CandidateRole
+from auditor.domain.kind import Event, named
+from auditor.domain.verdict import Verdict
+
+
+@named("plan-pinned/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPinned(Event):
+    """Pre-registration: everything the verdict depends on, fixed before the run."""
+
+    case: str
+    plan: Digest
+    bank: Digest
+    ladder: tuple[str, ...]
+
+
+@named("audit-started/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditStarted(Event):
+    """A candidate's audit was begun, for the `number`-th time. Written before it is measured."""
+
+    case: str
+    attempt: int
+    number: int
+    role: CandidateRole
+    weights: Digest
+    plan: Digest
+
+
+@named("candidate-verified/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateVerified(Event):
+    """One audit under the pinned plan; controls (untouched, retrain) are recorded the same way."""
+
+    case: str
+    attempt: int
+    role: CandidateRole
+    weights: Digest
+    plan: Digest
+    evidence: Digest
+    verdict: Verdict
