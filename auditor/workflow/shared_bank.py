@@ -104,7 +104,7 @@ def _waiting(home: Home, scene: Scene) -> frozenset[str]:
             continue
         if case.granted and case.scope is None and case.prepared is None:
             named.update(subjects_of(home, case.requested))
-    return scene.images.patients_of(named) & patients_of(scene, scene.training)
+    return scene.images.patients_of(named)
 
 
 def _finish(
@@ -199,8 +199,7 @@ def serve(home: Home, scene: Scene, forgotten: Sequence[int], scouts: Block) -> 
     design, sides = BankDesign.LEAVE_COHORT_OUT, exact_sides(sum(found, ()), everyone, asked)
     if not sides.enough:
         design = BankDesign.RANDOM_SUBSETS
-        bank, sides = _tried_sides(banks, [sides_of(each, asked) for each in found])
-        require_decisive(bank.tried, ALPHA)
+        sides = _tried_sides(banks, [sides_of(each, asked) for each in found])
     listing = {
         "recipe": str(scene.recipe.digest),
         "weights": str(scene.version.weights),
@@ -240,16 +239,30 @@ def serve_listed(home: Home, scene: Scene, forgotten: Sequence[int], listing: by
     )
 
 
-def _tried_sides(banks: Sequence[SharedBank], sides: Sequence[Sides]) -> tuple[SharedBank, Sides]:
-    """The newest bank that has enough models, and these."""
-    for bank, side in zip(reversed(banks), reversed(sides), strict=True):
-        if side.enough:
-            return bank, side
+def _tried_sides(banks: Sequence[SharedBank], sides: Sequence[Sides]) -> Sides:
+    """Of the newest bank that has enough models and may decide."""
+    able = [
+        (bank, side)
+        for bank, side in zip(reversed(banks), reversed(sides), strict=True)
+        if side.enough
+    ]
+    for bank, side in able:
+        if false_alarm_bound(bank.tried) <= ALPHA:
+            return side
+    if able:
+        newest, _ = able[0]
+        require_decisive(newest.tried, ALPHA)
     most = max(((len(side.out), len(side.untouched)) for side in sides), default=(0, 0))
     raise EvidenceError(
         f"no shared bank has enough models for these patients: {most[0]} OUT and {most[1]} IN at "
         f"most, at least {LEAST_OUT} and {LEAST_IN} are needed; train a larger one"
     )
+
+
+def false_alarm_bound(tried: Sequence[ev.SharedBankTried]) -> float:
+    """One-sided 95 % upper bound on the share of true retrains that a bank fails; 1 if untried."""
+    retrains, failed = sum(item.retrains for item in tried), sum(item.failed for item in tried)
+    return clopper_pearson(failed, retrains, 2 * _LEVEL - 1).upper if retrains else 1.0
 
 
 def require_decisive(tried: Sequence[ev.SharedBankTried], alpha: float) -> None:
@@ -262,13 +275,12 @@ def require_decisive(tried: Sequence[ev.SharedBankTried], alpha: float) -> None:
     Raises:
         EvidenceError: naming what was shown, and how many retrains would do.
     """
-    retrains, failed = sum(item.retrains for item in tried), sum(item.failed for item in tried)
-    bound = clopper_pearson(failed, retrains, 2 * _LEVEL - 1).upper if retrains else 1.0
+    bound = false_alarm_bound(tried)
     if bound > alpha:
         raise EvidenceError(
-            f"a bank of random subsets decides nothing until true retrains have shown that it "
-            f"fails at most {alpha:.0%} of them; {failed} of {retrains} FAILED, so it may be "
-            f"{bound:.1%}; try {retrains_needed(alpha)} (`auditor bank try`), of which none fails"
+            "a bank of random subsets decides nothing until true retrains have shown that it fails "
+            f"at most {alpha:.0%} of them; so far it may be {bound:.1%}; "
+            f"try {retrains_needed(alpha)} (`auditor bank try`), of which none fails"
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from auditor.errors import ModelError
+from auditor.learning import parallel
 from auditor.learning.parallel import TrainingJob, Where, choose_where, train_many
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
@@ -33,7 +34,10 @@ def alone(job: TrainingJob) -> dict[str, torch.Tensor]:
     return train(job.recipe, IMAGES, job.indices, job.seed).state_dict()
 
 
-def test_stacks_in_processes_give_the_models_that_training_alone_makes(tmp_path: Path) -> None:
+def test_stacks_in_processes_give_the_models_that_training_alone_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "_train_stack", None)  # of this process; others do the work
     seen: list[tuple[int, int]] = []
     where = Where(device=CPU, workers=2, stack=4)
     paths = train_many(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,18 +24,27 @@ from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
 from auditor.policies.load import load_packs
+from auditor.verification.engine import Readiness, prepare
+from auditor.workflow import bank_trial
 from auditor.workflow.bank_trial import Tried, try_shared_bank
-from auditor.workflow.casework import RunSettings
+from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.config import Config, write_config
 from auditor.workflow.desk import case_facts, decide, file_request
 from auditor.workflow.document import _inventory
 from auditor.workflow.home import Home, open_home
 from auditor.workflow.record import model_stream, record
 from auditor.workflow.reerasure import came_back
-from auditor.workflow.references import Block
+from auditor.workflow.references import Block, train_models
+from auditor.workflow.registry import deploy, register_version, require_model
 from auditor.workflow.running import run_case
 from auditor.workflow.scene import derive_seed, load_scene
-from auditor.workflow.shared_bank import is_shared, serve, serve_listed, train_shared_bank
+from auditor.workflow.shared_bank import (
+    is_shared,
+    present_members,
+    serve,
+    serve_listed,
+    train_shared_bank,
+)
 from auditor.workflow.shared_bank_book import (
     SharedBank,
     bank_store,
@@ -64,14 +74,16 @@ TODAY = date(2026, 11, 25)
 ENDS = date(2027, 3, 31)
 
 
-def train_bank(home: Home, *, models: int = 16, design: str = "random-subsets") -> SharedBank:
+def train_bank(
+    home: Home, *, models: int = 16, design: str = "random-subsets", today: date = TODAY
+) -> SharedBank:
     return train_shared_bank(
         home,
         MODEL,
         BankDesign(design),
         models=models,
         parts=2,
-        today=TODAY,
+        today=today,
         workers=1,
         progress=lambda *_: None,
     )
@@ -146,6 +158,24 @@ def test_a_bank_is_on_the_books_by_digest_and_its_patients_only_in_the_vault(ban
     assert Digest.of(weights_bytes(alone)) == members(banked, bank)[3]
 
 
+def stopped(home: Home) -> None:
+    """A training that somebody stops after its plan."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    train_shared_bank(
+        home,
+        MODEL,
+        BankDesign.RANDOM_SUBSETS,
+        models=4,
+        parts=2,
+        today=TODAY,
+        workers=1,
+        progress=stop,
+    )
+
+
 NO_SCOUTS = Block(weights=(), measured=())
 
 
@@ -207,6 +237,102 @@ def test_a_trial_audits_true_retrains_and_leaves_none_of_them(banked: Home) -> N
         trial(0)
     with pytest.raises(MisuseError, match="last day is over"):
         trial(1, date(2030, 1, 1))
+
+
+def test_each_retrain_of_a_trial_lacks_exactly_the_patient_it_is_audited_for(
+    banked: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = load_scene(banked, MODEL)
+    trained: list[Sequence[Sequence[int]]] = []
+    audited: list[set[int]] = []
+    served: list[tuple[int, int]] = []
+
+    def train(*given: Any, **named: Any) -> tuple[bytes, ...]:
+        trained.append(given[2])
+        return train_models(*given, **named)
+
+    def ready(**named: Any) -> Readiness:
+        audited.append(set(named["layout"].forgotten))
+        served.append((len(named["out"]), len(named["untouched"])))
+        return prepare(**named)
+
+    monkeypatch.setattr(bank_trial, "train_models", train)
+    monkeypatch.setattr(bank_trial, "prepare", ready)
+    try_shared_bank(
+        banked,
+        MODEL,
+        only_bank(banked).name.value,
+        retrains=4,
+        today=TODAY,
+        workers=1,
+        progress=lambda *_: None,
+    )
+    everyone = set(scene.training)
+    assert [everyone - set(indices) for indices in trained[0]] == audited
+    assert served == [(8, 8)] * 4
+    for left in audited:
+        (patient,) = {scene.images.subjects[index] for index in left}
+        assert left == set(scene.of_subjects([patient]))
+    assert len({tuple(sorted(left)) for left in audited}) == 4
+
+
+def test_a_case_that_began_with_shared_models_goes_on_with_them(banked: Home) -> None:
+    tried(banked)
+    scene = load_scene(banked, MODEL)
+    work = begun(banked, scene.images.subjects[scene.training[0]])
+    served = serve(banked, scene, work.forgotten, NO_SCOUTS)
+    banked.store.put(served.listing)
+    event = ev.BankTrained(case=work.case, bank=served.digest, out_models=8, in_models=8)
+    work.write(event, "bank")
+    tried(banked, retrains=10, failed=10)  # by now it may decide no more
+    for shared in (False, True):
+        settings = RunSettings(scouts=4, shared_bank=shared)
+        found = Casework(banked, work.case, settings, lambda *_: None).bank
+        assert (found.digest, found.out.weights) == (served.digest, served.out.weights)
+
+
+def test_the_newest_bank_that_may_decide_is_taken(banked: Home) -> None:
+    tried(banked)
+    scene, first = load_scene(banked, MODEL), only_bank(banked)
+    second = train_bank(banked)
+    about = scene.training[:1]
+    assert set(serve(banked, scene, about, NO_SCOUTS).out.weights) <= set(members(banked, first))
+    event = ev.SharedBankTried(
+        model=MODEL, bank=second.name, retrains=59, failed=0, findings=second.name
+    )
+    record(banked, model_stream(MODEL), event, "tried-second")
+    assert set(serve(banked, scene, about, NO_SCOUTS).out.weights) <= set(members(banked, second))
+
+
+def test_a_bank_of_a_version_that_left_service_is_neither_tried_nor_finished(
+    plain: Home, banked: Home
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stopped(plain)
+    for home in (plain, banked):
+        version = load_scene(home, MODEL).version
+        register_version(
+            home,
+            model=MODEL,
+            architecture=version.architecture,
+            weights=home.store.put(b"others"),
+            recipe=version.recipe,
+            data_set=version.data_set,
+            training_images=version.training_images,
+        )
+        deploy(home, require_model(home, MODEL).versions[-1])
+    with pytest.raises(MisuseError, match="no longer in service"):
+        train_bank(plain)
+    with pytest.raises(MisuseError, match="isn't in service"):
+        try_shared_bank(
+            banked,
+            MODEL,
+            only_bank(banked).name.value,
+            retrains=1,
+            today=TODAY,
+            workers=1,
+            progress=lambda *_: None,
+        )
 
 
 def test_a_case_goes_its_whole_road_by_a_shared_bank(banked: Home) -> None:
@@ -368,6 +494,8 @@ def test_a_case_accounts_for_every_model_that_its_patient_trained(
     assert fates == dict.fromkeys(carrying, expected)
     left = names(members(home, bank))
     assert files(home) == (left - names(carrying) if erased and not keep else left)
+    here = {member.weights.value for member in present_members(home, bank)}
+    assert here == files(home)
     days = kept_until(home, MODEL)
     reviewed = {item.artefact: item.review for item in _inventory(work.state, TODAY, days)}
     for digest in carrying:
@@ -422,20 +550,8 @@ def test_no_case_begins_beside_an_unfinished_bank_and_no_bank_beside_a_case(plai
     scene = load_scene(plain, MODEL)
     patients = sorted({scene.images.subjects[index] for index in scene.training})
 
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train_shared_bank(
-            plain,
-            MODEL,
-            BankDesign.RANDOM_SUBSETS,
-            models=4,
-            parts=2,
-            today=TODAY,
-            workers=1,
-            progress=stop,
-        )
+        stopped(plain)
     assert only_bank(plain).unfinished
     with pytest.raises(MisuseError, match="isn't finished"):
         begun(plain, patients[0])
@@ -450,8 +566,8 @@ def test_no_case_begins_beside_an_unfinished_bank_and_no_bank_beside_a_case(plai
 
 def test_a_second_bank_of_a_version_is_another_bank(plain: Home) -> None:
     first = train_bank(plain, models=2)
-    destroy_bank(plain, first)
-    second = train_bank(plain, models=2)
+    second = train_bank(plain, models=2, today=date(2027, 4, 1))
+    assert [bank.destroyed for bank in shared_banks(plain, MODEL)] == [True, False]
     assert second.name != first.name
     assert open_inclusion(plain, second).models and not set(members(plain, first)) & set(
         members(plain, second)
