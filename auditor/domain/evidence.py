@@ -62,16 +62,67 @@ class AucComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubgroupAuc:
+    """AUC-ROC in one group of never-seen patients. It may veto where ``decisive``, never grant.
+
+    Attributes:
+        attribute: ``site``, ``sex`` or ``age``; ``value`` as the manifest has it, ages in bands.
+        positives: images of class 1; ``negatives`` the others.
+        detectable_margin: least margin inside which a true retrain is found with 90 % power.
+        power: chance that a true retrain is found inside the plan's margin here.
+    """
+
+    attribute: str
+    value: str
+    positives: int
+    negatives: int
+    candidate: Estimate
+    comparisons: tuple[AucComparison, ...]
+    detectable_margin: float
+    power: float
+    decisive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AucRegression:
-    """AUC-ROC non-inferiority; ``margin`` fixed in the plan, refused above 0.05."""
+    """AUC-ROC non-inferiority; ``margin`` fixed in the plan, refused above 0.05.
+
+    Attributes:
+        detectable_margin: least margin inside which a true retrain is found with 90 % power.
+        too_small: groups with too few patients of a class for an AUC.
+    """
 
     original: Estimate
     candidate: Estimate
     comparisons: tuple[AucComparison, ...]
     margin: float
     margin_refused: bool
+    detectable_margin: float
     positives: int
     negatives: int
+    subgroups: tuple[SubgroupAuc, ...]
+    too_small: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """How right the probabilities of class 1 are, on never-seen patients. Description.
+
+    Attributes:
+        brier: mean squared error, and how much it is above the original's and above the mean
+            over OUT models; intervals by patient.
+        brier_rank_p_value: two-sided, among OUT models.
+        calibration_error: expected calibration error over ten bins of equally many images.
+    """
+
+    brier: Estimate
+    brier_against_original: Estimate
+    brier_against_retrained: Estimate
+    brier_rank_p_value: float
+    calibration_error: float
+    calibration_error_original: float
+    calibration_error_retrained: float
+    calibration_error_rank_p_value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +243,7 @@ class Evidence:
     role: CandidateRole
     influence: Influence
     auc: AucRegression
+    reliability: Reliability
     secondary: tuple[SecondaryTest, ...]
     membership: tuple[MembershipAttack, ...]
     latent: tuple[LatentDepth, ...]

@@ -1,8 +1,10 @@
 """AUC-ROC non-inferiority against the original and against OUT models, paired by patient.
 
-The margin is fixed before the run, from the bank alone: the larger of 0.01 and the one inside
-which a true retrain is found with 90 % power, an original model that was lucky in its seed
-included; above 0.05 it is refused (DESIGN section 4 point 7).
+The margin is fixed before the run, from the bank alone: the larger of 0.01 and the least one that
+can be shown, inside which a true retrain is found with 90 % power, an original model that was
+lucky in its seed included; above 0.05 it is refused (DESIGN section 4 point 7). Subgroups are held
+against the same margin; one where a true retrain would be found inside it with 80 % power may
+veto, the others are described.
 """
 
 from __future__ import annotations
@@ -13,21 +15,62 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from auditor.domain.evidence import AucComparison, AucRegression, Estimate
+from auditor.domain.evidence import AucComparison, AucRegression, Estimate, SubgroupAuc
 from auditor.verification.delong import auc, clustered_variance, components
 from auditor.verification.layout import Indices, Layout, Numbers
+from auditor.verification.subgroups import Subgroup, find_subgroups
 
 LEAST_MARGIN, LARGEST_MARGIN = 0.01, 0.05
+DECISIVE_POWER = 0.80
 _POWER = 0.90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparator:
-    """What a candidate's AUC is held against: one model, or the mean of several."""
+    """What a candidate's AUC is held against: one model, or the mean of several.
+
+    Attributes:
+        error: standard error of a retrain's difference with it, from the patients drawn.
+    """
 
     name: str
     auc: float
     contributions: Numbers
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ground:
+    """The images on which AUCs are compared, and what is known of them before the run.
+
+    Attributes:
+        mean: of the OUT models' AUCs.
+        spread: standard deviation of one retrain's AUC about that mean, the mean's own
+            uncertainty included; ``degrees`` of freedom.
+    """
+
+    images: Indices
+    labels: Indices
+    patients: Indices
+    comparators: tuple[Comparator, ...]
+    mean: float
+    spread: float
+    degrees: int
+
+    def detectable(self, level: float) -> float:
+        """Least margin inside which a true retrain is found with 90 % power."""
+        z, t = _z(level), float(stats.t.ppf(_POWER, self.degrees))
+        return max(
+            z * item.error + t * self.spread + max(0.0, item.auc - self.mean)
+            for item in self.comparators
+        )
+
+    def power(self, margin: float, level: float) -> float:
+        """Chance that a true retrain is found non-inferior."""
+        reach = min(
+            margin - _z(level) * item.error + self.mean - item.auc for item in self.comparators
+        )
+        return float(stats.t.cdf(reach / max(self.spread, 1e-12), self.degrees))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,19 +78,17 @@ class AucReference:
     """Everything fixed before the run.
 
     Attributes:
-        spread: standard deviation of one retrain's AUC about the OUT mean, the mean's own
-            uncertainty included.
-        power: chance that a true retrain is found non-inferior.
+        detectable: least margin that could be shown; ``margin`` is at least that.
+        power: chance that a true retrain is found non-inferior on all never-seen patients.
+        groups: those large enough for an AUC, each with its ground; ``too_small`` names the rest.
     """
 
-    comparators: tuple[Comparator, ...]
-    spread: float
-    degrees: int
+    ground: Ground
+    detectable: float
     margin: float
     power: float
-    labels: Indices
-    patients: Indices
-    unseen: Indices
+    groups: tuple[tuple[Subgroup, Ground], ...]
+    too_small: tuple[str, ...]
 
     @property
     def refused(self) -> bool:
@@ -65,86 +106,138 @@ def fix_margin(
         out: the same of each OUT model.
         level: of the two-sided interval whose lower bound decides.
     """
-    unseen = layout.unseen
-    labels, patients = layout.labels[unseen], layout.patients[unseen]
-    areas = np.array([auc(scores[unseen], labels) for scores in out])
-    parts = np.stack([components(scores[unseen], labels) for scores in out])
-    first = components(original[unseen], labels)
-    comparators = (
-        Comparator(name="original", auc=auc(original[unseen], labels), contributions=first),
-        Comparator(name="retrained", auc=float(areas.mean()), contributions=parts.mean(axis=0)),
-    )
-    count = len(out)
-    spread = float(areas.std(ddof=1)) * float(np.sqrt(1 + 1 / count))
-    z = float(stats.norm.ppf(0.5 + level / 2))
-    errors = [
-        float(np.mean([np.sqrt(clustered_variance(p - c.contributions, patients)) for p in parts]))
-        for c in comparators
-    ]
-    t = float(stats.t.ppf(_POWER, count - 1))
-    margin = max(
-        LEAST_MARGIN,
-        *(
-            z * error + t * spread + max(0.0, c.auc - float(areas.mean()))
-            for error, c in zip(errors, comparators, strict=True)
-        ),
-    )
-    reach = min(
-        (margin - z * error + float(areas.mean()) - c.auc) / max(spread, 1e-12)
-        for error, c in zip(errors, comparators, strict=True)
-    )
+    ground = _ground(original, out, layout, layout.unseen)
+    detectable = ground.detectable(level)
+    margin = max(LEAST_MARGIN, detectable)
+    found = find_subgroups(layout)
     return AucReference(
-        comparators=comparators,
-        spread=spread,
-        degrees=count - 1,
+        ground=ground,
+        detectable=detectable,
         margin=margin,
-        power=float(stats.t.cdf(reach, count - 1)),
-        labels=labels,
-        patients=patients,
-        unseen=unseen,
+        power=ground.power(margin, level),
+        groups=tuple(
+            (group, _ground(original, out, layout, group.images))
+            for group in found
+            if group.measurable
+        ),
+        too_small=tuple(f"{g.attribute} {g.value}" for g in found if not g.measurable),
     )
 
 
 def compare(reference: AucReference, candidate: Numbers, level: float) -> AucRegression:
     """A candidate's AUC, and its differences with their intervals at ``level``."""
-    scores = candidate[reference.unseen]
-    area = auc(scores, reference.labels)
-    own = components(scores, reference.labels)
-    z = float(stats.norm.ppf(0.5 + level / 2))
-
-    def interval(point: float, contributions: Numbers) -> Estimate:
-        half = z * float(np.sqrt(clustered_variance(contributions, reference.patients)))
-        return Estimate(lower=point - half, point=point, upper=point + half, level=level)
-
-    original = reference.comparators[0]
+    ground = reference.ground
+    after, comparisons = _compare(ground, candidate, level)
+    original = ground.comparators[0]
     return AucRegression(
-        original=interval(original.auc, original.contributions),
-        candidate=interval(area, own),
-        comparisons=tuple(
-            AucComparison(
-                against=item.name,
-                difference=interval(area - item.auc, own - item.contributions),
-            )
-            for item in reference.comparators
-        ),
+        original=_interval(original.auc, original.contributions, ground, level),
+        candidate=after,
+        comparisons=comparisons,
         margin=reference.margin,
         margin_refused=reference.refused,
-        positives=int((reference.labels == 1).sum()),
-        negatives=int((reference.labels != 1).sum()),
+        detectable_margin=reference.detectable,
+        positives=int((ground.labels == 1).sum()),
+        negatives=int((ground.labels != 1).sum()),
+        subgroups=tuple(
+            _describe(group, of, reference.margin, candidate, level)
+            for group, of in reference.groups
+        ),
+        too_small=reference.too_small,
     )
 
 
 def is_inferior(reference: AucReference, result: AucRegression, alpha: float) -> bool:
-    """Whether a difference lies below minus the margin, at one-sided ``alpha``.
+    """Whether a difference lies below minus the margin, at one-sided ``alpha`` over all of them.
 
-    The retrain's own spread over seeds is added to the patients' variance, so that an unlucky
-    seed isn't called damage.
+    On all never-seen patients and in each decisive subgroup. The retrain's own spread over seeds
+    is added to the patients' variance, so that an unlucky seed isn't called damage.
     """
-    t = float(stats.t.ppf(1 - alpha / len(result.comparisons), reference.degrees))
-    z = float(stats.norm.ppf(0.5 + result.candidate.level / 2))
-    for item in result.comparisons:
-        error = (item.difference.upper - item.difference.point) / z
-        bound = item.difference.point + t * float(np.hypot(error, reference.spread))
-        if bound < -result.margin:
-            return True
-    return False
+    held = [(reference.ground, result.comparisons)]
+    for (_, ground), group in zip(reference.groups, result.subgroups, strict=True):
+        if group.decisive:
+            held.append((ground, group.comparisons))
+    share = alpha / sum(len(comparisons) for _, comparisons in held)
+    return any(
+        _upper(item.difference, ground, share) < -result.margin
+        for ground, comparisons in held
+        for item in comparisons
+    )
+
+
+def _upper(difference: Estimate, ground: Ground, alpha: float) -> float:
+    """Upper bound of a difference, another retrain's seed counted as chance."""
+    error = (difference.upper - difference.point) / _z(difference.level)
+    t = float(stats.t.ppf(1 - alpha, ground.degrees))
+    return difference.point + t * float(np.hypot(error, ground.spread))
+
+
+def _describe(
+    group: Subgroup, ground: Ground, margin: float, candidate: Numbers, level: float
+) -> SubgroupAuc:
+    after, comparisons = _compare(ground, candidate, level)
+    power = ground.power(margin, level)
+    return SubgroupAuc(
+        attribute=group.attribute,
+        value=group.value,
+        positives=int((ground.labels == 1).sum()),
+        negatives=int((ground.labels != 1).sum()),
+        candidate=after,
+        comparisons=comparisons,
+        detectable_margin=ground.detectable(level),
+        power=power,
+        decisive=power >= DECISIVE_POWER,
+    )
+
+
+def _compare(
+    ground: Ground, candidate: Numbers, level: float
+) -> tuple[Estimate, tuple[AucComparison, ...]]:
+    scores = candidate[ground.images]
+    area = auc(scores, ground.labels)
+    own = components(scores, ground.labels, ground.patients)
+    return _interval(area, own, ground, level), tuple(
+        AucComparison(
+            against=item.name,
+            difference=_interval(area - item.auc, own - item.contributions, ground, level),
+        )
+        for item in ground.comparators
+    )
+
+
+def _interval(point: float, contributions: Numbers, ground: Ground, level: float) -> Estimate:
+    half = _z(level) * float(np.sqrt(clustered_variance(contributions, ground.patients)))
+    return Estimate(lower=point - half, point=point, upper=point + half, level=level)
+
+
+def _ground(original: Numbers, out: Sequence[Numbers], layout: Layout, images: Indices) -> Ground:
+    labels, patients = layout.labels[images], layout.patients[images]
+    areas = np.array([auc(scores[images], labels) for scores in out])
+    parts = np.stack([components(scores[images], labels, patients) for scores in out])
+    sides = (
+        ("original", auc(original[images], labels), components(original[images], labels, patients)),
+        ("retrained", float(areas.mean()), parts.mean(axis=0)),
+    )
+    return Ground(
+        images=images,
+        labels=labels,
+        patients=patients,
+        comparators=tuple(
+            Comparator(
+                name=name,
+                auc=area,
+                contributions=own,
+                error=float(
+                    np.mean([np.sqrt(clustered_variance(p - own, patients)) for p in parts])
+                ),
+            )
+            for name, area, own in sides
+        ),
+        mean=float(areas.mean()),
+        spread=float(areas.std(ddof=1)) * float(np.sqrt(1 + 1 / len(out))),
+        degrees=len(out) - 1,
+    )
+
+
+def _z(level: float) -> float:
+    """Normal quantile of a two-sided interval."""
+    return float(stats.norm.ppf(0.5 + level / 2))

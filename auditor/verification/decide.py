@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from auditor.domain.evidence import AucRegression, Estimate, Evidence, Influence
+from auditor.domain.evidence import AucComparison, AucRegression, Estimate, Evidence, Influence
 from auditor.domain.verdict import Decision, Reason, ReasonCode, Verdict
 from auditor.verification.plan import Plan
 
@@ -50,7 +50,7 @@ def _failures(plan: Plan, evidence: Evidence, auc_inferior: bool) -> tuple[Reaso
             _reason(
                 ReasonCode.AUC_INFERIOR,
                 f"AUC fell by more than the margin of {plan.auc_margin:.3f}: "
-                f"{_auc_text(evidence.auc)}",
+                f"{_auc_text(evidence.auc)}{_groups_text(evidence.auc)}",
             )
         )
     found += [
@@ -149,12 +149,23 @@ def _straddles(inner: Estimate, margin: float) -> str:
 
 
 def _auc_text(auc: AucRegression) -> str:
-    return "; ".join(
-        f"{item.difference.point:+.3f} "
-        f"[{item.difference.lower:+.3f}, {item.difference.upper:+.3f}] "
-        f"against {item.against}"
-        for item in auc.comparisons
+    return "; ".join(_difference_text(item) for item in auc.comparisons)
+
+
+def _groups_text(auc: AucRegression) -> str:
+    """Decisive subgroups whose whole interval lies below the margin."""
+    return "".join(
+        f"; {group.attribute} {group.value}: {_difference_text(item)}"
+        for group in auc.subgroups
+        if group.decisive
+        for item in group.comparisons
+        if item.difference.upper < -auc.margin
     )
+
+
+def _difference_text(item: AucComparison) -> str:
+    found = item.difference
+    return f"{found.point:+.3f} [{found.lower:+.3f}, {found.upper:+.3f}] against {item.against}"
 
 
 def _reason(code: ReasonCode, text: str) -> Reason:

@@ -25,19 +25,27 @@ def auc(scores: Numbers, labels: Indices) -> float:
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
 
 
-def components(scores: Numbers, labels: Indices) -> Numbers:
-    """Each image's centred contribution to the AUC, (n,): their squares sum to its variance."""
+def components(scores: Numbers, labels: Indices, patients: Indices) -> Numbers:
+    """Each image's centred contribution to the AUC, (n,); `clustered_variance` sums them.
+
+    Few patients are allowed for by I / (I - 1), I the patients of the image's class (Obuchowski
+    1997, equations 3 and 4); for those who have images of both classes, by the two classes'
+    geometric mean instead of her I over all patients.
+
+    Raises:
+        EvidenceError: fewer than two patients of a class.
+    """
     positive = labels == 1
     ones, zeros = int(positive.sum()), int((~positive).sum())
-    if min(ones, zeros) < 2:
-        raise EvidenceError("an AUC's variance needs two images of each class")
-    ranks = rankdata(scores)
     values = np.empty(len(scores))
-    values[positive] = (ranks[positive] - rankdata(scores[positive])) / zeros
-    values[~positive] = 1 - (ranks[~positive] - rankdata(scores[~positive])) / ones
-    for group, count in ((positive, ones), (~positive, zeros)):
-        values[group] -= values[group].mean()
-        values[group] /= np.sqrt(count * (count - 1))
+    ranks = rankdata(scores)
+    for group, count, others in ((positive, ones, zeros), (~positive, zeros, ones)):
+        people = len(np.unique(patients[group]))
+        if people < 2:
+            raise EvidenceError("an AUC's variance needs two patients of each class")
+        above = (ranks[group] - rankdata(scores[group])) / max(others, 1)
+        values[group] = (above - above.mean()) / count * np.sqrt(people / (people - 1))
+    values[~positive] *= -1
     return values
 
 

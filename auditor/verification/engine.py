@@ -23,6 +23,7 @@ from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe
+from auditor.verification.reliability import describe_reliability
 from auditor.verification.secondary import NAMES, describe_depths, secondary_tests
 
 
@@ -200,6 +201,13 @@ def assess(
         role=role,
         influence=_influence(plan, readiness, scores),
         auc=auc,
+        reliability=describe_reliability(
+            candidate.scores,
+            readiness.original.scores,
+            [item.scores for item in out],
+            layout,
+            plan.equivalence_level,
+        ),
         secondary=secondary_tests(members, depths, plan.rejection_alpha),
         membership=describe_membership(candidate, out, readiness.untouched, layout),
         latent=describe_depths(depths),

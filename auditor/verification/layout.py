@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ class Layout:
         forgotten: images whose influence is asked for.
         retained: training images of everybody else.
         unseen: images of patients no model was trained on.
+        attributes: what is known of each image's patient, a value per image by attribute (``site``,
+            ``sex``, ``age``); an empty value where the manifest says nothing.
     """
 
     labels: Indices
@@ -30,10 +33,13 @@ class Layout:
     forgotten: Indices
     retained: Indices
     unseen: Indices
+    attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if min(len(self.forgotten), len(self.retained), len(self.unseen)) == 0:
             raise EvidenceError("an audit needs forgotten, retained and never-seen images")
+        if any(len(values) != len(self.labels) for values in self.attributes.values()):
+            raise EvidenceError("sites, sexes and ages are needed for each image, or for none")
         groups = [set(self.patients[part].tolist()) for part in self._parts()]
         if any(groups[a] & groups[b] for a, b in ((0, 1), (0, 2), (1, 2))):
             raise EvidenceError(

@@ -15,6 +15,7 @@ from auditor.learning.weights import load_weights
 from auditor.verification.contrast import LEAST_PER_CLASS
 from auditor.verification.layout import Layout
 from auditor.verification.measure import Measurements, measure
+from auditor.verification.subgroups import age_band
 from auditor.workflow.scene import Scene, derive_seed
 
 
@@ -48,6 +49,11 @@ def layout_for(
         forgotten=np.asarray(about),
         retained=np.asarray(scene.without(about, apart)),
         unseen=np.asarray(unseen),
+        attributes={
+            "site": scene.images.sites,
+            "sex": scene.images.sexes,
+            "age": tuple(age_band(age) for age in scene.images.ages),
+        },
     )
 
 

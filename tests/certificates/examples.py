@@ -34,7 +34,9 @@ from auditor.domain.evidence import (
     MembershipAttack,
     Power,
     RecipeFit,
+    Reliability,
     SecondaryTest,
+    SubgroupAuc,
 )
 from auditor.domain.request import Ground, Outcome, Regime
 from auditor.domain.verdict import (
@@ -103,8 +105,40 @@ def evidence(
             ),
             margin=0.032,
             margin_refused=False,
+            detectable_margin=0.032,
             positives=96,
             negatives=104,
+            subgroups=(
+                SubgroupAuc(
+                    attribute="sex",
+                    value="F",
+                    positives=44,
+                    negatives=51,
+                    candidate=Estimate(lower=0.671, point=0.749, upper=0.827, level=0.95),
+                    comparisons=(
+                        AucComparison(
+                            against="original",
+                            difference=Estimate(
+                                lower=-0.031, point=-0.006, upper=0.019, level=0.95
+                            ),
+                        ),
+                    ),
+                    detectable_margin=0.047,
+                    power=0.58,
+                    decisive=False,
+                ),
+            ),
+            too_small=("age 0-17",),
+        ),
+        reliability=Reliability(
+            brier=Estimate(lower=0.171, point=0.198, upper=0.225, level=0.9),
+            brier_against_original=Estimate(lower=-0.009, point=0.002, upper=0.013, level=0.9),
+            brier_against_retrained=Estimate(lower=-0.011, point=0.001, upper=0.013, level=0.9),
+            brier_rank_p_value=0.588,
+            calibration_error=0.112,
+            calibration_error_original=0.104,
+            calibration_error_retrained=0.109,
+            calibration_error_rank_p_value=0.824,
         ),
         secondary=tuple(
             SecondaryTest(

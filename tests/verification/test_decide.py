@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from auditor.domain.artefact import Digest
-from auditor.domain.evidence import CandidateRole, Evidence, Power
+from auditor.domain.evidence import CandidateRole, Estimate, Evidence, Power
 from auditor.domain.verdict import ReasonCode, Verdict
 from auditor.errors import EvidenceError
 from auditor.verification.decide import decide
@@ -67,6 +67,23 @@ def test_influence_and_secondary_tests(
 
 def test_a_loss_of_auc_fails() -> None:
     assert verdict_of(measured(), inferior=True) == (Verdict.FAILED, ReasonCode.AUC_INFERIOR)
+
+
+def test_a_group_that_lost_its_auc_is_named_where_it_decides() -> None:
+    evidence = measured()
+    fallen = Estimate(lower=-0.15, point=-0.11, upper=-0.07, level=0.9)
+    for decisive in (True, False):
+        groups = tuple(
+            replace(
+                group,
+                decisive=decisive,
+                comparisons=(replace(group.comparisons[0], difference=fallen),),
+            )
+            for group in evidence.auc.subgroups
+        )
+        hurt = replace(evidence, auc=replace(evidence.auc, subgroups=groups))
+        (reason,) = decide(PLAN, hurt, auc_inferior=True).reasons
+        assert ("sex F: -0.110 [-0.150, -0.070]" in reason.text) == decisive
 
 
 Change = Callable[[Evidence], Evidence]

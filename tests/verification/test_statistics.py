@@ -146,13 +146,14 @@ def naive_components(scores: Numbers, labels: Numbers) -> float:
 def test_auc_and_its_variance_are_delongs(pairs: list[tuple[int, bool]]) -> None:
     scores = np.array([score for score, _ in pairs], dtype=np.float64)
     labels = np.array([int(label) for _, label in pairs])
+    each_alone = np.arange(len(labels))
     if min(labels.sum(), len(labels) - labels.sum()) < 2:
         with pytest.raises(EvidenceError):
-            components(scores, labels)
+            components(scores, labels, each_alone)
         return
     assert auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores))
-    each = clustered_variance(components(scores, labels), np.arange(len(labels)))
-    assert each == pytest.approx(naive_components(scores, labels), abs=1e-12)
+    variance = clustered_variance(components(scores, labels, each_alone), each_alone)
+    assert variance == pytest.approx(naive_components(scores, labels), abs=1e-12)
 
 
 def test_several_images_of_a_patient_count_as_one_source_of_error() -> None:
@@ -160,7 +161,7 @@ def test_several_images_of_a_patient_count_as_one_source_of_error() -> None:
     labels = np.repeat(np.arange(60) % 2, 3)
     patients = np.repeat(np.arange(60), 3)
     scores = np.repeat(random.standard_normal(60), 3) + labels
-    parts = components(scores, labels)
+    parts = components(scores, labels, patients)
     naive = clustered_variance(parts, np.arange(180))
     assert clustered_variance(parts, patients) == pytest.approx(3 * naive, rel=0.1)
 
