@@ -102,6 +102,7 @@ TESTS = {
     "loss-threshold": "Membership: loss threshold",
     "latent-residual": "Inner representation: residual",
     "latent-relative": "Inner representation: nearer to which",
+    "latent-probe": "Inner representation: probe of each layer",
 }
 
 COMPARATORS = {"original": "the model before", "retrained": "models trained again"}

@@ -17,7 +17,11 @@ from auditor.verification.prediction import prediction_test
 MEMBERSHIP = (membership.LIRA, membership.RMIA, membership.LOSS)
 # CKA is described only: over models it has heavier tails than the normal distribution, so at the
 # small levels that Holm asks for it would reject true retrains more often than promised.
-LATENT = {"latent-residual": latent.PROCRUSTES, "latent-relative": latent.RELATIVE}
+LATENT = {
+    "latent-residual": latent.PROCRUSTES,
+    "latent-relative": latent.RELATIVE,
+    "latent-probe": latent.PROBE,
+}
 NAMES = (*MEMBERSHIP, *LATENT)
 
 

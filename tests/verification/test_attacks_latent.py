@@ -117,7 +117,7 @@ def test_all_models_are_treated_alike_so_a_retrain_is_exchangeable_with_them() -
     again = [models[k] for k in order]
     other = latent_statistics(again[:-1], again[-1], untouched, LAYOUT)
     for one, two in zip(first, other, strict=True):
-        assert list(one.values) == ["procrustes", "relative", "cka-linear", "cka-rbf"]
+        assert list(one.values) == ["procrustes", "relative", "probe", "cka-linear", "cka-rbf"]
         for name, values in one.values.items():
             assert two.values[name] == pytest.approx(values[order], abs=1e-3), name
 
@@ -150,7 +150,7 @@ def test_too_few_patients_for_cka_leave_the_other_measures() -> None:
     draw = np.random.default_rng(8)
     out = [model(draw) for _ in range(6)]
     for item in latent_statistics(out, out[0], out[1:3], few):
-        assert list(item.values) == ["procrustes", "relative"]
+        assert list(item.values) == ["procrustes", "relative", "probe"]
         assert item.nearer_untouched_p_value == 1.0
 
 

@@ -19,7 +19,7 @@ from auditor.verification.exchangeability import rank_p_value, references_needed
 from auditor.verification.layout import Numbers
 from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import prediction_test
-from auditor.verification.secondary import NAMES, describe_depths, secondary_tests
+from auditor.verification.secondary import LATENT, NAMES, describe_depths, secondary_tests
 from tests.campaigns import Campaign
 from tests.verification.simulated import LAYOUT, model
 
@@ -88,14 +88,14 @@ def test_what_remembers_or_forgets_too_much_is_rejected_by_the_tests_that_can_se
         for test in family(out, model(draw, rise=rise, moved=moved), untouched):
             found[test.name] += test.rejected
     assert all(found[name] >= 0.8 * rounds for name in loud), found
-    quiet = set(NAMES) - loud - {"loss-threshold", "rmia-offline"}
+    quiet = set(NAMES) - loud - {"loss-threshold", "rmia-offline", "latent-probe"}
     assert all(found[name] <= 0.2 * rounds for name in quiet), found
 
 
 def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> None:
     random = np.random.default_rng(3)
-    needed = references_needed(5 * 2, 0.1)  # five tests, of which some look at two depths
-    assert needed == 199
+    needed = references_needed(6 * 2, 0.1)  # six tests, of which some look at two depths
+    assert needed == 239
 
     def lira(models: int, last: float) -> SecondaryTest:
         def series() -> Numbers:
@@ -104,7 +104,7 @@ def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> Non
         depths = [
             DepthStatistics(
                 depth=depth,
-                values={"procrustes": series(), "relative": series()},
+                values={name: series() for name in LATENT.values()},
                 noise_p_value=1.0,
                 nearer_untouched_p_value=1.0,
             )
@@ -113,8 +113,8 @@ def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> Non
         return secondary_tests({name: series() for name in NAMES[:3]}, depths, 0.1)[0]
 
     above, below = lira(needed, 1e9), lira(needed - 1, 1e9)
-    assert above.p_value == above.rank_p_value == pytest.approx(2 / 200)
-    assert above.rejected  # the least that ranks can say is enough, though all five say it
+    assert above.p_value == above.rank_p_value == pytest.approx(2 / 240)
+    assert above.rejected  # the least that ranks can say is enough, though all six say it
     assert below.p_value < 1e-9 < below.rank_p_value
 
 
@@ -124,7 +124,7 @@ def test_a_latent_test_pays_for_every_depth_it_looked_at() -> None:
     depths = [
         DepthStatistics(
             depth=str(number),
-            values={"procrustes": values, "relative": quiet},
+            values={"procrustes": values, "relative": quiet, "probe": quiet},
             noise_p_value=1.0,
             nearer_untouched_p_value=1.0,
         )

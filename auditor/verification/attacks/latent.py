@@ -1,6 +1,6 @@
 """Latent similarity: are the forgotten patients' features where retrains put them?
 
-At each depth four numbers per model, each the forgotten patients' against matched never-seen
+At each depth five numbers per model, each the forgotten patients' against matched never-seen
 patients of the same model, so that what a model does to all pictures drops out. All models are
 treated alike, the candidate with the others, so its numbers are exchangeable with an OUT model's
 where the candidate is a true retrain.
@@ -22,8 +22,10 @@ from auditor.verification.attacks.procrustes import align, residuals
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.matching import Matched, match_patients
 from auditor.verification.measurements import Measurements
+from auditor.verification.probes import separation
 
 PROCRUSTES, CKA_LINEAR, CKA_RBF, RELATIVE = "procrustes", "cka-linear", "cka-rbf", "relative"
+PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,12 +92,14 @@ def _at_depth(
     placed = np.stack([matched.means(item) for item in frame])
     models, before = placed[: len(features)], placed[len(features) :].mean(axis=0)
     gone = slice(0, matched.forgotten)
+    plain = [matched.means(item) for item in features]
+    classes = layout.labels[[own[0] for own in matched.images]]
     values = {
         PROCRUSTES: _residual_ratios(left, matched),
         RELATIVE: nearness(models, before, matched.forgotten),
+        PROBE: np.array([separation(item, classes, matched.forgotten) for item in plain]),
     }
     if matched.forgotten >= LEAST_ROWS:
-        plain = [matched.means(item) for item in features]
         values[CKA_LINEAR] = _similarity(np.stack([linear_gram(item) for item in plain]), matched)
         values[CKA_RBF] = _similarity(np.stack([rbf_gram(item) for item in plain]), matched)
     retrain = models[:-1, gone].mean(axis=0)

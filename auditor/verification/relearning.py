@@ -1,0 +1,45 @@
+"""Relearning speed: do the forgotten images come back faster, or slower, than a retrain's?
+
+After Golatkar et al. 2020 ("relearn time") and Tarun et al. 2023, but held against never-seen
+patients of the same model and then against OUT models. What only hides its memory relearns fast;
+what never forgot, or answers by a list, hardly moves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auditor.errors import EvidenceError
+from auditor.verification.layout import Indices, Numbers
+from auditor.verification.matching import Matched
+
+
+def relearning_images(matched: Matched) -> Indices:
+    """Images that each model is to relearn, forgotten patients' first, in one batch."""
+    return np.concatenate(matched.images)
+
+
+def relearning_speed(margins: Numbers, matched: Matched) -> float:
+    """How much faster the forgotten patients' margins rise than the never-seen patients'.
+
+    Per patient the mean rise over the steps; then the groups' difference in means, in standard
+    deviations of the never-seen patients' rises.
+
+    Args:
+        margins: of `relearning_images`, before and after each step, (steps + 1, n).
+
+    Raises:
+        EvidenceError: NaN, infinite or unmoved margins, or another number of images.
+    """
+    sizes = np.array([len(own) for own in matched.images])
+    if margins.ndim != 2 or len(margins) < 2 or margins.shape[1] != sizes.sum():
+        raise EvidenceError("relearned margins are of other images; measure them anew")
+    if not np.isfinite(margins).all():
+        raise EvidenceError("relearned margins are NaN or infinite; the model can't be audited")
+    rises = (margins[1:] - margins[0]).mean(axis=0)
+    by_patient = np.add.reduceat(rises, np.cumsum(sizes) - sizes) / sizes
+    gone, never = by_patient[: matched.forgotten], by_patient[matched.forgotten :]
+    spread = float(never.std(ddof=1)) if len(never) > 1 else 0.0
+    if spread <= 0:
+        raise EvidenceError("relearning moved no never-seen patient; the model can't be audited")
+    return float(gone.mean() - never.mean()) / spread
