@@ -21,7 +21,15 @@ from auditor.certificates.facts import (
     TriedRung,
 )
 from auditor.domain.canonical import Canonical, decimal_text
-from auditor.domain.evidence import AucRegression, Estimate, Influence, SecondaryTest
+from auditor.domain.evidence import (
+    AucComparison,
+    AucRegression,
+    Estimate,
+    Influence,
+    Reliability,
+    SecondaryTest,
+    SubgroupAuc,
+)
 from auditor.domain.request import Outcome
 from auditor.domain.verdict import Decision, Finding
 
@@ -153,6 +161,7 @@ def _audit(audit: Audit) -> Canonical:
     return {
         "influence": _influence(evidence.influence),
         "auc": _auc(evidence.auc),
+        "reliability": _reliability(evidence.reliability),
         "secondary": [_secondary(test) for test in evidence.secondary],
         "recipeFit": {
             "matches": _yes(evidence.recipe_fit.matches),
@@ -186,14 +195,45 @@ def _auc(auc: AucRegression) -> Canonical:
     return {
         "before": _estimate(auc.original),
         "after": _estimate(auc.candidate),
-        "comparisons": [
-            {"against": item.against, "difference": _estimate(item.difference)}
-            for item in auc.comparisons
-        ],
+        "comparisons": _comparisons(auc.comparisons),
         "margin": decimal_text(auc.margin),
         "marginRefused": _yes(auc.margin_refused),
+        "detectableMargin": decimal_text(auc.detectable_margin),
         "positives": auc.positives,
         "negatives": auc.negatives,
+        "subgroups": [_subgroup(group) for group in auc.subgroups],
+        "tooSmall": list(auc.too_small),
+    }
+
+
+def _subgroup(group: SubgroupAuc) -> Canonical:
+    return {
+        "attribute": group.attribute,
+        "value": group.value,
+        "positives": group.positives,
+        "negatives": group.negatives,
+        "after": _estimate(group.candidate),
+        "comparisons": _comparisons(group.comparisons),
+        "detectableMargin": decimal_text(group.detectable_margin),
+        "power": decimal_text(group.power),
+        "decisive": _yes(group.decisive),
+    }
+
+
+def _comparisons(comparisons: Sequence[AucComparison]) -> Canonical:
+    return [
+        {"against": item.against, "difference": _estimate(item.difference)} for item in comparisons
+    ]
+
+
+def _reliability(reliability: Reliability) -> Canonical:
+    return {
+        "brier": _estimate(reliability.brier),
+        "againstOriginal": _estimate(reliability.brier_against_original),
+        "againstRetrained": _estimate(reliability.brier_against_retrained),
+        "calibrationError": decimal_text(reliability.calibration_error),
+        "calibrationErrorOriginal": decimal_text(reliability.calibration_error_original),
+        "calibrationErrorRetrained": decimal_text(reliability.calibration_error_retrained),
     }
 
 

@@ -7,6 +7,7 @@ silenced, or a head trained anew, leave the features as they were, and the probe
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import norm, rankdata
 
 from auditor.verification.layout import Indices, Numbers
 
@@ -20,9 +21,10 @@ def separation(features: Numbers, classes: Indices, forgotten: int) -> float:
     """How well a ridge probe tells the first ``forgotten`` patients from the others.
 
     A probe per class, since memory moves the classes apart, each one's patients to their own side.
-    Each patient is scored by probes that were fitted without them; the result is the difference of
-    the two groups' mean scores in their pooled standard deviation. Its mean under no memory isn't
-    0, and depends on the patients: it is for comparing models on the same ones.
+    Each patient is scored by probes that were fitted without them; the result is the forgotten
+    patients' mean normal score (van der Waerden 1952) among all, whose distribution over retrains
+    has ordinary tails. Its mean under no memory isn't 0, and depends on the patients: it is for
+    comparing models on the same ones.
 
     0 where no class has patients enough.
 
@@ -36,12 +38,11 @@ def separation(features: Numbers, classes: Indices, forgotten: int) -> float:
         own = classes == label
         if min(member[own].sum(), (~member[own]).sum()) >= LEAST_PATIENTS:
             scores[own] = _left_out_scores(features[own], member[own].astype(np.float64))
-    gone, never = (part[np.isfinite(part)] for part in (scores[member], scores[~member]))
-    if min(len(gone), len(never)) == 0:
+    scored = np.isfinite(scores)
+    if not scored.any() or np.ptp(scores[scored]) == 0:
         return 0.0
-    squares = ((gone - gone.mean()) ** 2).sum() + ((never - never.mean()) ** 2).sum()
-    spread = float(np.sqrt(squares / (len(gone) + len(never))))
-    return float(gone.mean() - never.mean()) / spread if spread > 0 else 0.0
+    ranks = rankdata(scores[scored]) / (scored.sum() + 1)
+    return float(norm.ppf(ranks)[member[scored]].mean())
 
 
 def _left_out_scores(features: Numbers, target: Numbers) -> Numbers:

@@ -28,9 +28,8 @@ def naive_separation(features: Numbers, classes: Indices, forgotten: int) -> flo
             rest = own[own != one]
             fit = Ridge(alpha=penalty).fit(features[rest], member[rest])
             scores[one] = fit.predict(features[[one]])[0] - member[rest].mean()
-    gone, never = scores[:forgotten], scores[forgotten:]
-    pooled = (len(gone) * gone.var() + len(never) * never.var()) / len(scores)
-    return float((gone.mean() - never.mean()) / np.sqrt(pooled))
+    ranks = np.array([(scores <= score).sum() for score in scores])
+    return float(np.mean(stats.norm.ppf(ranks[:forgotten] / (len(scores) + 1))))
 
 
 def features(random: np.random.Generator, kept: float = 0.0) -> Numbers:
