@@ -24,7 +24,12 @@ from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe
 from auditor.verification.reliability import describe_reliability
-from auditor.verification.secondary import NAMES, describe_depths, secondary_tests
+from auditor.verification.secondary import (
+    NAMES,
+    describe_depths,
+    rank_references,
+    secondary_tests,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,6 +157,9 @@ def draw_up(
         auc_margin_refused=readiness.auc.refused,
         power=readiness.power,
         tests=NAMES,
+        rank_references=rank_references(
+            len(readiness.original.features), readiness.alpha / readiness.rungs / SHARES
+        ),
         seeds=tuple(seeds),
         ladder=tuple(ladder),
     )

@@ -52,6 +52,8 @@ class Plan:
         auc_margin: of AUC non-inferiority, from the bank.
         power: declared from the bank alone.
         tests: the secondary family.
+        rank_references: OUT models from which ranks alone decide that family; with fewer, ranks
+            are description.
         seeds: by what they are for: each method, and the fresh retrain that is the control.
         ladder: methods in order, each with the digest of its parameters.
     """
@@ -70,6 +72,7 @@ class Plan:
     auc_margin_refused: bool
     power: Power
     tests: tuple[str, ...]
+    rank_references: int
     seeds: tuple[tuple[str, int], ...]
     ladder: tuple[tuple[str, Digest], ...]
 

@@ -43,8 +43,7 @@ def secondary_tests(
     series = [(name, "membership", (members[name],)) for name in MEMBERSHIP] + [
         (name, "latent", tuple(item.values[key] for item in depths)) for name, key in LATENT.items()
     ]
-    compared = len(series) * max(len(values) for *_, values in series)
-    ranks = len(members[MEMBERSHIP[0]]) > references_needed(compared, alpha)
+    ranks = len(members[MEMBERSHIP[0]]) > rank_references(len(depths), alpha)
     found = [_strongest(values) for *_, values in series]
     adjusted = holm([rank if ranks else normal for _, normal, rank in found])
     return tuple(
@@ -62,6 +61,15 @@ def secondary_tests(
             series, found, adjusted, strict=True
         )
     )
+
+
+def rank_references(depths: int, alpha: float) -> int:
+    """OUT models from which ranks alone can reject in the family, so many depths looked at.
+
+    >>> rank_references(3, 0.05 / 3)
+    2159
+    """
+    return references_needed(len(NAMES) * depths, alpha)
 
 
 def describe_depths(depths: Sequence[DepthStatistics]) -> tuple[LatentDepth, ...]:

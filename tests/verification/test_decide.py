@@ -30,6 +30,7 @@ PLAN = Plan(
     auc_margin_refused=False,
     power=Power(detect_untouched=0.97, pass_retrain=0.84),
     tests=("lira-offline",),
+    rank_references=2159,
     seeds=(("newton", 1), ("control", 2)),
     ladder=(("newton", X), ("retrain", X)),
 )

@@ -105,6 +105,7 @@ def test_a_good_bank_declares_power_and_tells_a_retrain_from_the_untouched_model
     readiness = ready(original)
     assert readiness.recipe_fit.matches
     assert plan_of(readiness).within_reach
+    assert plan_of(readiness).rank_references == 719  # 2 x 6 tests / (0.05 / 3), less one
     assert verdict(readiness, original)[0] is Verdict.FAILED
     assert verdict(readiness, model(random, seen=False))[0] is Verdict.PASSED
 
