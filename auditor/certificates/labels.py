@@ -103,6 +103,7 @@ TESTS = {
     "latent-residual": "Inner representation: residual",
     "latent-relative": "Inner representation: nearer to which",
     "latent-probe": "Inner representation: probe of each layer",
+    "relearning-speed": "Relearning: how fast the images come back",
 }
 
 COMPARATORS = {"original": "the model before", "retrained": "models trained again"}

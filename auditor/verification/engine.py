@@ -23,10 +23,11 @@ from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe
+from auditor.verification.relearning import relearning_statistics
 from auditor.verification.reliability import describe_reliability
 from auditor.verification.secondary import (
-    NAMES,
     describe_depths,
+    names,
     rank_references,
     secondary_tests,
 )
@@ -143,6 +144,7 @@ def draw_up(
     Raises:
         EvidenceError: the bank was trained for another model, data set or recipe.
     """
+    tests = names(relearned=any(item.relearned.size for item in readiness.out))
     plan = Plan(
         case=case,
         origin=origin,
@@ -156,9 +158,11 @@ def draw_up(
         auc_margin=readiness.auc.margin,
         auc_margin_refused=readiness.auc.refused,
         power=readiness.power,
-        tests=NAMES,
+        tests=tests,
         rank_references=rank_references(
-            len(readiness.original.features), readiness.alpha / readiness.rungs / SHARES
+            len(tests),
+            len(readiness.original.features),
+            readiness.alpha / readiness.rungs / SHARES,
         ),
         seeds=tuple(seeds),
         ladder=tuple(ladder),
@@ -194,7 +198,8 @@ def assess(
     """What `audit` does, for trials of the engine itself, whose candidates are nobody's request.
 
     Raises:
-        EvidenceError: the plan is of another bank or of other code.
+        EvidenceError: the plan is of another bank or of other code; or the candidate relearned
+            nothing where the bank's models did.
     """
     _require_fits(plan, readiness)
     scores = contrast(candidate.margins, readiness.layout)
@@ -203,6 +208,7 @@ def assess(
     untouched = (readiness.original, *readiness.untouched)
     depths = latent_statistics(out, candidate, untouched, layout)
     members = membership_statistics([*out, candidate], layout)
+    relearned = relearning_statistics([*out, candidate], layout)
     evidence = Evidence(
         plan=plan.digest,
         weights=weights,
@@ -216,7 +222,7 @@ def assess(
             layout,
             plan.equivalence_level,
         ),
-        secondary=secondary_tests(members, depths, plan.rejection_alpha),
+        secondary=secondary_tests(members, depths, plan.rejection_alpha, relearned),
         membership=describe_membership(candidate, out, readiness.untouched, layout),
         latent=describe_depths(depths),
         recipe_fit=readiness.recipe_fit,

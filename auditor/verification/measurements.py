@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from auditor.verification.layout import Numbers
 
 
-def _no_queries() -> Numbers:
+def _nothing() -> Numbers:
     return np.empty((0, 0))
 
 
@@ -27,9 +27,12 @@ class Measurements:
             of the last linear layer.
         queried: margins of the images flipped, shifted and under noise, (q, n); (0, 0) where the
             model wasn't asked.
+        relearned: margins of `relearning_images` before and after each step of relearning them,
+            (steps + 1, r); (0, 0) where the model relearned nothing.
     """
 
     margins: Numbers
     scores: Numbers
     features: Mapping[str, NDArray[np.float32]]
-    queried: Numbers = field(default_factory=_no_queries)
+    queried: Numbers = field(default_factory=_nothing)
+    relearned: Numbers = field(default_factory=_nothing)

@@ -7,16 +7,35 @@ what never forgot, or answers by a list, hardly moves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from auditor.errors import EvidenceError
-from auditor.verification.layout import Indices, Numbers
-from auditor.verification.matching import Matched
+from auditor.verification.layout import Indices, Layout, Numbers
+from auditor.verification.matching import Matched, match_patients
+from auditor.verification.measurements import Measurements
 
 
-def relearning_images(matched: Matched) -> Indices:
-    """Images that each model is to relearn, forgotten patients' first, in one batch."""
-    return np.concatenate(matched.images)
+def relearning_images(layout: Layout) -> Indices:
+    """Images that each model is to relearn, forgotten patients' first, in one batch.
+
+    Raises:
+        EvidenceError: no never-seen patient to compare with.
+    """
+    return np.concatenate(match_patients(layout).images)
+
+
+def relearning_statistics(models: Sequence[Measurements], layout: Layout) -> Numbers | None:
+    """Speed of every model, (K + 1,), the candidate last; none where no model relearned anything.
+
+    Raises:
+        EvidenceError: some did and some didn't, or margins that can't be compared.
+    """
+    if not any(item.relearned.size for item in models):
+        return None
+    matched = match_patients(layout)
+    return np.array([relearning_speed(item.relearned, matched) for item in models])
 
 
 def relearning_speed(margins: Numbers, matched: Matched) -> float:

@@ -22,11 +22,20 @@ LATENT = {
     "latent-relative": latent.RELATIVE,
     "latent-probe": latent.PROBE,
 }
+RELEARNING = "relearning-speed"
 NAMES = (*MEMBERSHIP, *LATENT)
 
 
+def names(*, relearned: bool) -> tuple[str, ...]:
+    """The family, with relearning where the bank's models did."""
+    return (*NAMES, RELEARNING) if relearned else NAMES
+
+
 def secondary_tests(
-    members: Mapping[str, Numbers], depths: Sequence[DepthStatistics], alpha: float
+    members: Mapping[str, Numbers],
+    depths: Sequence[DepthStatistics],
+    alpha: float,
+    relearned: Numbers | None = None,
 ) -> tuple[SecondaryTest, ...]:
     """Hold the candidate against OUT models by each test; reject at family-wise ``alpha``.
 
@@ -39,11 +48,14 @@ def secondary_tests(
     Args:
         members: by attack one number per model, the candidate last.
         depths: the same at each depth.
+        relearned: the same of relearning speed, where models relearned.
     """
     series = [(name, "membership", (members[name],)) for name in MEMBERSHIP] + [
         (name, "latent", tuple(item.values[key] for item in depths)) for name, key in LATENT.items()
     ]
-    ranks = len(members[MEMBERSHIP[0]]) > rank_references(len(depths), alpha)
+    if relearned is not None:
+        series.append((RELEARNING, "relearning", (relearned,)))
+    ranks = len(members[MEMBERSHIP[0]]) > rank_references(len(series), len(depths), alpha)
     found = [_strongest(values) for *_, values in series]
     adjusted = holm([rank if ranks else normal for _, normal, rank in found])
     return tuple(
@@ -63,13 +75,13 @@ def secondary_tests(
     )
 
 
-def rank_references(depths: int, alpha: float) -> int:
-    """OUT models from which ranks alone can reject in the family, so many depths looked at.
+def rank_references(tests: int, depths: int, alpha: float) -> int:
+    """OUT models from which ranks alone can reject in a family that looks at so many depths.
 
-    >>> rank_references(3, 0.05 / 3)
+    >>> rank_references(6, 3, 0.05 / 3)
     2159
     """
-    return references_needed(len(NAMES) * depths, alpha)
+    return references_needed(tests * depths, alpha)
 
 
 def describe_depths(depths: Sequence[DepthStatistics]) -> tuple[LatentDepth, ...]:

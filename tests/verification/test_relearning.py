@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,12 +16,20 @@ from auditor.errors import EvidenceError
 from auditor.learning.recipe import Recipe
 from auditor.learning.relearning import relearn
 from auditor.learning.training import train
+from auditor.verification.attacks.latent import latent_statistics
+from auditor.verification.attacks.membership import membership_statistics
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.matching import match_patients
 from auditor.verification.measure import measure
+from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import prediction_test
 from auditor.verification.probes import separation
-from auditor.verification.relearning import relearning_images, relearning_speed
+from auditor.verification.relearning import (
+    relearning_images,
+    relearning_speed,
+    relearning_statistics,
+)
+from auditor.verification.secondary import names, secondary_tests
 from tests.learning.noise import noise
 
 IMAGES = noise(patients=80, size=16)
@@ -34,7 +42,7 @@ LAYOUT = Layout(
     unseen=np.flatnonzero(_PATIENTS >= 40),
 )
 MATCHED = match_patients(LAYOUT)
-BATCH = torch.as_tensor(relearning_images(MATCHED))
+BATCH = torch.as_tensor(relearning_images(LAYOUT))
 RECIPE = Recipe(input_size=16, width=4, epochs=15, batch_size=8)
 OUT_MODELS = 10
 
@@ -107,6 +115,27 @@ def test_what_still_remembers_is_told_from_true_retrains(
         # the features are the original's, to the bit, so the probe sees an untouched model
         assert np.array_equal(probed(candidate), probed(original))
         assert prediction_test(probed(candidate)[-1], heads)[1] < 0.05
+
+
+def test_the_family_takes_relearning_in_and_refuses_what_did_not_relearn(bank: Bank) -> None:
+    def measured(module: nn.Module) -> Measurements:
+        found = relearn(module, IMAGES.images[BATCH], IMAGES.labels[BATCH]).numpy()
+        return replace(measure(module, IMAGES.images, IMAGES.labels), relearned=found)
+
+    out, original = [measured(item) for item in bank.out], measured(bank.untouched[0])
+    hidden = measured(suppressed(bank.untouched[0]))
+    members = membership_statistics([*out, hidden], LAYOUT)
+    depths = latent_statistics(out, hidden, [original], LAYOUT)
+    speeds = relearning_statistics([*out, hidden], LAYOUT)
+    found = secondary_tests(members, depths, 0.05, speeds)
+    assert tuple(item.name for item in found) == names(relearned=True)
+    assert found[-1].rejected and found[-1].decisive
+    assert (
+        relearning_statistics([replace(item, relearned=np.empty((0, 0))) for item in out], LAYOUT)
+        is None
+    )
+    with pytest.raises(EvidenceError, match="measure them anew"):
+        relearning_statistics([*out, replace(hidden, relearned=np.empty((0, 0)))], LAYOUT)
 
 
 def test_a_true_retrain_relearns_as_others_do(bank: Bank) -> None:
