@@ -10,8 +10,13 @@ from math import isfinite
 from auditor.domain.evidence import AucComparison, AucRegression, Estimate, Evidence, Influence
 from auditor.domain.verdict import Decision, Reason, ReasonCode, Verdict
 from auditor.verification.plan import Plan
+from auditor.verification.power import signal_needed
 
 _CONTROL_SHARE = 0.8  # of left-out untouched models that must be detected
+_OPEN = (
+    "open instead: an exact basis (retrain, or rewind and replay), or a cohort's verdict once its "
+    "method is qualified"
+)
 
 
 def decide(plan: Plan, evidence: Evidence, *, auc_inferior: bool) -> Decision:
@@ -75,7 +80,8 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
             _reason(
                 ReasonCode.GAP_NOT_ESTABLISHED,
                 "models trained with and without these images can't be told apart "
-                f"(gap of {influence.gap_t:.1f} standard errors): there is nothing to measure by",
+                f"(gap of {influence.gap_t:.1f} standard errors): there is nothing to measure by; "
+                f"{_OPEN}",
             ),
         )
     found, inner = [], influence.equivalence
@@ -99,10 +105,21 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
             _reason(
                 ReasonCode.POWER_TOO_LOW,
                 "declared power to detect an untouched model is "
-                f"{plan.power.detect_untouched:.2f}, below {plan.required_power:.2f}",
+                f"{plan.power.detect_untouched:.2f}, below {plan.required_power:.2f}: "
+                f"{_signal(plan, influence)}; {_OPEN}",
             )
         )
     return tuple(found)
+
+
+def _signal(plan: Plan, influence: Influence) -> str:
+    """What the images would have to show for a verdict to be within reach."""
+    shares = plan.alpha / plan.rungs, plan.rejection_alpha
+    needed = signal_needed(plan.margin, *shares, plan.required_power)
+    return (
+        f"being trained on moves these images by {1 / influence.standard_error:.1f} standard "
+        f"deviations of a retrain, and {needed:.1f} would be needed with any number of references"
+    )
 
 
 def _auc_gaps(plan: Plan, auc: AucRegression) -> tuple[Reason, ...]:

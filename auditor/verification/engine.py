@@ -18,12 +18,12 @@ from auditor.verification.contrast import contrast
 from auditor.verification.decide import decide
 from auditor.verification.engine_code import engine_digest
 from auditor.verification.influence import Scale, estimate, fit_scale, left_out
-from auditor.verification.layout import Layout, Numbers
+from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe
-from auditor.verification.relearning import relearning_statistics
+from auditor.verification.relearning import relearning_images, relearning_statistics
 from auditor.verification.reliability import describe_reliability
 from auditor.verification.secondary import (
     describe_depths,
@@ -60,6 +60,12 @@ class Readiness:
     out_rho: tuple[float, ...]
     untouched_rho: tuple[float, ...]
     control_detected: int
+
+    @property
+    def relearning(self) -> Indices:
+        """Images that a candidate must relearn; none where the bank's models relearned nothing."""
+        asked = any(item.relearned.size for item in self.out)
+        return relearning_images(self.layout) if asked else np.empty(0, dtype=np.int64)
 
 
 def prepare(
@@ -110,12 +116,10 @@ def prepare(
         auc=auc,
         recipe_fit=fit,
         power=Power(
-            # never above the share in fact detected, which knows the patients' part of the interval
-            detect_untouched=decidable
-            * min(detect_power(scale, margin, rejection), detected / len(ins)),
+            detect_untouched=decidable * detect_power(scale, margin, ins),
             pass_retrain=decidable * passing * (1 - alpha / rungs / SHARES),
         ),
-        reach=reach(margin, outs),
+        reach=reach(scale, margin, outs),
         margin=margin,
         alpha=alpha,
         rungs=rungs,
@@ -144,7 +148,7 @@ def draw_up(
     Raises:
         EvidenceError: the bank was trained for another model, data set or recipe.
     """
-    tests = names(relearned=any(item.relearned.size for item in readiness.out))
+    tests = names(relearned=len(readiness.relearning) > 0)
     plan = Plan(
         case=case,
         origin=origin,

@@ -1,40 +1,81 @@
-"""Power, declared before the run from the bank alone (DESIGN section 4 point 4)."""
+"""Power, declared before the run from the bank alone (DESIGN section 4 point 4).
+
+A new model's rho is a normal draw about 0 (a retrain) or 1 (an untouched model), with the spread
+that the bank shows. How wide its interval will be is told by the bank's own models, each left out
+in turn, so that the part that comes from patients is counted too.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
 
 from auditor.domain.evidence import Estimate
 from auditor.verification.influence import Scale
+from auditor.verification.layout import Numbers
 
 
-def pass_power(scale: Scale, margin: float, outs: tuple[Estimate, ...]) -> float:
+def pass_power(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     """Chance that a true retrain's interval lies inside the margin.
 
-    Given the bank, the interval's half width is known, and a new retrain's rho is a draw from
-    standard_error * t.
+    Args:
+        scale: the bank's ruler.
+        margin: of rho.
+        outs: OUT models, each measured by the others.
     """
     if not scale.established:
         return 0.0
-    within = reach(margin, outs) / scale.standard_error
-    return max(0.0, float(2 * stats.t.cdf(within, scale.degrees) - 1))
+    within = (margin - _half_widths(scale, outs)) / scale.standard_error
+    return float(np.clip(2 * stats.norm.cdf(within) - 1, 0.0, 1.0).mean())
 
 
-def reach(margin: float, outs: tuple[Estimate, ...]) -> float:
+def reach(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     """How far from 0 a candidate's rho may lie and its interval still inside the margin.
 
-    The interval's half width is the mean over left-out OUT models, so that the part that comes from
-    patients is counted too. Negative where no candidate can pass.
+    Negative where no candidate can pass.
     """
-    return margin - float(np.mean([(item.upper - item.lower) / 2 for item in outs]))
+    return margin - float(_half_widths(scale, outs).mean())
 
 
-def detect_power(scale: Scale, margin: float, level: float) -> float:
-    """Chance that an untouched model's rejection interval lies above the margin."""
+def detect_power(scale: Scale, margin: float, untouched: Sequence[Estimate]) -> float:
+    """Chance that an untouched model's rejection interval lies above the margin.
+
+    Args:
+        scale: the bank's ruler.
+        margin: of rho.
+        untouched: IN models, each measured by the others, at the level that rejects.
+    """
     if not scale.established:
         return 0.0
-    at_one = scale.out_variance + scale.in_variance / scale.in_models  # Fieller's, at rho = 1
-    half = float(stats.t.ppf(0.5 + level / 2, scale.degrees) * np.sqrt(at_one)) / scale.gap
+    below = np.array([item.point - item.lower for item in untouched])
     spread = float(np.sqrt(scale.in_variance * (1 + 1 / scale.in_models))) / scale.gap
-    return float(stats.t.cdf((1 - margin - half) / spread, scale.in_models - 2))
+    return float(stats.norm.cdf((1 - margin - below) / spread).mean())
+
+
+def signal_needed(margin: float, alpha: float, rejection_alpha: float, power: float) -> float:
+    """The least gap, in standard deviations of a retrain, at which a verdict is within reach.
+
+    With any number of references: a retrain passes and an untouched model is found, each with
+    ``power``, where their intervals are as narrow as one model's own noise lets them be.
+
+    >>> round(signal_needed(0.35, 0.05, 0.05 / 3, 0.8), 1)
+    8.4
+    """
+    z = stats.norm.ppf
+    passing = (z(1 - alpha) + z(0.5 + power / 2)) / margin
+    detecting = (z(1 - rejection_alpha) + z(power)) / (1 - margin)
+    return float(max(passing, detecting))
+
+
+def _half_widths(scale: Scale, outs: Sequence[Estimate]) -> Numbers:
+    """Half widths, less what having one model fewer has widened them by."""
+    widths = np.array([(item.upper - item.lower) / 2 for item in outs])
+    count, level = scale.out_models, outs[0].level
+    return widths * _factor(count, level) / _factor(count - 1, level)
+
+
+def _factor(count: int, level: float) -> float:
+    """Half width of the model interval about 0, in standard deviations of one model."""
+    return float(stats.t.ppf(0.5 + level / 2, count - 2) * np.sqrt(1 + 1 / count))

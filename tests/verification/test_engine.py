@@ -17,8 +17,10 @@ from auditor.domain.evidence import CandidateRole, Power
 from auditor.domain.kind import Event
 from auditor.domain.verdict import ReasonCode, Verdict
 from auditor.errors import EvidenceError
+from auditor.verification.contrast import contrast
 from auditor.verification.engine import Readiness, assess, audit, draw_up, prepare
 from auditor.verification.engine_code import ROOMS, engine_digest, sources_digest
+from auditor.verification.influence import estimate
 from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
@@ -121,7 +123,7 @@ def test_no_power_is_declared_where_the_recipe_does_not_describe_the_model() -> 
     )
 
 
-def test_declared_power_is_never_above_the_share_of_left_out_controls_detected() -> None:
+def test_declared_power_knows_the_patients_part_of_the_interval() -> None:
     """Where one patient of six carries all the influence, only the patients' interval is wide."""
     random = np.random.default_rng(3)
     layout = replace(LAYOUT, forgotten=np.arange(6), retained=np.arange(6, 160))
@@ -136,9 +138,12 @@ def test_declared_power_is_never_above_the_share_of_left_out_controls_detected()
     readiness = prepare(
         origin=ORIGIN, out=out, untouched=untouched, original=untouched[0], layout=layout
     )
-    assert detect_power(readiness.scale, readiness.margin, 1 - 2 * 0.05 / SHARES) > 0.9
+    one_patient = replace(readiness.scale, patients=np.zeros(6, dtype=np.int64))
+    scores = [contrast(item.margins, layout) for item in untouched]
+    blind = [estimate(one_patient, item, 1 - 2 * 0.05 / SHARES) for item in scores]
+    assert detect_power(readiness.scale, readiness.margin, blind) > 0.9
     assert readiness.control_detected < 8
-    assert readiness.power.detect_untouched <= readiness.control_detected / 16
+    assert readiness.power.detect_untouched < 0.5
 
 
 @pytest.fixture(scope="module")

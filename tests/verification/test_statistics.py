@@ -46,7 +46,7 @@ def test_true_retrains_are_failed_no_more_often_than_declared_and_passed_as_decl
         outs, _ = left_out(out, untouched, ONE_PATIENT, 0.9)
         declared.append(pass_power(scale, MARGIN, outs))
     assert stats.binomtest(failed, rounds, 0.05, alternative="greater").pvalue > 0.01
-    assert abs(passed / rounds - np.mean(declared)) < 0.08
+    assert abs(passed / rounds - np.mean(declared)) < 0.06
     assert passed / rounds > 0.3
 
 
@@ -66,11 +66,13 @@ def test_an_untouched_model_is_found_as_often_as_declared() -> None:
     random = np.random.default_rng(3)
     level, found, declared = 1 - 2 * 0.05 / 3, [], []
     for _ in range(300):
-        scale = fit_scale(models(random, 16, 0.0), models(random, 16, 1.4), ONE_PATIENT)
-        declared.append(detect_power(scale, MARGIN, level))
+        out, untouched = models(random, 16, 0.0), models(random, 16, 1.4)
+        scale = fit_scale(out, untouched, ONE_PATIENT)
+        _, ins = left_out(out, untouched, ONE_PATIENT, level)
+        declared.append(detect_power(scale, MARGIN, ins))
         wide = estimate(scale, models(random, 1, 1.4)[0], level)
         found.append(wide.lower > MARGIN or wide.upper < -MARGIN)
-    assert abs(np.mean(found) - np.mean(declared)) < 0.1
+    assert abs(np.mean(found) - np.mean(declared)) < 0.06
     assert 0.2 < np.mean(found) < 0.98  # or the comparison would show nothing
 
 
