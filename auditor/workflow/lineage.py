@@ -33,7 +33,7 @@ def settled(home: Home, model: str) -> tuple[EarlierErasure, ...]:
     """Cases whose subjects the model was made to forget, or never was trained on."""
     return tuple(
         EarlierErasure(case=case, subjects=_subjects(home, state))
-        for case, state in _cases(home, model)
+        for case, state in cases_of(home, model)
         if (state.reached is not None and state.reached.basis is not Basis.NONE)
         or (state.issued is not None and state.issued.outcome is Outcome.NOTHING_TO_UNLEARN)
     )
@@ -65,7 +65,7 @@ def since_exact(home: Home, model: str) -> tuple[ApproximateErasure, ...]:
     """Approximate erasures between the last exact training and the model in service, in order."""
     made = {
         state.reached.weights: (case, state)
-        for case, state in _cases(home, model)
+        for case, state in cases_of(home, model)
         if state.reached is not None and state.reached.basis is not Basis.NONE
     }
     found: list[ApproximateErasure] = []
@@ -112,12 +112,13 @@ def require_current(home: Home, state: ErasureCase) -> None:
 
 def under_way(home: Home, model: str) -> Iterator[tuple[str, ErasureCase]]:
     """Cases that look at the model or change it now: begun, granted and without a document."""
-    for case, state in _cases(home, model):
+    for case, state in cases_of(home, model):
         if state.scope is not None and state.granted and state.prepared is None:
             yield case, state
 
 
-def _cases(home: Home, model: str) -> Iterator[tuple[str, ErasureCase]]:
+def cases_of(home: Home, model: str) -> Iterator[tuple[str, ErasureCase]]:
+    """Every case that asks about the model, whatever became of it."""
     for stream in home.ledger.streams(CASE_PREFIX):
         case = stream.removeprefix(CASE_PREFIX)
         state = load_case(home, case)

@@ -70,7 +70,7 @@ def came_back(home: Home, *, destroy: bool) -> tuple[CameBack, ...]:
     return (
         *_payloads(home, books, destroy=destroy),
         *_artefacts(home, books, destroy=destroy),
-        *_shared_references(home, destroy=destroy),
+        *_shared_references(home, books, destroy=destroy),
         *_missing(home, books),
     )
 
@@ -165,9 +165,9 @@ def _artefacts(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack
         )
 
 
-def _shared_references(home: Home, *, destroy: bool) -> Iterator[CameBack]:
+def _shared_references(home: Home, books: _Books, *, destroy: bool) -> Iterator[CameBack]:
     """Models of shared banks that are destroyed, or that the ledger knows nothing of."""
-    for digest in strays(home):
+    for digest in set(strays(home)) - books.destroyed.keys():
         if destroy:
             bank_store(home).destroy(digest)
         what = ArtefactKind.SHARED_REFERENCE.value

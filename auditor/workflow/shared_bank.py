@@ -30,8 +30,7 @@ from auditor.workflow.desk import subjects_of
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
 from auditor.workflow.inclusion import Inclusion, leave_cohort_out, random_subsets
-from auditor.workflow.lineage import under_way
-from auditor.workflow.record import CASE_PREFIX, load_case
+from auditor.workflow.lineage import cases_of
 from auditor.workflow.references import Block, measure_block, train_models
 from auditor.workflow.scene import Scene, derive_seed, load_scene
 from auditor.workflow.shared_bank_book import (
@@ -75,8 +74,9 @@ def train_shared_bank(
     """
     with alone(home):
         require_writable(home.root, home.ledger)
-        for case, _ in under_way(home, model):
-            raise MisuseError(f"case {case} is under way on the same model; finish it first")
+        for case, state in cases_of(home, model):
+            if state.scope is not None and state.prepared is None:  # its inventory is made
+                raise MisuseError(f"case {case} is under way on the same model; finish it first")
         destroy_due(home, today)
         scene = load_scene(home, model)
         bank = next((bank for bank in shared_banks(home, model) if bank.unfinished), None)
@@ -98,12 +98,9 @@ def _draw(home: Home, scene: Scene, design: BankDesign, *, models: int, parts: i
 def _waiting(home: Home, scene: Scene) -> frozenset[str]:
     """Patients of granted requests that haven't begun."""
     named: set[str] = set()
-    for stream in home.ledger.streams(CASE_PREFIX):
-        case = load_case(home, stream.removeprefix(CASE_PREFIX))
-        if case.requested is None or case.requested.model != scene.version.model:
-            continue
-        if case.granted and case.scope is None and case.prepared is None:
-            named.update(subjects_of(home, case.requested))
+    for _, state in cases_of(home, scene.version.model):
+        if state.requested and state.granted and state.scope is None and state.prepared is None:
+            named.update(subjects_of(home, state.requested))
     return scene.images.patients_of(named)
 
 

@@ -556,7 +556,10 @@ def test_no_case_begins_beside_an_unfinished_bank_and_no_bank_beside_a_case(plai
     with pytest.raises(MisuseError, match="isn't finished"):
         begun(plain, patients[0])
     destroy_bank(plain, require_bank(plain, MODEL, only_bank(plain).name.value[:8]))
-    begun(plain, patients[1])
+    work = begun(plain, patients[1])
+    with pytest.raises(MisuseError, match="under way"):
+        train_bank(plain)
+    decide(plain, work.case, DecisionKind.HELD, "dpo")  # its inventory stands all the same
     with pytest.raises(MisuseError, match="under way"):
         train_bank(plain)
     for wrong in ("", "zz"):
