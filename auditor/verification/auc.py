@@ -30,13 +30,19 @@ class Comparator:
     """What a candidate's AUC is held against: one model, or the mean of several.
 
     Attributes:
-        error: standard error of a retrain's difference with it, from the patients drawn.
+        distances: of the OUT models' AUCs from it, spread as fresh retrains' would be, (K,).
+        errors: standard errors of these distances, from the patients drawn, (K,).
     """
 
     name: str
     auc: float
     contributions: Numbers
-    error: float
+    distances: Numbers
+    errors: Numbers
+
+    def lower(self, level: float) -> Numbers:
+        """Lower bounds of the distances: what has to lie above minus the margin."""
+        return self.distances - _z(level) * self.errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,8 +50,7 @@ class Ground:
     """The images on which AUCs are compared, and what is known of them before the run.
 
     Attributes:
-        mean: of the OUT models' AUCs.
-        spread: standard deviation of one retrain's AUC about that mean, the mean's own
+        spread: standard deviation of one retrain's AUC about the OUT mean, the mean's own
             uncertainty included; ``degrees`` of freedom.
     """
 
@@ -53,24 +58,27 @@ class Ground:
     labels: Indices
     patients: Indices
     comparators: tuple[Comparator, ...]
-    mean: float
     spread: float
     degrees: int
 
     def detectable(self, level: float) -> float:
-        """Least margin inside which a true retrain is found with 90 % power."""
-        z, t = _z(level), float(stats.t.ppf(_POWER, self.degrees))
+        """Least margin inside which a true retrain is found with 90 % power.
+
+        It allows for an original model whose seed was lucky, and gains nothing by an unlucky one.
+        """
+        t = float(stats.t.ppf(_POWER, self.degrees))
         return max(
-            z * item.error + t * self.spread + max(0.0, item.auc - self.mean)
-            for item in self.comparators
+            t * float(lower.std(ddof=1)) - float(lower.mean()) + max(0.0, float(above))
+            for lower, above in (
+                (item.lower(level), item.distances.mean()) for item in self.comparators
+            )
         )
 
     def power(self, margin: float, level: float) -> float:
         """Chance that a true retrain is found non-inferior."""
-        reach = min(
-            margin - _z(level) * item.error + self.mean - item.auc for item in self.comparators
-        )
-        return float(stats.t.cdf(reach / max(self.spread, 1e-12), self.degrees))
+        lower = np.min([item.lower(level) for item in self.comparators], axis=0)
+        spread = max(float(lower.std(ddof=1)), 1e-12)
+        return float(stats.t.cdf((float(lower.mean()) + margin) / spread, self.degrees))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -213,9 +221,14 @@ def _ground(original: Numbers, out: Sequence[Numbers], layout: Layout, images: I
     labels, patients = layout.labels[images], layout.patients[images]
     areas = np.array([auc(scores[images], labels) for scores in out])
     parts = np.stack([components(scores[images], labels, patients) for scores in out])
+    count, mean = len(out), float(areas.mean())
+    # The mean holds a K-th of each model; a fresh retrain is no part of it, and stands farther off.
+    fresh = float(np.sqrt(1 + 1 / count))
+    apart = float(np.sqrt((count + 1) / (count - 1)))
+    own = components(original[images], labels, patients)
     sides = (
-        ("original", auc(original[images], labels), components(original[images], labels, patients)),
-        ("retrained", float(areas.mean()), parts.mean(axis=0)),
+        ("original", auc(original[images], labels), own, 1.0),
+        ("retrained", mean, parts.mean(axis=0), apart),
     )
     return Ground(
         images=images,
@@ -225,16 +238,15 @@ def _ground(original: Numbers, out: Sequence[Numbers], layout: Layout, images: I
             Comparator(
                 name=name,
                 auc=area,
-                contributions=own,
-                error=float(
-                    np.mean([np.sqrt(clustered_variance(p - own, patients)) for p in parts])
-                ),
+                contributions=contributions,
+                distances=fresh * (areas - mean) + (mean - area),
+                errors=factor
+                * np.sqrt([clustered_variance(p - contributions, patients) for p in parts]),
             )
-            for name, area, own in sides
+            for name, area, contributions, factor in sides
         ),
-        mean=float(areas.mean()),
-        spread=float(areas.std(ddof=1)) * float(np.sqrt(1 + 1 / len(out))),
-        degrees=len(out) - 1,
+        spread=float(areas.std(ddof=1)) * fresh,
+        degrees=count - 1,
     )
 
 
