@@ -45,10 +45,10 @@ from auditor.workflow.scouting import scout_memorisation
 CORES = os.cpu_count() or 1
 CPU = torch.device("cpu")
 RECIPES = {
-    "smallest, 16 px, batch 5": Recipe(input_size=16, width=4, epochs=2),
-    "quick, 32 px, batch 5": replace(QUICK, epochs=1),
-    "32 px, batch 32": replace(QUICK, epochs=4, batch_size=32),
-    "64 px, batch 32": replace(QUICK, epochs=2, batch_size=32, input_size=64),
+    "smallest, 16 px, batch 5": Recipe(input_size=16, width=4, epochs=12),
+    "quick, 32 px, batch 5": replace(QUICK, epochs=10),
+    "32 px, batch 32": replace(QUICK, epochs=20, batch_size=32),
+    "64 px, batch 32": replace(QUICK, epochs=8, batch_size=32, input_size=64),
 }
 ROUNDS = 3
 
