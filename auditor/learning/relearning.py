@@ -14,6 +14,7 @@ from auditor.learning.determinism import one_thread
 
 STEPS = 8
 LENGTH = 0.004  # of a step, as a share of the weights' own length
+_BATCH = 128
 
 
 def relearn(
@@ -31,7 +32,7 @@ def relearn(
     network stays in evaluation mode; the module given isn't changed.
 
     Args:
-        images: those to learn, (n, 1, H, W), few enough for one batch.
+        images: those to learn, (n, 1, H, W).
         labels: (n,).
 
     Raises:
@@ -39,32 +40,43 @@ def relearn(
     """
     pupil = copy.deepcopy(module).eval()
     weights = [value for value in pupil.parameters() if value.requires_grad]
-    device = weights[0].device
-    images, labels = images.to(device), labels.to(device)
     margins = []
     with one_thread():
         for _ in range(steps):
-            logits = pupil(images)
-            margins.append(_margins(logits.detach(), labels))
-            loss = functional.cross_entropy(logits, labels)
-            gradient = torch.autograd.grad(loss, weights, allow_unused=True)
-            _walk(weights, gradient, length)
-        with torch.no_grad():
-            margins.append(_margins(pupil(images), labels))
+            before, slopes = _look(pupil, weights, images, labels)
+            margins.append(before)
+            _walk(weights, slopes, length)
+        margins.append(_look(pupil, weights, images, labels)[0])
     return torch.stack(margins)
 
 
-def _walk(weights: list[nn.Parameter], gradient: tuple[Tensor | None, ...], length: float) -> None:
-    moved = [(value, g) for value, g in zip(weights, gradient, strict=True) if g is not None]
-    size = get_total_norm([g for _, g in moved])
+def _look(
+    pupil: nn.Module, weights: list[nn.Parameter], images: Tensor, labels: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """Margins, (n,), and the mean cross-entropy's gradient, by as many images as fit at once."""
+    device, margins = weights[0].device, []
+    slopes = [torch.zeros_like(value) for value in weights]
+    for some, classes in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
+        logits, truth = pupil(some.to(device)), classes.to(device)
+        margins.append(_margins(logits.detach(), truth))
+        loss = functional.cross_entropy(logits, truth, reduction="sum") / len(images)
+        for slope, part in zip(
+            slopes, torch.autograd.grad(loss, weights, materialize_grads=True), strict=True
+        ):
+            slope += part
+    return torch.cat(margins), slopes
+
+
+def _walk(weights: list[nn.Parameter], slopes: list[Tensor], length: float) -> None:
+    size = get_total_norm(slopes)
     if not bool(torch.isfinite(size)):
         raise ModelError("relearning gave NaN or infinite numbers; the model can't be audited")
     if not bool(size > 0):
         raise ModelError("the model has no gradient on these images; it can't be relearned")
     with torch.no_grad():
-        step = length * get_total_norm([value for value, _ in moved]) / size
-        for value, g in moved:
-            value.sub_(step * g)
+        step = length * get_total_norm(weights) / size
+        for value, slope in zip(weights, slopes, strict=True):
+            value.sub_(step * slope)
 
 
 def _margins(logits: Tensor, labels: Tensor) -> Tensor:

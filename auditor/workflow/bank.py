@@ -64,8 +64,13 @@ def train_bank(
     in_models: int,
     workers: int,
     progress: Progress,
+    relearning: Sequence[int] = (),
 ) -> Bank:
-    """Train both blocks of a case's bank; without surrogates no method can be tuned on it."""
+    """Train both blocks of a case's bank; without surrogates no method can be tuned on it.
+
+    Args:
+        relearning: images that OUT models are to relearn (`relearning_images`), if any.
+    """
     apart = tuple(index for group in surrogates for index in group)
     out = train_block(
         scene,
@@ -74,6 +79,7 @@ def train_bank(
         seed,
         workers=workers,
         progress=progress,
+        relearning=relearning,
     )
     untouched = train_block(
         scene, "in", [scene.without(apart)] * in_models, seed, workers=workers, progress=progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,9 @@ from auditor.learning.history import History
 from auditor.learning.progress import Progress
 from auditor.unlearning.task import Task, Tunable
 from auditor.verification.engine import Readiness, prepare
+from auditor.verification.layout import Layout
 from auditor.verification.plan import Origin, Pinned, Plan
+from auditor.verification.relearning import relearning_images
 from auditor.workflow.bank import Bank, sparing, train_bank
 from auditor.workflow.calibration import Calibration, calibrate
 from auditor.workflow.desk import subjects_of
@@ -138,10 +140,12 @@ class Casework:
         scouts, memorised = self.scouts
         counts = Counter(scene.images.subjects[index] for index in scene.training)
         groups = match_surrogates(list(self.memorisation), counts, memorised)
+        surrogates = sparing(scene, self.forgotten, [scene.of_subjects(group) for group in groups])
         return train_bank(
             scene,
             self.forgotten,
-            sparing(scene, self.forgotten, [scene.of_subjects(group) for group in groups]),
+            surrogates,
+            relearning=relearning_images(self._layout(surrogates)).tolist(),
             scouts=scouts,
             seed=f"bank/{scene.version.weights}/{_of(self.forgotten)}",
             out_models=self.settings.out_models,
@@ -154,19 +158,20 @@ class Casework:
         """What the bank alone says, with alpha split over so many statistical rungs."""
         if rungs not in self._ready:
             bank = self.bank
-            apart = tuple(index for group in bank.surrogates for index in group)
             self._ready[rungs] = prepare(
                 origin=_origin(self.scene, bank),
                 out=bank.out.measured,
                 untouched=bank.untouched.measured,
                 original=measure_all(self.scene, self.original),
-                layout=layout_for(
-                    self.scene, self.forgotten, apart=apart, unseen=self.scene.split.test
-                ),
+                layout=self._layout(bank.surrogates),
                 margin=self.home.config.margin,
                 rungs=rungs,
             )
         return self._ready[rungs]
+
+    def _layout(self, surrogates: Sequence[Sequence[int]]) -> Layout:
+        apart = tuple(index for group in surrogates for index in group)
+        return layout_for(self.scene, self.forgotten, apart=apart, unseen=self.scene.split.test)
 
     @property
     def readiness(self) -> Readiness:

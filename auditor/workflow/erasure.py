@@ -221,7 +221,8 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
         plan=pinned.plan.digest,
     )
     work.write(begun, f"audit-{attempt}-{role.value}-{number}")
-    measured = measure_all(work.scene, load_module(work.home, work.scene, weights))
+    module = load_module(work.home, work.scene, weights)
+    measured = measure_all(work.scene, module, readiness.relearning.tolist())
     evidence, decision = audit(pinned, readiness, measured, role=role, weights=weights)
     stored = work.home.store.put(
         canonical_bytes({"evidence": plain(evidence), "decision": plain(decision)})

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import nn
 
 from auditor.domain.artefact import Digest
 from auditor.learning.parallel import TrainingJob, choose_where, train_many
 from auditor.learning.progress import Progress
+from auditor.learning.relearning import relearn
 from auditor.learning.weights import load_weights
 from auditor.verification.contrast import LEAST_PER_CLASS
 from auditor.verification.layout import Layout
@@ -27,9 +29,18 @@ class Block:
     measured: tuple[Measurements, ...]
 
 
-def measure_all(scene: Scene, module: nn.Module) -> Measurements:
-    """Measure a model on every image of the scene."""
-    return measure(module, scene.images.images, scene.images.labels)
+def measure_all(scene: Scene, module: nn.Module, relearning: Sequence[int] = ()) -> Measurements:
+    """Measure a model on every image of the scene.
+
+    Args:
+        relearning: images that a copy of it is to relearn (`relearning_images`), if any.
+    """
+    images, labels = scene.images.images, scene.images.labels
+    found = measure(module, images, labels)
+    if not len(relearning):
+        return found
+    chosen = torch.as_tensor(relearning)
+    return replace(found, relearned=relearn(module, images[chosen], labels[chosen]).numpy())
 
 
 def layout_for(
@@ -65,10 +76,11 @@ def train_block(
     *,
     workers: int,
     progress: Progress,
+    relearning: Sequence[int] = (),
 ) -> Block:
     """Train one model per index list and measure each; finished files are kept and reused."""
     contents = train_models(scene, name, indices, seed, workers=workers, progress=progress)
-    return measure_block(scene, contents)
+    return measure_block(scene, contents, relearning)
 
 
 def train_models(
@@ -100,16 +112,18 @@ def train_models(
     return tuple(path.read_bytes() for path in paths)
 
 
-def measure_block(scene: Scene, contents: Sequence[bytes]) -> Block:
+def measure_block(scene: Scene, contents: Sequence[bytes], relearning: Sequence[int] = ()) -> Block:
     """Models of the scene's recipe, measured.
 
     Args:
         contents: their weights, in safetensors form.
+        relearning: as in `measure_all`.
     """
     return Block(
         weights=tuple(Digest.of(content) for content in contents),
         measured=tuple(
-            measure_all(scene, load_weights(scene.recipe, content)) for content in contents
+            measure_all(scene, load_weights(scene.recipe, content), relearning)
+            for content in contents
         ),
     )
 

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from auditor.errors import ModelError
+from auditor.learning import relearning
 from auditor.learning.models import SmallResNet
 from auditor.learning.relearning import relearn
 
@@ -46,6 +47,13 @@ def test_each_step_goes_down_the_gradient_by_a_share_of_the_weights_length() -> 
                 value -= 0.01 * whole * value.grad / flat.norm()
                 value.grad = None
     assert found[2].mean() > found[0].mean()
+
+
+def test_images_in_several_batches_are_learned_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, labels = images()
+    whole = relearn(net(), pictures, labels)
+    monkeypatch.setattr(relearning, "_BATCH", 5)
+    assert torch.allclose(relearn(net(), pictures, labels), whole, atol=1e-4)
 
 
 def test_what_has_no_gradient_or_no_numbers_is_refused() -> None:
