@@ -12,7 +12,7 @@ from auditor.domain.verdict import Decision, Reason, ReasonCode, Verdict
 from auditor.verification.plan import Plan
 from auditor.verification.power import signal_needed
 
-_CONTROL_SHARE = 0.8  # of left-out untouched models that must be detected
+CONTROL_SHARE = 0.8  # of left-out untouched models that must be detected
 _OPEN = (
     "open instead: an exact basis (retrain, or rewind and replay), or a cohort's verdict once its "
     "method is qualified"
@@ -93,7 +93,7 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
             )
         )
     controls = len(influence.untouched)
-    if influence.control_detected < _CONTROL_SHARE * controls:
+    if influence.control_detected < CONTROL_SHARE * controls:
         found.append(
             _reason(
                 ReasonCode.CONTROL_NOT_DETECTED,

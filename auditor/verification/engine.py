@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from auditor.verification.attacks.latent import latent_statistics
 from auditor.verification.attacks.membership import describe_membership, membership_statistics
 from auditor.verification.auc import AucReference, compare, fix_margin, is_inferior
 from auditor.verification.contrast import contrast
-from auditor.verification.decide import decide
+from auditor.verification.decide import CONTROL_SHARE, decide
 from auditor.verification.engine_code import engine_digest
 from auditor.verification.influence import Scale, estimate, fit_scale, left_out
 from auditor.verification.layout import Indices, Layout, Numbers
@@ -106,6 +106,8 @@ def prepare(
     fit = fit_recipe(original, untouched, layout, scale)
     decidable = float(fit.matches)  # on another recipe's bank no verdict rests: no power at all
     detected = sum(abs_outside(item.lower, item.upper, margin) for item in ins)
+    if detected < CONTROL_SHARE * len(ins):
+        passing = 0.0  # nothing may pass by a bank that doesn't find its own untouched models
     return Readiness(
         origin=origin,
         layout=layout,
@@ -161,7 +163,7 @@ def draw_up(
         required_power=required_power,
         auc_margin=readiness.auc.margin,
         auc_margin_refused=readiness.auc.refused,
-        power=readiness.power,
+        power=_declared(readiness, required_power),
         tests=tests,
         rank_references=rank_references(
             len(tests),
@@ -235,6 +237,12 @@ def assess(
     return evidence, decide(plan, evidence, auc_inferior=inferior)
 
 
+def _declared(readiness: Readiness, required: float) -> Power:
+    """The bank's powers; where an untouched model is found too rarely, nothing may pass."""
+    power = readiness.power
+    return power if power.detect_untouched >= required else replace(power, pass_retrain=0.0)
+
+
 def _require_fits(plan: Plan, readiness: Readiness) -> None:
     """Refuse a plan of other code, of another bank, or of other numbers than the bank gave."""
     if plan.code != engine_digest():
@@ -249,13 +257,14 @@ def _require_fits(plan: Plan, readiness: Readiness) -> None:
                 f"the reference bank is of another {name} ({found.value[:12]}, the plan names "
                 f"{meant.value[:12]}); train references for this model anew"
             )
+    power = _declared(readiness, plan.required_power)
     pinned = (plan.margin, plan.alpha, plan.rungs, plan.auc_margin, plan.power)
     if pinned != (
         readiness.margin,
         readiness.alpha,
         readiness.rungs,
         readiness.auc.margin,
-        readiness.power,
+        power,
     ):
         raise EvidenceError(
             "the pinned plan holds other margins or powers than the bank gives; pin a new one"

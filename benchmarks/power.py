@@ -1,0 +1,104 @@
+"""Power and size of whole plans, simulated end to end with the engine that audits real models.
+
+    python -m benchmarks.power [--plans 2000] [--workers 2] [--world NAME ...]
+
+Each plan draws a bank of its own and a model in service, declares its powers, and audits three
+fresh candidates: a true retrain, a fake that keeps just the margin's share of influence, and an
+untouched model. Prints a table for RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import numpy as np
+
+from auditor.domain.verdict import Decision, ReasonCode, Verdict
+from auditor.verification.clopper_pearson import clopper_pearson
+from tests.verification.plans import Outcome, World, carry_out
+
+SHARES = (0.0, 0.35, 1.0)
+WORLDS = {
+    "12 patients, 2 images each": World(gap=3.0),
+    "the same, a weaker gap": World(gap=2.0),
+    "the same, weaker still": World(gap=1.2),
+    "patients remembered very unevenly": World(gap=2.6, uneven=1.0),
+    "8 + 8 references": World(gap=3.0, out_models=8, in_models=8),
+    "32 + 32 references": World(gap=2.0, out_models=32, in_models=32),
+    "one patient, 3 images": World(patients=1, images=3, gap=5.5),
+    "one patient, 1 image, not remembered": World(patients=1, images=1, gap=0.4),
+    "heavy tails (t, 4 degrees)": World(gap=3.0, tails=4.0),
+    "no gap, 400 images": World(patients=100, images=4, gap=0.0),
+}
+_TITLES = (
+    "world",
+    "retrain PASSED: declared",
+    "measured",
+    "untouched found by influence: declared",
+    "measured",
+    "retrain FAILED",
+    "fake at the margin PASSED",
+    "untouched PASSED",
+    "untouched INDETERMINATE",
+)
+
+
+def main() -> None:
+    """Simulate the worlds asked for, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--plans", type=int, default=2000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--world", nargs="*", choices=WORLDS, default=list(WORLDS))
+    asked = parser.parse_args()
+    _write(f"| {' | '.join(_TITLES)} |\n|{'---|' * len(_TITLES)}")
+    with ProcessPoolExecutor(asked.workers) as pool:
+        for name in asked.world:
+            started = time.monotonic()
+            one = partial(carry_out, WORLDS[name], shares=SHARES)
+            outcomes = list(pool.map(one, range(asked.plans), chunksize=10))
+            _write(_line(name, outcomes))
+            sys.stderr.write(f"{name}: {time.monotonic() - started:.0f} s\n")
+
+
+def _line(name: str, outcomes: list[Outcome]) -> str:
+    plans = len(outcomes)
+    retrains, fakes, untouched = zip(*(item.decisions for item in outcomes), strict=True)
+
+    def share(decisions: tuple[Decision, ...], verdict: Verdict) -> str:
+        return _rate(sum(item.verdict is verdict for item in decisions), plans)
+
+    found = sum(
+        ReasonCode.INFLUENCE_OUTSIDE in {reason.code for reason in item.reasons}
+        for item in untouched
+    )
+    cells = (
+        name,
+        f"{np.mean([item.power.pass_retrain for item in outcomes]):.3f}",
+        share(retrains, Verdict.PASSED),
+        f"{np.mean([item.power.detect_untouched for item in outcomes]):.3f}",
+        _rate(found, plans),
+        share(retrains, Verdict.FAILED),
+        share(fakes, Verdict.PASSED),
+        share(untouched, Verdict.PASSED),
+        share(untouched, Verdict.INDETERMINATE),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _rate(count: int, trials: int) -> str:
+    """A share with its exact 95 % interval."""
+    found = clopper_pearson(count, trials)
+    return f"{found.point:.3f} [{found.lower:.3f}, {found.upper:.3f}]"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Whole plans against simulated truth: the size of every verdict, and the power that was declared.
+
+The table for many worlds is `benchmarks/power.py`'s.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from auditor.domain.verdict import Decision, ReasonCode, Verdict
+from tests.campaigns import Campaign
+from tests.verification.plans import World, carry_out
+
+ALPHA = 0.05
+COHORT = World(patients=8, gap=2.6, unseen=250)
+NO_GAP = World(patients=100, images=4, gap=0.0, unseen=450)
+ONE_IMAGE = World(patients=1, images=1, gap=0.4)
+
+
+def codes(decision: Decision) -> set[ReasonCode]:
+    return {reason.code for reason in decision.reasons}
+
+
+def no_more_often(count: int, rounds: int, level: float) -> bool:
+    return bool(stats.binomtest(count, rounds, level, alternative="greater").pvalue > 0.01)
+
+
+def test_a_plan_errs_as_rarely_as_it_promises_and_has_the_power_it_declares(
+    campaign: Campaign,
+) -> None:
+    rounds = campaign.rounds(40, of=2000)
+    outcomes = [carry_out(COHORT, seed, (0.0, 1.0, 0.35)) for seed in range(rounds)]
+    retrains, untouched, fakes = zip(*(item.decisions for item in outcomes), strict=True)
+    failed = sum(item.verdict is Verdict.FAILED for item in retrains)
+    passed = np.array([item.verdict is Verdict.PASSED for item in retrains])
+    found = np.array([ReasonCode.INFLUENCE_OUTSIDE in codes(item) for item in untouched])
+    slipped = sum(item.verdict is Verdict.PASSED for item in fakes)
+    campaign.count(retrains_failed=failed, fakes_passed=slipped)
+    assert no_more_often(failed, rounds, ALPHA)
+    assert no_more_often(slipped, rounds, ALPHA)
+    assert not any(item.verdict is Verdict.PASSED for item in untouched)
+    for measured, declared in (
+        (passed, [item.power.pass_retrain for item in outcomes]),
+        (found, [item.power.detect_untouched for item in outcomes]),
+    ):
+        # What two points allow, and what chance does.
+        chance = 2.6 * float(np.std(measured)) / np.sqrt(rounds)
+        assert abs(measured.mean() - np.mean(declared)) <= 0.02 + chance
+    assert 0.7 < passed.mean() < 0.99  # or the comparison would show nothing
+
+
+def test_without_a_gap_four_hundred_images_pass_an_untouched_model_never_or_almost(
+    campaign: Campaign,
+) -> None:
+    rounds = campaign.rounds(6, of=2000)
+    outcomes = [carry_out(NO_GAP, seed, (1.0,)) for seed in range(rounds)]
+    passed = sum(item.decisions[0].verdict is Verdict.PASSED for item in outcomes)
+    campaign.count(passed=passed)
+    assert no_more_often(passed, rounds, ALPHA)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_one_image_of_a_patient_nobody_remembers_is_indeterminate_and_says_why(
+    share: float,
+) -> None:
+    decisions = [carry_out(ONE_IMAGE, seed, (share,)).decisions[0] for seed in range(8)]
+    undecided = [item for item in decisions if item.verdict is Verdict.INDETERMINATE]
+    assert len(undecided) >= 7  # the eighth is alpha's
+    for decision in undecided:
+        text = " ".join(reason.text for reason in decision.reasons)
+        assert codes(decision) & {ReasonCode.GAP_NOT_ESTABLISHED, ReasonCode.POWER_TOO_LOW}
+        assert "standard errors" in text or "8.4 would be needed" in text
+        assert "an exact basis" in text and "a cohort's" in text
