@@ -69,7 +69,8 @@ class SubgroupAuc:
         attribute: ``site``, ``sex`` or ``age``; ``value`` as the manifest has it, ages in bands.
         positives: images of class 1; ``negatives`` the others.
         detectable_margin: least margin inside which a true retrain is found with 90 % power.
-        power: chance that a true retrain is found inside the plan's margin here.
+        power: chance that a true retrain is found inside the plan's margin here, no gain over the
+            original counted.
     """
 
     attribute: str

@@ -74,9 +74,17 @@ class Ground:
             )
         )
 
-    def power(self, margin: float, level: float) -> float:
-        """Chance that a true retrain is found non-inferior."""
-        lower = np.min([item.lower(level) for item in self.comparators], axis=0)
+    def power(self, margin: float, level: float, *, credit: bool = True) -> float:
+        """Chance that a true retrain is found non-inferior.
+
+        Args:
+            credit: count what retrains gained on a comparator. Without it power says only how
+                finely these images can tell.
+        """
+        gains = [0.0 if credit else max(0.0, float(c.distances.mean())) for c in self.comparators]
+        lower = np.min(
+            [c.lower(level) - gain for c, gain in zip(self.comparators, gains, strict=True)], axis=0
+        )
         spread = max(float(lower.std(ddof=1)), 1e-12)
         return float(stats.t.cdf((float(lower.mean()) + margin) / spread, self.degrees))
 
@@ -183,7 +191,7 @@ def _describe(
     group: Subgroup, ground: Ground, margin: float, candidate: Numbers, level: float
 ) -> SubgroupAuc:
     after, comparisons = _compare(ground, candidate, level)
-    power = ground.power(margin, level)
+    power = ground.power(margin, level, credit=False)
     return SubgroupAuc(
         attribute=group.attribute,
         value=group.value,

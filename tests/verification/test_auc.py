@@ -139,6 +139,20 @@ def test_the_margin_is_the_least_that_shows_a_true_retrain_and_at_least_a_hundre
     assert few.refused == (few.detectable > 0.05)
 
 
+def test_retrains_better_than_a_poor_original_dont_make_a_group_decisive() -> None:
+    random = np.random.default_rng(5)
+    layout = replace(LAYOUT, unseen=LAYOUT.unseen[:300])
+    poor = scores(random, north=1.0) + 0.8 * random.standard_normal(_COUNT)
+    reference = fix_margin(poor, [scores(random) for _ in range(12)], layout, LEVEL)
+    ground = {group.value: of for group, of in reference.groups}["north"]
+    north = {item.value: item for item in compare(reference, scores(random), LEVEL).subgroups}[
+        "north"
+    ]
+    assert ground.power(reference.margin, LEVEL) > 0.99
+    assert north.power < 0.8 and not north.decisive
+    assert north.detectable_margin > reference.margin
+
+
 def test_attributes_of_some_images_only_are_refused() -> None:
     with pytest.raises(EvidenceError, match="for each image, or for none"):
         replace(LAYOUT, attributes={"site": ("north",)})
