@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from auditor.domain import event as ev
 from auditor.domain.route import Obstacle
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.task import Need
+from auditor.verification.near_duplicates import require_apart
 from auditor.workflow.casework import Casework
 from auditor.workflow.lineage import require_free, settled, since_exact
 from auditor.workflow.references import thin_classes
@@ -19,8 +22,12 @@ def establish_scope(work: Casework) -> None:
     Raises:
         MisuseError: another case has begun on the same model and isn't finished, or a shared bank
             of it isn't.
+        EvidenceError: never-seen images show the subjects under another name.
     """
     require_free(work.home, work.requested.model, work.case)
+    pictures = work.scene.images.images[:, 0].numpy()
+    unseen = [i for i in work.scene.split.test if work.scene.images.subjects[i] not in work.asked]
+    require_apart(pictures, np.asarray(work.forgotten, int), np.asarray(unseen, int))
     images, asked = work.scene.images, frozenset(work.asked)
     held_out = {i for i in work.scene.split.held_out if images.subjects[i] in asked}
     event = ev.ScopeEstablished(
