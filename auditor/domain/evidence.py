@@ -54,6 +54,27 @@ class Influence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatientInfluence:
+    """Residual influence of one forgotten patient. For the controller alone, never published.
+
+    Attributes:
+        patient: place among the data set's patients in the order of their names.
+        images: how many of theirs were measured.
+        established: this patient's own gap is above 0; otherwise the interval means nothing.
+        gap_t: t statistic of that gap.
+        interval: at the level of the cohort's, not widened for there being several patients.
+        outside: told apart from a retrain on this patient alone, all patients allowed for.
+    """
+
+    patient: int
+    images: int
+    established: bool
+    gap_t: float
+    interval: Estimate
+    outside: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AucComparison:
     """Candidate's AUC-ROC minus a comparator's, on never-seen patients, paired."""
 
@@ -243,6 +264,7 @@ class Evidence:
     weights: Digest
     role: CandidateRole
     influence: Influence
+    patients: tuple[PatientInfluence, ...]
     auc: AucRegression
     reliability: Reliability
     secondary: tuple[SecondaryTest, ...]

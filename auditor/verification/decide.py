@@ -5,9 +5,17 @@ Pure: no files, no models. Secondary tests can veto, never grant; "not rejected"
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 
-from auditor.domain.evidence import AucComparison, AucRegression, Estimate, Evidence, Influence
+from auditor.domain.evidence import (
+    AucComparison,
+    AucRegression,
+    Estimate,
+    Evidence,
+    Influence,
+    PatientInfluence,
+)
 from auditor.domain.verdict import Decision, Reason, ReasonCode, Verdict
 from auditor.verification.plan import Plan
 from auditor.verification.power import signal_needed
@@ -71,7 +79,11 @@ def _failures(plan: Plan, evidence: Evidence, auc_inferior: bool) -> tuple[Reaso
 
 def _missing(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
     """What a PASSED would still need."""
-    return (*_influence_gaps(plan, evidence.influence), *_auc_gaps(plan, evidence.auc))
+    return (
+        *_influence_gaps(plan, evidence.influence),
+        *_patient_gaps(plan, evidence.patients),
+        *_auc_gaps(plan, evidence.auc),
+    )
 
 
 def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
@@ -110,6 +122,18 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
             )
         )
     return tuple(found)
+
+
+def _patient_gaps(plan: Plan, patients: Sequence[PatientInfluence]) -> tuple[Reason, ...]:
+    """A cohort doesn't pass over the head of one whom the model still knows, or over-forgot."""
+    outside = sum(item.outside for item in patients)
+    if outside == 0:
+        return ()
+    text = (
+        f"of {len(patients)} patients {outside} lie outside the margin of {plan.margin:.2f} on "
+        "their own"
+    )
+    return (_reason(ReasonCode.PATIENT_OUTSIDE, text),)
 
 
 def _signal(plan: Plan, influence: Influence) -> str:

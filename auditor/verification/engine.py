@@ -17,9 +17,10 @@ from auditor.verification.auc import AucReference, compare, fix_margin, is_infer
 from auditor.verification.contrast import contrast
 from auditor.verification.decide import CONTROL_SHARE, decide
 from auditor.verification.engine_code import engine_digest
-from auditor.verification.influence import Scale, estimate, fit_scale, left_out
+from auditor.verification.influence import Scale, estimate, fit_scale, left_out, references_for
 from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
+from auditor.verification.per_patient import PatientScale, measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe
@@ -50,6 +51,7 @@ class Readiness:
     untouched: tuple[Measurements, ...]
     original: Measurements
     scale: Scale
+    patient_scales: tuple[PatientScale, ...]
     auc: AucReference
     recipe_fit: RecipeFit
     power: Power
@@ -94,6 +96,12 @@ def prepare(
     Raises:
         EvidenceError: too few references, or scores that can't be compared.
     """
+    needed = references_for(alpha / rungs / SHARES)
+    if len(out) < needed:
+        raise EvidenceError(
+            f"{len(out)} OUT models are too few for alpha {alpha} over {rungs} rungs; at least "
+            f"{needed} are needed"
+        )
     out_scores = _contrasts(out, layout)
     in_scores = _contrasts(untouched, layout)
     patients = layout.patients[layout.forgotten]
@@ -115,6 +123,7 @@ def prepare(
         untouched=tuple(untouched),
         original=original,
         scale=scale,
+        patient_scales=patient_scales(out_scores, in_scores, patients),
         auc=auc,
         recipe_fit=fit,
         power=Power(
@@ -220,6 +229,13 @@ def assess(
         weights=weights,
         role=role,
         influence=_influence(plan, readiness, scores),
+        patients=measure_patients(
+            readiness.patient_scales,
+            scores,
+            plan.margin,
+            plan.equivalence_level,
+            plan.rejection_alpha,
+        ),
         auc=auc,
         reliability=describe_reliability(
             candidate.scores,

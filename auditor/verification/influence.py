@@ -18,6 +18,7 @@ from auditor.errors import EvidenceError
 from auditor.verification.layout import Indices, Numbers
 
 LEAST_OUT, LEAST_IN = 8, 4
+_WIDEST = 2.0  # times the interval that many references would give
 _GAP_LEVEL = 0.99
 _LEAST_PATIENTS = 5  # below it a variance over patients has no say
 
@@ -73,6 +74,21 @@ class Scale:
     def standard_error(self) -> float:
         """Of a new retrain's rho, in units of the gap."""
         return float(np.sqrt(self.out_variance * (1 + 1 / self.out_models))) / abs(self.gap)
+
+
+def references_for(alpha: float) -> int:
+    """Fewest OUT models for intervals with ``alpha`` in a tail.
+
+    With fewer, the quantile of t is more than twice that of the normal distribution, and what the
+    interval is wide by is the want of references.
+
+    >>> references_for(0.05 / 3), references_for(0.0001), references_for(0.00001)
+    (8, 9, 11)
+    """
+    count = LEAST_OUT
+    while stats.t.isf(alpha, count - 2) > _WIDEST * stats.norm.isf(alpha):
+        count += 1
+    return count
 
 
 def fit_scale(out: Numbers, untouched: Numbers, patients: Indices) -> Scale:

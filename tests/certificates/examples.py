@@ -90,6 +90,7 @@ def evidence(
             untouched=UNTOUCHED,
             control_detected=12,
         ),
+        patients=(),
         auc=AucRegression(
             original=Estimate(lower=0.702, point=0.760, upper=0.818, level=0.95),
             candidate=Estimate(lower=0.698, point=0.757, upper=0.816, level=0.95),

@@ -230,3 +230,17 @@ def test_the_digest_of_the_code_is_of_every_source_of_the_engines_rooms(tmp_path
     changed = sources_digest(tmp_path)
     rule.rename(tmp_path / "learning" / "rule.py")
     assert len({before, changed, sources_digest(tmp_path)}) == 3
+
+
+def test_too_few_references_for_the_level_asked_for_are_refused_with_the_number_needed() -> None:
+    random = np.random.default_rng(8)
+    few = {
+        "out": [model(random, seen=False) for _ in range(8)],
+        "untouched": [model(random, seen=True) for _ in range(8)],
+        "original": model(random, seen=True),
+        "origin": ORIGIN,
+        "layout": LAYOUT,
+    }
+    assert prepare(**few).rungs == 1
+    with pytest.raises(EvidenceError, match=r"8 OUT models .* 0.0001 .* at least 10 are needed"):
+        prepare(**few, alpha=0.0001)

@@ -1,0 +1,75 @@
+"""Residual influence of each forgotten patient alone: each with a ruler and an interval of its own.
+
+Single patients are often undecidable where a cohort isn't, and the lines say so. They are for the
+controller; nothing of them is published (DESIGN section 4 point 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.domain.evidence import PatientInfluence
+from auditor.verification.influence import Scale, estimate, fit_scale
+from auditor.verification.layout import Indices, Numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PatientScale:
+    """One patient's ruler.
+
+    Attributes:
+        patient: the layout's code.
+        columns: which of the forgotten images are theirs.
+    """
+
+    patient: int
+    columns: Indices
+    scale: Scale
+
+
+def patient_scales(out: Numbers, untouched: Numbers, patients: Indices) -> tuple[PatientScale, ...]:
+    """A ruler per patient from contrasts of OUT models (K, n) and IN models (L, n).
+
+    Raises:
+        EvidenceError: too few models, or contrasts that are NaN or don't vary.
+    """
+    found = []
+    for code in np.unique(patients):
+        own = np.flatnonzero(patients == code)
+        scale = fit_scale(out[:, own], untouched[:, own], patients[own])
+        found.append(PatientScale(patient=int(code), columns=own, scale=scale))
+    return tuple(found)
+
+
+def measure_patients(
+    scales: Sequence[PatientScale], candidate: Numbers, margin: float, level: float, alpha: float
+) -> tuple[PatientInfluence, ...]:
+    """Rho of each patient on one candidate.
+
+    Args:
+        scales: of all forgotten patients.
+        candidate: its contrasts, (n,).
+        margin: of rho.
+        level: of the intervals shown.
+        alpha: chance that a true retrain is told apart on any patient, shared by all of them.
+    """
+    wide = 1 - 2 * alpha / len(scales)
+    lines = []
+    for item in scales:
+        own, scale = candidate[item.columns], item.scale
+        bounds = estimate(scale, own, wide)
+        outside = bounds.lower > margin or bounds.upper < -margin
+        lines.append(
+            PatientInfluence(
+                patient=item.patient,
+                images=len(own),
+                established=scale.established,
+                gap_t=scale.gap_t,
+                interval=estimate(scale, own, level),
+                outside=scale.established and outside,
+            )
+        )
+    return tuple(lines)
