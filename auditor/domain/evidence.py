@@ -249,6 +249,23 @@ class RecipeFit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcrossCases:
+    """A case among all of its quarter. The verdict doesn't hang on it.
+
+    Attributes:
+        place: of its plan among those pinned in the same quarter, from 1.
+        level: what this place may spend, so that all of the quarter spend at most alpha.
+        p_value: least alpha at which the case alone would be FAILED.
+        confirmed: FAILED even at ``level``.
+    """
+
+    place: int
+    level: float
+    p_value: float
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
     """Declared before the run, from the bank alone."""
 
@@ -271,3 +288,4 @@ class Evidence:
     membership: tuple[MembershipAttack, ...]
     latent: tuple[LatentDepth, ...]
     recipe_fit: RecipeFit
+    across: AcrossCases

@@ -163,7 +163,12 @@ def compare(reference: AucReference, candidate: Numbers, level: float) -> AucReg
 
 
 def is_inferior(reference: AucReference, result: AucRegression, alpha: float) -> bool:
-    """Whether a difference lies below minus the margin, at one-sided ``alpha`` over all of them.
+    """Whether a difference lies below minus the margin, at one-sided ``alpha`` over all of them."""
+    return inferior_p_value(reference, result) <= alpha
+
+
+def inferior_p_value(reference: AucReference, result: AucRegression) -> float:
+    """P-value of "no difference lies below minus the margin", Bonferroni over all of them.
 
     On all never-seen patients and in each decisive subgroup. The retrain's own spread over seeds
     is added to the patients' variance, so that an unlucky seed isn't called damage.
@@ -172,19 +177,19 @@ def is_inferior(reference: AucReference, result: AucRegression, alpha: float) ->
     for (_, ground), group in zip(reference.groups, result.subgroups, strict=True):
         if group.decisive:
             held.append((ground, group.comparisons))
-    share = alpha / sum(len(comparisons) for _, comparisons in held)
-    return any(
-        _upper(item.difference, ground, share) < -result.margin
+    found = [
+        _below(item.difference, ground, result.margin)
         for ground, comparisons in held
         for item in comparisons
-    )
+    ]
+    return min(1.0, len(found) * min(found))
 
 
-def _upper(difference: Estimate, ground: Ground, alpha: float) -> float:
-    """Upper bound of a difference, another retrain's seed counted as chance."""
+def _below(difference: Estimate, ground: Ground, margin: float) -> float:
+    """P-value of one difference, another retrain's seed counted as chance."""
     error = (difference.upper - difference.point) / _z(difference.level)
-    t = float(stats.t.ppf(1 - alpha, ground.degrees))
-    return difference.point + t * float(np.hypot(error, ground.spread))
+    spread = max(float(np.hypot(error, ground.spread)), 1e-12)
+    return float(stats.t.cdf((difference.point + margin) / spread, ground.degrees))
 
 
 def _describe(

@@ -13,13 +13,27 @@ from auditor.domain.verdict import Decision
 from auditor.errors import EvidenceError
 from auditor.verification.attacks.latent import latent_statistics
 from auditor.verification.attacks.membership import describe_membership, membership_statistics
-from auditor.verification.auc import AucReference, compare, fix_margin, is_inferior
+from auditor.verification.auc import (
+    AucReference,
+    compare,
+    fix_margin,
+    inferior_p_value,
+    is_inferior,
+)
 from auditor.verification.contrast import contrast
 from auditor.verification.decide import CONTROL_SHARE, decide
 from auditor.verification.engine_code import engine_digest
-from auditor.verification.influence import Scale, estimate, fit_scale, left_out, references_for
+from auditor.verification.influence import (
+    Scale,
+    estimate,
+    fit_scale,
+    left_out,
+    outside_p_value,
+    references_for,
+)
 from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
+from auditor.verification.online import hold_across
 from auditor.verification.per_patient import PatientScale, measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
@@ -199,7 +213,7 @@ def audit(
     Raises:
         EvidenceError: the plan is of another bank or of other code.
     """
-    return assess(pinned.plan, readiness, candidate, role=role, weights=weights)
+    return assess(pinned.plan, readiness, candidate, role=role, weights=weights, place=pinned.place)
 
 
 def assess(
@@ -209,6 +223,7 @@ def assess(
     *,
     role: CandidateRole,
     weights: Digest,
+    place: int = 1,
 ) -> tuple[Evidence, Decision]:
     """What `audit` does, for trials of the engine itself, whose candidates are nobody's request.
 
@@ -224,6 +239,12 @@ def assess(
     depths = latent_statistics(out, candidate, untouched, layout)
     members = membership_statistics([*out, candidate], layout)
     relearned = relearning_statistics([*out, candidate], layout)
+    secondary = secondary_tests(members, depths, plan.rejection_alpha, relearned)
+    least = min(
+        outside_p_value(readiness.scale, scores, plan.margin),
+        inferior_p_value(readiness.auc, auc),
+        *(test.adjusted for test in secondary if test.decisive),
+    )
     evidence = Evidence(
         plan=plan.digest,
         weights=weights,
@@ -244,10 +265,11 @@ def assess(
             layout,
             plan.equivalence_level,
         ),
-        secondary=secondary_tests(members, depths, plan.rejection_alpha, relearned),
+        secondary=secondary,
         membership=describe_membership(candidate, out, readiness.untouched, layout),
         latent=describe_depths(depths),
         recipe_fit=readiness.recipe_fit,
+        across=hold_across(min(1.0, plan.rungs * SHARES * least), place, plan.alpha),
     )
     inferior = is_inferior(readiness.auc, auc, plan.rejection_alpha)
     return evidence, decide(plan, evidence, auc_inferior=inferior)

@@ -15,6 +15,7 @@ from scipy import stats
 
 from auditor.domain.evidence import Estimate
 from auditor.errors import EvidenceError
+from auditor.verification.fieller import Ratio
 from auditor.verification.layout import Indices, Numbers
 
 LEAST_OUT, LEAST_IN = 8, 4
@@ -155,10 +156,10 @@ def estimate(scale: Scale, candidate: Numbers, level: float) -> Estimate:
     look precise.
     """
     point = pooled(scale, candidate) / scale.gap
-    intervals = [_model_interval(scale, pooled(scale, candidate), level)]
+    intervals = [_model_ratio(scale, pooled(scale, candidate)).interval(level)]
     codes = np.unique(scale.patients)
     if len(codes) >= _LEAST_PATIENTS:
-        intervals.append(_patient_interval(scale, candidate, codes, level))
+        intervals.append(_patient_ratio(scale, candidate, codes).interval(level))
     return Estimate(
         lower=min(low for low, _ in intervals),
         point=point,
@@ -167,26 +168,38 @@ def estimate(scale: Scale, candidate: Numbers, level: float) -> Estimate:
     )
 
 
+def outside_p_value(scale: Scale, candidate: Numbers, margin: float) -> float:
+    """Least one-sided alpha at which the interval of `estimate` lies outside plus or minus margin.
+
+    1 where the gap isn't established: there is nothing to lie outside of.
+    """
+    if not scale.established:
+        return 1.0
+    ratios = [_model_ratio(scale, pooled(scale, candidate))]
+    codes = np.unique(scale.patients)
+    if len(codes) >= _LEAST_PATIENTS:
+        ratios.append(_patient_ratio(scale, candidate, codes))
+    return min(max(ratio.beyond(side * margin, side) for ratio in ratios) for side in (1.0, -1.0))
+
+
 def pooled(scale: Scale, candidate: Numbers) -> float:
     """Numerator of rho: the candidate's weighted distance from the OUT mean."""
     return float((scale.weights * (candidate - scale.zero)).sum(axis=1).mean())
 
 
-def _model_interval(scale: Scale, numerator: float, level: float) -> tuple[float, float]:
+def _model_ratio(scale: Scale, numerator: float) -> Ratio:
     shared = scale.out_variance / scale.out_models
-    return fieller(
-        numerator,
-        scale.gap,
-        scale.out_variance + shared,
-        shared,
-        scale.gap_variance,
-        float(stats.t.ppf(0.5 + level / 2, scale.degrees)),
+    return Ratio(
+        top=numerator,
+        bottom=scale.gap,
+        var_top=scale.out_variance + shared,
+        covariance=shared,
+        var_bottom=scale.gap_variance,
+        degrees=scale.degrees,
     )
 
 
-def _patient_interval(
-    scale: Scale, candidate: Numbers, codes: Indices, level: float
-) -> tuple[float, float]:
+def _patient_ratio(scale: Scale, candidate: Numbers, codes: Indices) -> Ratio:
     above = (scale.weights * (candidate - scale.zero)).mean(axis=0)
     rise = (scale.weights * scale.rise).mean(axis=0)
     parts = np.array(
@@ -196,30 +209,14 @@ def _patient_interval(
         ]
     )
     spread = len(codes) * np.cov(parts.T)
-    return fieller(
-        float(parts[:, 0].sum()),
-        float(parts[:, 1].sum()),
-        float(spread[0, 0]),
-        float(spread[0, 1]),
-        float(spread[1, 1]),
-        float(stats.t.ppf(0.5 + level / 2, len(codes) - 1)),
+    return Ratio(
+        top=float(parts[:, 0].sum()),
+        bottom=float(parts[:, 1].sum()),
+        var_top=float(spread[0, 0]),
+        covariance=float(spread[0, 1]),
+        var_bottom=float(spread[1, 1]),
+        degrees=len(codes) - 1,
     )
-
-
-def fieller(
-    top: float, bottom: float, var_top: float, covariance: float, var_bottom: float, t: float
-) -> tuple[float, float]:
-    """Interval of top / bottom: all r with (top - r bottom)^2 <= t^2 var(top - r bottom).
-
-    Fieller, E. C. (1954), J. R. Stat. Soc. B 16:175. Unbounded where the bottom may be 0.
-    """
-    a = bottom**2 - t**2 * var_bottom
-    b = top * bottom - t**2 * covariance
-    c = top**2 - t**2 * var_top
-    root = b**2 - a * c
-    if a <= 0 or root < 0:
-        return -np.inf, np.inf
-    return (b - float(np.sqrt(root))) / a, (b + float(np.sqrt(root))) / a
 
 
 def left_out(

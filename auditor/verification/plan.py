@@ -16,7 +16,8 @@ from auditor.errors import EvidenceError
 LARGEST_MARGIN = 0.5
 SHARES = 3  # alpha is shared by rho, AUC and the secondary family (DESIGN section 4 point 4)
 MULTIPLICITY = (
-    "alpha / rungs / 3 to each of influence, AUC and secondary family; Holm in the family"
+    "alpha / rungs / 3 to each of influence, AUC and secondary family; Holm in the family; "
+    "across a quarter's cases alpha spent by place"
 )
 
 
@@ -114,10 +115,14 @@ class Pinned:
 
     The engine audits under nothing else. Entries come from the ledger, so the steward alone can
     show one.
+
+    Attributes:
+        place: of the entry among the plans that were pinned in the same quarter, from 1.
     """
 
     plan: Plan
     entry: Recorded
+    place: int
 
     def __post_init__(self) -> None:
         event, plan = self.entry.event, self.plan
@@ -136,7 +141,7 @@ class Pinned:
             )
 
     @classmethod
-    def read(cls, entry: Recorded, stored: bytes) -> Pinned:
+    def read(cls, entry: Recorded, stored: bytes, *, place: int) -> Pinned:
         """Read the plan that ``entry`` pins from the store's bytes.
 
         Raises:
@@ -149,4 +154,4 @@ class Pinned:
                 f"the plan of ledger entry {entry.sequence} was written by another version of "
                 "auditor; finish the case with that version, or withdraw and file it anew"
             ) from None
-        return cls(plan=plan, entry=entry)
+        return cls(plan=plan, entry=entry, place=place)

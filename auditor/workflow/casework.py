@@ -26,6 +26,7 @@ from auditor.workflow.bank import Bank, sparing, train_bank
 from auditor.workflow.calibration import Calibration, calibrate
 from auditor.workflow.desk import subjects_of
 from auditor.workflow.home import Home
+from auditor.workflow.quarter_plans import place_among_plans
 from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.references import Block, layout_for, measure_all
 from auditor.workflow.scene import Scene, derive_seed, load_module, load_scene
@@ -223,7 +224,8 @@ class Casework:
         """The pinned plan, from the store, with the ledger's entry that pins it."""
         for entry in self.home.ledger.replay(case_stream(self.case)):
             if isinstance(entry.event, ev.PlanPinned):
-                return Pinned.read(entry, self.home.store.get(entry.event.plan))
+                stored = self.home.store.get(entry.event.plan)
+                return Pinned.read(entry, stored, place=place_among_plans(self.home.ledger, entry))
         raise MisuseError(f"case {self.case} has no pinned plan yet")
 
     @property

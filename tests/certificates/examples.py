@@ -22,6 +22,7 @@ from auditor.certificates.facts import (
 )
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest, digest_of
 from auditor.domain.evidence import (
+    AcrossCases,
     AttackRate,
     AucComparison,
     AucRegression,
@@ -192,6 +193,7 @@ def evidence(
             ),
         ),
         recipe_fit=RecipeFit(matches=True, p_value=0.41, worst="forgotten"),
+        across=AcrossCases(place=1, level=0.0247, p_value=0.31, confirmed=False),
     )
 
 

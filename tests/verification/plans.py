@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from auditor.domain.artefact import Digest
-from auditor.domain.evidence import CandidateRole, Power
+from auditor.domain.evidence import AcrossCases, CandidateRole, Power
 from auditor.domain.verdict import Decision
 from auditor.verification.engine import Readiness, assess, draw_up, prepare
 from auditor.verification.layout import Layout, Numbers
@@ -94,10 +94,11 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One plan: the powers it declared, and the decision on one candidate for each share."""
+    """One plan: the powers it declared, and what became of one candidate for each share."""
 
     power: Power
     decisions: tuple[Decision, ...]
+    across: tuple[AcrossCases, ...]
 
 
 def ready(world: World, draw: np.random.Generator) -> Readiness:
@@ -135,4 +136,8 @@ def carry_out(world: World, seed: int, shares: tuple[float, ...] = (0.0, 1.0)) -
         )
         for share in shares
     ]
-    return Outcome(power=plan.power, decisions=tuple(decision for _, decision in decided))
+    return Outcome(
+        power=plan.power,
+        decisions=tuple(decision for _, decision in decided),
+        across=tuple(evidence.across for evidence, _ in decided),
+    )

@@ -76,7 +76,7 @@ def plan_of(readiness: Readiness, origin: Origin = ORIGIN) -> Plan:
 
 def pinned(plan: Plan, /, **changes: object) -> Pinned:
     event = PlanPinned(case=plan.case, plan=plan.digest, bank=plan.origin.bank, ladder=("newton",))
-    return Pinned(plan=plan, entry=entry_of(replace(event, **changes)))
+    return Pinned(plan=plan, entry=entry_of(replace(event, **changes)), place=2)
 
 
 def entry_of(event: Event) -> Recorded:
@@ -197,22 +197,22 @@ def test_a_plan_that_is_not_the_pinned_one_is_refused(
 def test_no_other_entry_pins_a_plan(readiness: Readiness) -> None:
     event = AttemptStarted(case="c", attempt=1, method="newton", plan=plan_of(readiness).digest)
     with pytest.raises(EvidenceError, match="entry 7 pins no plan"):
-        Pinned(plan=plan_of(readiness), entry=entry_of(event))
+        Pinned(plan=plan_of(readiness), entry=entry_of(event), place=1)
 
 
 def test_a_pinned_plan_is_read_back_from_its_bytes(readiness: Readiness) -> None:
     plan = plan_of(readiness)
     entry = pinned(plan).entry
-    assert Pinned.read(entry, plan.canonical_bytes()).plan == plan
+    assert Pinned.read(entry, plan.canonical_bytes(), place=1).plan == plan
     for stored in (b"{}", b"no plan", replace(plan, margin=0.3).canonical_bytes()):
         with pytest.raises(EvidenceError, match="entry 7"):
-            Pinned.read(entry, stored)
+            Pinned.read(entry, stored, place=1)
 
 
 def test_trials_of_the_engine_see_what_an_audit_sees(readiness: Readiness) -> None:
     plan, candidate = plan_of(readiness), model(np.random.default_rng(4), seen=False)
     said = {"role": CandidateRole.REQUEST, "weights": SOME}
-    assert assess(plan, readiness, candidate, **said) == audit(
+    assert assess(plan, readiness, candidate, **said, place=2) == audit(
         pinned(plan), readiness, candidate, **said
     )
 

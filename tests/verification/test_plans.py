@@ -48,6 +48,10 @@ def test_a_plan_errs_as_rarely_as_it_promises_and_has_the_power_it_declares(
         # What two points allow, and what chance does.
         chance = 2.6 * float(np.std(measured)) / np.sqrt(rounds)
         assert abs(measured.mean() - np.mean(declared)) <= 0.02 + chance
+    for item in outcomes:  # the p-value is the rule, read the other way round
+        for decision, across in zip(item.decisions, item.across, strict=True):
+            if ReasonCode.RECIPE_MISMATCH not in codes(decision):
+                assert (decision.verdict is Verdict.FAILED) == (across.p_value <= ALPHA)
     assert 0.7 < passed.mean() < 0.99  # or the comparison would show nothing
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,8 +15,9 @@ from auditor.errors import EvidenceError
 from auditor.verification.auc import compare, fix_margin, is_inferior
 from auditor.verification.contrast import contrast
 from auditor.verification.delong import auc, clustered_variance, components
+from auditor.verification.fieller import Ratio
 from auditor.verification.holm import holm
-from auditor.verification.influence import estimate, fieller, fit_scale, left_out
+from auditor.verification.influence import estimate, fit_scale, left_out
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.power import detect_power, pass_power
 from auditor.verification.prediction import prediction_test
@@ -90,10 +93,29 @@ def test_fiellers_interval_covers_the_ratio_and_knows_when_it_cannot() -> None:
     hits, rounds = 0, 2000
     for _ in range(rounds):
         top, bottom = random.normal(0.6, 0.1), random.normal(2.0, 0.2)
-        low, high = fieller(top, bottom, 0.01, 0.0, 0.04, float(stats.norm.ppf(0.95)))
+        low, high = ratio(top, bottom).interval(0.9)
         hits += low <= 0.3 <= high
     assert stats.binomtest(hits, rounds, 0.9).pvalue > 0.01
-    assert fieller(1.0, 0.1, 0.01, 0.0, 0.04, 1.96) == (-np.inf, np.inf)
+    assert ratio(1.0, 0.1).interval(0.95) == (-np.inf, np.inf)
+
+
+def ratio(top: float, bottom: float) -> Ratio:
+    many = 10**9  # degrees of freedom: the normal distribution
+    return Ratio(
+        top=top, bottom=bottom, var_top=0.01, covariance=0.0, var_bottom=0.04, degrees=many
+    )
+
+
+@given(st.floats(-2, 3), st.floats(-1.0, 3.0), st.floats(-0.005, 0.01), st.floats(0.001, 0.2))
+def test_the_least_alpha_is_where_the_interval_begins_to_lie_beyond(
+    top: float, bottom: float, covariance: float, alpha: float
+) -> None:
+    found = replace(ratio(top, bottom), covariance=covariance, degrees=14)
+    lower, upper = found.interval(1 - 2 * alpha)
+    for bound, side, outside in ((0.35, 1.0, lower > 0.35), (-0.35, -1.0, upper < -0.35)):
+        least = found.beyond(bound, side)
+        if abs(least - alpha) > 1e-9 and bottom > 0:
+            assert outside == (least < alpha)
 
 
 def test_one_model_dividing_its_logits_or_shifting_them_changes_nothing() -> None:
