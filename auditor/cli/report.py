@@ -65,6 +65,11 @@ def _summary(made: QuarterReport) -> dict[str, object]:
         "cases_in_all": len(made.lines),
         **{name.replace("-", "_"): count for name, count in made.outcomes.items()},
         "late": len(made.late),
+        "audited": len(made.findings),
+        "failed": sum(item.failed for item in made.findings),
+        # the number expected if every candidate were a true retrain
+        "failed_by_chance_at_most": round(sum(item.alpha for item in made.findings), 2),
+        "failed_confirmed": sum(item.confirmed for item in made.findings),
         "ledger_entries": made.entries,
         "ledger_root": made.root.hex(),
     }

@@ -16,6 +16,7 @@ from auditor.policies.load import load_packs
 from auditor.policies.rule import RulePack
 from auditor.workflow.desk import case_facts
 from auditor.workflow.home import Home
+from auditor.workflow.quarter_plans import Finding, find_finding
 from auditor.workflow.record import load_case
 from auditor.workflow.register import CaseLine, case_line
 
@@ -43,12 +44,14 @@ class ReportLine:
         closed: day its document was issued, by the writer's clock.
         answer: what the law's time limit for the answer was, and whether it was held; None where
             the regime knows none.
+        finding: of the last audit; None without one.
     """
 
     line: CaseLine
     basis: str
     closed: date | None
     answer: Answer | None
+    finding: Finding | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,11 @@ class QuarterReport:
             "open" if item.line.outcome is None else item.line.outcome.value for item in self.lines
         )
         return dict(sorted(Counter(ended).items()))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the audits found, case by case."""
+        return tuple(item.finding for item in self.lines if item.finding is not None)
 
     @property
     def late(self) -> tuple[ReportLine, ...]:
@@ -139,4 +147,5 @@ def _find_line(
         basis="" if state.reached is None else state.reached.basis.value,
         closed=closed,
         answer=answer_of(packs, facts),
+        finding=find_finding(home, state),
     )

@@ -6,10 +6,47 @@ place, and no place changes afterwards.
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+
 from auditor.domain import event as ev
+from auditor.domain.case import ErasureCase
+from auditor.domain.codec import typed
 from auditor.domain.entry import Recorded
+from auditor.domain.evidence import AcrossCases
+from auditor.domain.verdict import Verdict
 from auditor.ledger.ledger import Ledger
+from auditor.workflow.home import Home
 from auditor.workflow.record import CASE_PREFIX
+from auditor.workflow.steps import last_audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a case's last audit adds to its quarter.
+
+    Attributes:
+        failed: its verdict was FAILED.
+        alpha: chance that a true retrain's would have been.
+        confirmed: FAILED also where alpha is spent over all of the quarter's cases.
+    """
+
+    failed: bool
+    alpha: float
+    confirmed: bool
+
+
+def find_finding(home: Home, state: ErasureCase) -> Finding | None:
+    """A case's finding; None where no candidate of it was audited."""
+    audited = last_audit(state)
+    if audited is None:
+        return None
+    failed = audited.verdict is Verdict.FAILED
+    stored = json.loads(home.store.get(audited.evidence))["evidence"]
+    known = "across" in stored  # earlier versions looked at each case alone
+    confirmed = known and typed(AcrossCases, stored["across"]).confirmed
+    alpha = float(json.loads(home.store.get(audited.plan))["alpha"])
+    return Finding(failed=failed, alpha=alpha, confirmed=failed and confirmed)
 
 
 def place_among_plans(ledger: Ledger, entry: Recorded) -> int:
