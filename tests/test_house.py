@@ -25,6 +25,7 @@ COMMANDS = {
     "init": ENGINE,
     "demo": ENGINE,
     "model": ENGINE,
+    "qualify": ENGINE,
     "report": ENGINE,
     "request": ENGINE,
     "run": ENGINE,

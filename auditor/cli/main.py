@@ -19,6 +19,7 @@ _COMMANDS = {
     "ledger": "Audit the ledger, sign checkpoints and prove entries.",
     "model": "Train, register, list and show models.",
     "policy": "List, explain and check the rules.",
+    "qualify": "Qualify an unlearning method on a model and its data.",
     "report": "Report on a quarter's cases.",
     "request": "File, list, show and decide erasure requests.",
     "run": "Unlearn, verify, decide and certify granted cases.",

@@ -29,6 +29,9 @@ from auditor.domain.model_events import ModelDeployed as ModelDeployed
 from auditor.domain.model_events import ModelRegistered as ModelRegistered
 from auditor.domain.model_events import ModelRetired as ModelRetired
 from auditor.domain.model_events import TrainingRecorded as TrainingRecorded
+from auditor.domain.qualification import CohortCleared as CohortCleared
+from auditor.domain.qualification import MethodQualified as MethodQualified
+from auditor.domain.qualification import QualificationStarted as QualificationStarted
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.route import Due, Obstacle
 from auditor.domain.upcast import UPCASTERS, upcast

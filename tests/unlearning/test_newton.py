@@ -15,7 +15,6 @@ from auditor.learning.models import build
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
-from auditor.unlearning.fakes import noise_only, untouched
 from auditor.unlearning.guo2020newton import NewtonParameters, settled
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.passes import softmax_factors
@@ -192,11 +191,3 @@ def test_retraining_is_replayed_bit_for_bit_and_never_sees_the_forgotten() -> No
     assert weights_bytes(first) == weights_bytes(METHODS["retrain"].run(asked, {}))
     with pytest.raises(UnlearningError):
         METHODS["retrain"].run(asked, {"damping": "1"})
-
-
-def test_the_fakes_are_what_they_say_and_are_no_methods() -> None:
-    module = build(RECIPE, 1)
-    assert weights_bytes(untouched(module)) == weights_bytes(module)
-    noisy = noise_only(module, scale=0.1, seed=1)
-    assert weights_bytes(noisy) != weights_bytes(module)
-    assert not {"untouched", "noise_only"} & set(METHODS)
