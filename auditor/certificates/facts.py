@@ -167,10 +167,14 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """The verdict the case ended with, and the basis of assurance a certificate may name."""
+    """The verdict the case ended with, and the basis of assurance a certificate may name.
+
+    ``qualification`` is the digest of the method's signed report that a cohort's basis rests on.
+    """
 
     decision: Decision
     basis: Basis
+    qualification: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,8 +263,11 @@ class DocumentFacts:
             raise CertificateError("a failed verdict, or one without a basis, is never certified")
         if conclusion.basis is Basis.EXACT and not (decisive.exact and decisive.replayed):
             raise CertificateError("the exact basis needs an exact method, replayed bit for bit")
-        if conclusion.basis is Basis.STATISTICAL_INDIVIDUAL and verdict is not Verdict.PASSED:
-            raise CertificateError("the statistical basis needs the verdict PASSED")
+        if conclusion.basis is not Basis.EXACT and verdict is not Verdict.PASSED:
+            raise CertificateError("a statistical basis needs the verdict PASSED")
+        cohort = conclusion.basis is Basis.STATISTICAL_COHORT
+        if cohort != (conclusion.qualification is not None):
+            raise CertificateError("a cohort's basis, and no other, cites a qualification")
 
 
 def require_printable(name: str, text: str) -> None:

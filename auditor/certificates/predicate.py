@@ -250,12 +250,15 @@ def _secondary(test: SecondaryTest) -> Canonical:
 
 
 def _conclusion(facts: DocumentFacts, conclusion: Conclusion) -> Canonical:
-    return {
+    found: dict[str, Canonical] = {
         "verdict": conclusion.decision.verdict.value,
         "reasons": _reasons(conclusion.decision),
         "basis": conclusion.basis.value,
         "basisExplanation": wording.basis_explanation(facts, conclusion.basis),
     }
+    if conclusion.qualification is not None:
+        found["qualification"] = str(conclusion.qualification)
+    return found
 
 
 def _reasons(decision: Decision) -> Canonical:

@@ -21,6 +21,7 @@ class Attempt:
     completed: ev.UnlearningCompleted | None = None
     failed: bool = False
     replayed: bool = False
+    cleared: ev.CohortCleared | None = None
     verified: ev.CandidateVerified | None = None
 
 
@@ -135,6 +136,8 @@ def _evolve_attempt(case: ErasureCase, event: Event) -> ErasureCase:
             return _with_attempt(case, event.attempt, failed=True)
         case ev.ReplayConfirmed():
             return _with_attempt(case, event.attempt, replayed=True)
+        case ev.CohortCleared():
+            return _with_attempt(case, event.attempt, cleared=event)
         case ev.CandidateVerified():
             return _with_attempt(case, event.attempt, verified=event)
         case _:

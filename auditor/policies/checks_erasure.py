@@ -19,7 +19,9 @@ from auditor.policies.observation import (
 _BASES = {
     Basis.EXACT: "retraining without the patient, run twice with the same result bit for bit",
     Basis.STATISTICAL_INDIVIDUAL: "a statistical audit of this one patient",
+    Basis.STATISTICAL_COHORT: "a statistical audit of the cohort by a qualified method",
 }
+_BY_PASSING = (Basis.STATISTICAL_INDIVIDUAL, Basis.STATISTICAL_COHORT)
 
 
 def affected_accounted(papers: Papers) -> Observation:
@@ -109,17 +111,20 @@ def erasure_established(papers: Papers) -> Observation:
     if individual and facts.request.event.subjects != 1:
         text = f"The verdict ({reached}) rests on an audit of one patient, but the request"
         return contradicts(f"{text} ({facts.request}) names several.", facts.request, reached)
-    if verdict is Verdict.FAILED or (individual and verdict is not Verdict.PASSED):
+    if verdict is Verdict.FAILED or (basis in _BY_PASSING and verdict is not Verdict.PASSED):
         text = f"The verdict ({reached}) is {verdict.value}, which can't carry the basis it names."
         return contradicts(text, audit, reached)
     if basis is Basis.EXACT and replay is None:
         text = f"The verdict ({reached}) names exact retraining, but no second run confirms it."
         return contradicts(text, audit, reached)
-    if basis is Basis.STATISTICAL_COHORT:
+    cleared = facts.find_last(ev.CohortCleared) if basis is Basis.STATISTICAL_COHORT else None
+    if basis is Basis.STATISTICAL_COHORT and (
+        cleared is None or cleared.event.weights != reached.event.weights
+    ):
         text = f"The verdict ({reached}) rests on a cohort, for which the method must hold a"
         return missing(f"{text} current qualification; none is on record.", reached)
     text = f"Erasure rests on {_BASES[basis]}; the audit's verdict is {verdict.value}"
-    found = (audit, reached, *([replay] if replay is not None else []))
+    found = (audit, reached, *(leaf for leaf in (replay, cleared) if leaf is not None))
     return supports(f"{text} ({', '.join(str(leaf) for leaf in found)}).", *found)
 
 

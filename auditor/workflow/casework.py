@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
 from torch import nn
@@ -19,6 +20,7 @@ from auditor.learning.history import History
 from auditor.learning.progress import Progress
 from auditor.unlearning.task import Task, Tunable
 from auditor.verification.engine import Readiness, prepare
+from auditor.verification.engine_code import engine_digest
 from auditor.verification.layout import Layout
 from auditor.verification.plan import Origin, Pinned, Plan
 from auditor.verification.relearning import relearning_images
@@ -26,6 +28,7 @@ from auditor.workflow.bank import Bank, sparing, train_bank
 from auditor.workflow.calibration import Calibration, calibrate
 from auditor.workflow.desk import subjects_of
 from auditor.workflow.home import Home
+from auditor.workflow.qualification_book import find_current
 from auditor.workflow.quarter_plans import place_among_plans
 from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.references import Block, layout_for, measure_all
@@ -214,6 +217,18 @@ class Casework:
     def original(self) -> nn.Module:
         """The model in service."""
         return load_module(self.home, self.scene, self.scene.version.weights)
+
+    def qualification(self, method: str) -> ev.MethodQualified | None:
+        """The method's qualification for cohorts, where it is current today."""
+        return find_current(
+            self.home,
+            self.requested.model,
+            method,
+            recipe=self.scene.recipe.digest,
+            data=self.scene.commitment,
+            code=engine_digest(),
+            today=datetime.now(UTC).date(),
+        )
 
     def seed(self, name: str) -> int:
         """Seed of a method, or of the `CONTROL`; the plan holds them all."""

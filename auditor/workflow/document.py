@@ -167,7 +167,17 @@ def _conclusion(home: Home, state: ErasureCase) -> Conclusion | None:
         return None
     audited = last_audit(state)
     decision = _impossible(state) if audited is None else _audit(home, audited).decision
-    return Conclusion(decision=decision, basis=state.reached.basis)
+    return Conclusion(
+        decision=decision, basis=state.reached.basis, qualification=_qualification(state)
+    )
+
+
+def _qualification(state: ErasureCase) -> Digest | None:
+    """What a cohort's basis rests on."""
+    if state.reached is None or state.reached.basis is not Basis.STATISTICAL_COHORT:
+        return None
+    cleared = state.attempts[-1].cleared
+    return None if cleared is None else cleared.report
 
 
 def _impossible(state: ErasureCase) -> Decision:

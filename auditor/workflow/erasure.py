@@ -227,6 +227,8 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
     stored = work.home.store.put(
         canonical_bytes({"evidence": plain(evidence), "decision": plain(decision)})
     )
+    if role is CandidateRole.REQUEST and work.requested.subjects > 1:
+        _clear_cohort(work, weights, attempt=attempt)
     event = ev.CandidateVerified(
         case=work.case,
         attempt=attempt,
@@ -237,6 +239,16 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
         verdict=decision.verdict,
     )
     work.write(event, f"verified-{attempt}-{role.value}")
+
+
+def _clear_cohort(work: Casework, weights: Digest, *, attempt: int) -> None:
+    """Say that the method is qualified for cohorts now, where it is; a verdict may rest on it."""
+    method = work.state.attempts[-1].started.method
+    if current := work.qualification(method):
+        event = ev.CohortCleared(
+            case=work.case, attempt=attempt, method=method, weights=weights, report=current.report
+        )
+        work.write(event, f"cleared-{attempt}")
 
 
 STEPS: dict[Step, Callable[[Casework], None]] = {

@@ -63,7 +63,9 @@ def route_facts(work: Casework, due: tuple[Due, ...]) -> RouteFacts:
     """
     config = work.home.config
     ready = [work.ready_for(rungs) for rungs in range(1, MOST_RUNGS + 1)]
+    qualified = {name for name in config.methods if work.qualification(name) is not None}
     return RouteFacts(
+        qualified=frozenset(qualified),
         memorisation=tuple(work.memorisation.values()),
         cohort=work.requested.subjects > 1,
         tail_from=config.tail,

@@ -111,13 +111,17 @@ def last_audit(case: ErasureCase) -> CandidateVerified | None:
 def basis_of(attempt: Attempt, case: ErasureCase) -> Basis:
     """What one attempt earned: exact methods by replay, others only by PASSED.
 
-    A cohort's PASSED earns nothing while the method has no current qualification.
+    A cohort's PASSED earns nothing unless the method's qualification was current at the audit; no
+    cohort passes over the head of a patient who FAILED alone (`auditor.verification.decide`).
     """
     if attempt.verified is None or case.requested is None:
         return Basis.NONE
     verdict = attempt.verified.verdict
     if attempt.started.method in EXACT_METHODS:
         return Basis.EXACT if attempt.replayed and verdict is not Verdict.FAILED else Basis.NONE
-    if verdict is Verdict.PASSED and case.requested.subjects == 1:
+    if verdict is not Verdict.PASSED:
+        return Basis.NONE
+    if case.requested.subjects == 1:
         return Basis.STATISTICAL_INDIVIDUAL
-    return Basis.NONE
+    cleared = attempt.cleared is not None and attempt.cleared.weights == attempt.verified.weights
+    return Basis.STATISTICAL_COHORT if cleared else Basis.NONE

@@ -401,6 +401,15 @@ def passed() -> DocumentFacts:
     )
 
 
+def cohort() -> DocumentFacts:
+    """A certificate for several subjects, by a method that is qualified."""
+    facts = passed()
+    conclusion = Conclusion(
+        decision=PASSED, basis=Basis.STATISTICAL_COHORT, qualification=named("qualification")
+    )
+    return replace(facts, request=replace(facts.request, subjects=24), conclusion=conclusion)
+
+
 def exact() -> DocumentFacts:
     """A certificate on the exact basis whose statistical verdict is INDETERMINATE."""
     facts = passed()
@@ -470,6 +479,7 @@ def unknowable() -> DocumentFacts:
 
 ALL = {
     "passed": passed,
+    "cohort": cohort,
     "exact": exact,
     "failed": failed,
     "nothing": nothing,

@@ -17,6 +17,7 @@ from auditor.domain.codec import plain, typed
 from auditor.domain.entry import entry_bytes
 from auditor.domain.event import ModelDeployed, event_from
 from auditor.domain.kind import KINDS, Event
+from auditor.domain.qualification import Shortfall
 from auditor.domain.route import Due
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -58,6 +59,7 @@ _SAMPLES: dict[object, object] = {
     tuple[str, ...]: ("newton", "retrain"),
     tuple[Digest, ...]: (Digest.of(b"a"),),
     tuple[Due, ...]: (Due.STEPS, Due.AUC),
+    tuple[Shortfall, ...]: (Shortfall.FAKE_PASSED, Shortfall.NO_PARAMETERS),
 }
 
 

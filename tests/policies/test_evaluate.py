@@ -142,6 +142,24 @@ PASSED_ALONE = both(
     changed(ev.VerdictReached, basis=Basis.STATISTICAL_INDIVIDUAL, verdict=Verdict.PASSED),
     changed_last(ev.CandidateVerified, verdict=Verdict.PASSED),
 )
+COHORT_PASSED = both(
+    changed(ev.VerdictReached, basis=Basis.STATISTICAL_COHORT, verdict=Verdict.PASSED),
+    changed_last(ev.CandidateVerified, verdict=Verdict.PASSED),
+)
+
+
+def cleared(weights: Digest) -> Edit:
+    """The method's qualification is on the books as current, for an audit of these weights."""
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        stream, day, _ = entries[-1]
+        event = ev.CohortCleared(
+            case=CASE, attempt=2, method="newton", weights=weights, report=Digest.of(b"report")
+        )
+        return [*entries, (stream, day, event)]
+
+    return edit
+
 
 TABLE: dict[str, Row] = {
     "the whole road": Row(
@@ -373,8 +391,20 @@ TABLE: dict[str, Row] = {
         expected={"GDPR-17-EFFECTIVE": NOT_MET},
     ),
     "a cohort PASSED, by a method without qualification": Row(
-        edit=changed(ev.VerdictReached, basis=Basis.STATISTICAL_COHORT),
+        edit=COHORT_PASSED,
         expected={"GDPR-17-EFFECTIVE": MISSING},
+    ),
+    "a cohort PASSED, by a qualified method": Row(
+        edit=both(COHORT_PASSED, cleared(RETRAINED)),
+        expected={"GDPR-17-EFFECTIVE": MET},
+    ),
+    "a cohort PASSED, qualified for another model": Row(
+        edit=both(COHORT_PASSED, cleared(NEWTON)),
+        expected={"GDPR-17-EFFECTIVE": MISSING},
+    ),
+    "indeterminate, yet certified for a cohort": Row(
+        edit=both(changed(ev.VerdictReached, basis=Basis.STATISTICAL_COHORT), cleared(RETRAINED)),
+        expected={"GDPR-17-EFFECTIVE": NOT_MET},
     ),
     "FAILED, yet a cohort is named": Row(
         edit=both(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -159,11 +160,34 @@ def test_newton_passed_for_one_patient_ends_the_climb() -> None:
     assert next_step(case) is Step.REACH
 
 
-def test_a_cohort_needs_more_than_passed() -> None:
+def cohort_stream(*cleared: Event, verdict: Verdict = Verdict.PASSED) -> list[Event]:
     stream = [requested(subjects=4), *TO_PLAN[1:], *attempt(1, "newton")]
-    case = project([*stream, verified(Verdict.PASSED, attempt=1)])
+    return [*stream, *cleared, verified(verdict, attempt=1)]
+
+
+def test_a_cohort_needs_more_than_passed() -> None:
+    case = project(cohort_stream())
     assert earned_basis(case) is Basis.NONE
     assert next_step(case) is Step.CLIMB
+
+
+def test_a_cohort_passes_by_a_method_that_was_qualified_then() -> None:
+    audited = cohort_stream()[-1]
+    assert isinstance(audited, ev.CandidateVerified)
+    cleared = ev.CohortCleared(
+        case=audited.case,
+        attempt=1,
+        method="newton",
+        weights=audited.weights,
+        report=Digest.of(b"report"),
+    )
+    case = project(cohort_stream(cleared))
+    assert earned_basis(case) is Basis.STATISTICAL_COHORT
+    assert next_step(case) is Step.REACH
+    for verdict in (Verdict.FAILED, Verdict.INDETERMINATE):
+        assert earned_basis(project(cohort_stream(cleared, verdict=verdict))) is Basis.NONE
+    other = replace(cleared, weights=Digest.of(b"another model"))
+    assert earned_basis(project(cohort_stream(other))) is Basis.NONE
 
 
 def test_an_exact_method_that_failed_its_audit_earns_nothing() -> None:
