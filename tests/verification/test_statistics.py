@@ -17,7 +17,7 @@ from auditor.verification.contrast import contrast
 from auditor.verification.delong import auc, clustered_variance, components
 from auditor.verification.fieller import Ratio
 from auditor.verification.holm import holm
-from auditor.verification.influence import estimate, fit_scale, left_out
+from auditor.verification.influence import estimate, fit_scale, left_out, outside_p_value
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.power import detect_power, pass_power
 from auditor.verification.prediction import prediction_test
@@ -210,6 +210,33 @@ def test_the_prediction_test_keeps_its_level_and_sees_what_is_far() -> None:
     far = [prediction_test(float(row[0]) + 6, row[1:])[1] for row in draws[:200]]
     assert np.mean(np.array(far) < 0.01) > 0.9
     assert prediction_test(1.0, np.ones(5)) == (0.0, 1.0)
+
+
+def test_the_least_alpha_of_a_cohort_counts_its_patients_too() -> None:
+    random, patients, outside = np.random.default_rng(11), np.arange(IMAGES), []
+    scale = fit_scale(models(random, 16, 0.0), models(random, 16, 2.0), patients)
+    for _ in range(60):
+        candidate = models(random, 1, 0.0)[0] + 2.5 * (random.random(IMAGES) < 0.5)
+        least = outside_p_value(scale, candidate, MARGIN)
+        for alpha in (0.002, 0.02, 0.1):
+            wide = estimate(scale, candidate, 1 - 2 * alpha)
+            outside.append(wide.lower > MARGIN or wide.upper < -MARGIN)
+            assert outside[-1] == (least < alpha)
+    assert 10 < sum(outside) < 170  # or the comparison would show nothing
+
+
+def test_auc_errors_known_beforehand_are_those_of_a_fresh_retrain() -> None:
+    random = np.random.default_rng(12)
+    layout = layout_of(random, unseen=200)
+    known, found = [], []
+    for _ in range(40):
+        out = list(scores_of(random, layout, 8, 1.5))
+        reference = fix_margin(scores_of(random, layout, 1, 1.5)[0], out, layout, 0.9)
+        known.append([item.errors.mean() for item in reference.ground.comparators])
+        result = compare(reference, scores_of(random, layout, 1, 1.5)[0], 0.9)
+        half = [item.difference.upper - item.difference.point for item in result.comparisons]
+        found.append(np.array(half) / stats.norm.ppf(0.95))
+    assert np.mean(known, axis=0) == pytest.approx(np.mean(found, axis=0), rel=0.04)
 
 
 def scores_of(random: np.random.Generator, layout: Layout, count: int, skill: float) -> Numbers:
