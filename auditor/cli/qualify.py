@@ -83,6 +83,7 @@ def _show(report: Qualification, told: Mapping[str, object]) -> None:
             "indeterminate": tally.indeterminate,
             "refused": tally.refused,
             "rho": _range(tally.influence),
+            "reasons": [f"{code} {count}" for code, count in tally.reasons],
         }
         for tally in (report.retrains, *report.fakes, *report.unlearned)
     ]

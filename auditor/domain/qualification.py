@@ -42,6 +42,7 @@ class Tally:
         refused: candidates that couldn't be audited at all, such as constant outputs.
         passed_share: exact interval at 95 %; ``failed_share`` likewise.
         influence: rho of each candidate that could be audited.
+        reasons: by code, of how many verdicts each was one.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Tally:
     passed_share: Estimate
     failed_share: Estimate
     influence: tuple[float, ...]
+    reasons: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,7 +206,9 @@ class _Trial:
     ) -> Judged:
         """A verdict; a candidate that couldn't be made has none."""
         if module is None:
-            return Judged(verdict=None, influence=None, measured=None, milliseconds=0)
+            return Judged(
+                verdict=None, reasons=frozenset(), influence=None, measured=None, milliseconds=0
+            )
         found = court.judge(module, role)
         self.spent.append(found.milliseconds)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,7 @@ class Judged:
     """
 
     verdict: Verdict | None
+    reasons: frozenset[str]
     influence: float | None
     measured: Measurements | None
     milliseconds: int
@@ -51,6 +53,7 @@ class Court:
         """Measure and decide."""
         started = time.perf_counter()
         measured = verdict = influence = None
+        reasons = frozenset[str]()
         try:
             wanted = self.readiness.relearning.tolist()
             measured = measure_all(self.scene, module, wanted)
@@ -58,10 +61,17 @@ class Court:
                 self.plan, self.readiness, measured, role=role, weights=self.plan.origin.model
             )
             verdict, influence = decision.verdict, evidence.influence.equivalence.point
+            reasons = frozenset(reason.code.value for reason in decision.reasons)
         except (EvidenceError, ModelError):
             pass  # it can't be audited, which is no way to PASSED
         spent = round(1000 * (time.perf_counter() - started))
-        return Judged(verdict=verdict, influence=influence, measured=measured, milliseconds=spent)
+        return Judged(
+            verdict=verdict,
+            reasons=reasons,
+            influence=influence,
+            measured=measured,
+            milliseconds=spent,
+        )
 
 
 def open_court(
@@ -137,6 +147,7 @@ def tally(name: str, judged: Iterable[Judged]) -> Tally:
         passed_share=share(count(Verdict.PASSED)),
         failed_share=share(count(Verdict.FAILED)),
         influence=tuple(item.influence for item in found if item.influence is not None),
+        reasons=tuple(sorted(Counter(code for item in found for code in item.reasons).items())),
     )
 
 

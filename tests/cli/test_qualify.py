@@ -29,6 +29,7 @@ def tally(name: str, failed: int) -> Tally:
         passed_share=clopper_pearson(0, 6),
         failed_share=clopper_pearson(failed, 6),
         influence=(0.5, 1.25),
+        reasons=(("influence-outside-margin", failed),) if failed else (),
     )
 
 
