@@ -31,6 +31,7 @@ COMMANDS = {
     "run": ENGINE,
     "bank": ENGINE,
     "certificate": ENGINE,
+    "verification": ENGINE,
     "verify": VERIFIER_NEVER,
     "ledger": ENGINE,
     "policy": ENGINE,

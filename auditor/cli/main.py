@@ -23,6 +23,7 @@ _COMMANDS = {
     "report": "Report on a quarter's cases.",
     "request": "File, list, show and decide erasure requests.",
     "run": "Unlearn, verify, decide and certify granted cases.",
+    "verification": "Export an audit's evidence, and repeat its verdict from it.",
     "verify": "Verify a certificate offline, against a trust file.",
 }
 

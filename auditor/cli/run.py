@@ -18,6 +18,7 @@ _EXIT_CODES = {Verdict.FAILED: 3, Verdict.INDETERMINATE: 4, Verdict.PASSED: 0}
 @click.option("--case", "cases", multiple=True, metavar="ID", help="A case; may be repeated.")
 @click.option("--pending", is_flag=True, help="Every granted case that isn't closed.")
 @click.option("--shared-bank", is_flag=True, help="Audit by shared references (auditor bank).")
+@click.option("--keep-scores", is_flag=True, help="Keep what is needed to replay each audit.")
 @click.option("--workers", type=click.IntRange(min=1), help="Training processes [cores].")
 @home_option
 @json_option
@@ -27,6 +28,7 @@ def run(
     cases: tuple[str, ...],
     pending: bool,
     shared_bank: bool,
+    keep_scores: bool,
     workers: int | None,
     home: Path | None,
     as_json: bool,
@@ -54,6 +56,7 @@ def run(
         required_power=config.required_power,
         workers=workers or os.cpu_count() or 1,
         shared_bank=shared_bank,
+        keep_scores=keep_scores,
     )
     lines, codes = [], [0]
     with progress_reporter() as (progress, notice):

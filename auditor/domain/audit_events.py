@@ -34,6 +34,17 @@ class AuditStarted(Event):
     plan: Digest
 
 
+@named("scores-kept/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoresKept(Event):
+    """All models' scores in one audit are kept, so that it can be replayed; never published."""
+
+    case: str
+    attempt: int
+    role: CandidateRole
+    scores: Digest
+
+
 @named("candidate-verified/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateVerified(Event):

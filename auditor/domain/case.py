@@ -41,6 +41,7 @@ class ErasureCase:
     attempts: tuple[Attempt, ...] = ()
     audits: tuple[ev.AuditStarted, ...] = ()
     controls: tuple[ev.CandidateVerified, ...] = ()
+    scores: tuple[ev.ScoresKept, ...] = ()
     reached: ev.VerdictReached | None = None
     accounted: tuple[ev.ArtefactAccounted, ...] = ()
     prepared: ev.CertificatePrepared | None = None
@@ -108,6 +109,8 @@ def evolve(case: ErasureCase, event: Event) -> ErasureCase:
             return replace(case, plan=event)
         case ev.RungSkipped():
             return replace(case, skipped=(*case.skipped, event))
+        case ev.ScoresKept():
+            return replace(case, scores=(*case.scores, event))
         case ev.VerdictReached():
             return replace(case, reached=event)
         case ev.ArtefactAccounted():

@@ -17,6 +17,7 @@ from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.audit_events import AuditStarted as AuditStarted
 from auditor.domain.audit_events import CandidateVerified as CandidateVerified
 from auditor.domain.audit_events import PlanPinned as PlanPinned
+from auditor.domain.audit_events import ScoresKept as ScoresKept
 from auditor.domain.bank_events import SharedBankDestroyed as SharedBankDestroyed
 from auditor.domain.bank_events import SharedBankPlanned as SharedBankPlanned
 from auditor.domain.bank_events import SharedBankTrained as SharedBankTrained

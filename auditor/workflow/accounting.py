@@ -59,6 +59,15 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
     _settle_curvatures(home, case, state.requested.model, before, erased=erased)
     _settle_checkpoints(home, case, state.requested.model, state.scope)
     _settle_shared_banks(home, case, state.requested.model, state.scope, erased=erased)
+    for kept in state.scores:
+        _write(
+            home,
+            case,
+            kept.scores,
+            ArtefactKind.SCORES,
+            ArtefactFate.RETAINED,
+            ACCOUNTABILITY,
+        )
     payload, data = state.requested.payload, _data_commitment(home, state)
     _write(home, case, data, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
     _write(home, case, payload, ArtefactKind.REQUEST_PAYLOAD, ArtefactFate.RETAINED, ACCOUNTABILITY)

@@ -28,6 +28,7 @@ from auditor.policies.load import load_packs, packs_digest
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.run import Run, run
 from auditor.unlearning.task import Need
+from auditor.verification.bundle import outcome_bytes, pack_scores
 from auditor.verification.engine import audit, draw_up
 from auditor.verification.plan import Origin
 from auditor.workflow.casework import CONTROL, Casework
@@ -224,9 +225,11 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
     module = load_module(work.home, work.scene, weights)
     measured = measure_all(work.scene, module, readiness.relearning.tolist())
     evidence, decision = audit(pinned, readiness, measured, role=role, weights=weights)
-    stored = work.home.store.put(
-        canonical_bytes({"evidence": plain(evidence), "decision": plain(decision)})
-    )
+    stored = work.home.store.put(outcome_bytes(evidence, decision))
+    if work.settings.keep_scores:
+        scores = work.home.store.put(pack_scores(readiness, measured))
+        kept = ev.ScoresKept(case=work.case, attempt=attempt, role=role, scores=scores)
+        work.write(kept, f"scores-{attempt}-{role.value}")
     if role is CandidateRole.REQUEST and work.requested.subjects > 1:
         _clear_cohort(work, weights, attempt=attempt)
     event = ev.CandidateVerified(

@@ -18,6 +18,7 @@ from auditor.certificates.seal import seal_pdf
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
+from auditor.domain.entry import Recorded
 from auditor.domain.event import CertificateIssued, CertificatePrepared
 from auditor.domain.kind import Event
 from auditor.errors import CertificateError, TamperedError
@@ -127,9 +128,23 @@ def _unpublished(home: Home, case: str) -> Path:
     return home.certificates / f".{case}.pdf.unpublished"
 
 
+def prove_event(home: Home, case: str, event: Event) -> str:
+    """A fresh proof of one of a case's entries.
+
+    Raises:
+        CertificateError: too few witnesses answer.
+    """
+    entries = home.ledger.replay(case_stream(case))
+    return _prove(home, next(item for item in entries if item.event == event))
+
+
 def _proof(home: Home, case: str, kind: type[Event]) -> str:
     """A tlog-proof of the case's event of that kind against a fresh checkpoint."""
-    entry = next(i for i in home.ledger.replay(case_stream(case)) if isinstance(i.event, kind))
+    entries = home.ledger.replay(case_stream(case))
+    return _prove(home, next(item for item in entries if isinstance(item.event, kind)))
+
+
+def _prove(home: Home, entry: Recorded) -> str:
     published = record_checkpoint(home)
     note, size = require_witnessed(published), published.found.checkpoint.size
     path = home.ledger.prove(entry.sequence, size)
