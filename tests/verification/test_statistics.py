@@ -17,7 +17,14 @@ from auditor.verification.contrast import contrast
 from auditor.verification.delong import auc, clustered_variance, components
 from auditor.verification.fieller import Ratio
 from auditor.verification.holm import holm
-from auditor.verification.influence import estimate, fit_scale, left_out, outside_p_value
+from auditor.verification.influence import (
+    LEAST_IN,
+    LEAST_OUT,
+    estimate,
+    fit_scale,
+    left_out,
+    outside_p_value,
+)
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.power import detect_power, pass_power
 from auditor.verification.prediction import prediction_test
@@ -260,6 +267,15 @@ def test_a_retrain_is_called_inferior_as_rarely_as_declared_and_damage_is_found(
         right += is_inferior(reference, compare(reference, damaged, 0.9), alpha)
     assert stats.binomtest(wrong, rounds, alpha, alternative="greater").pvalue > 0.01
     assert right > 0.9 * rounds
+
+
+def test_the_smallest_bank_can_leave_each_of_its_models_out() -> None:
+    random = np.random.default_rng(10)
+    smallest = models(random, LEAST_OUT, 0.0), models(random, LEAST_IN, 5.0)
+    outs, ins = left_out(*smallest, ONE_PATIENT, 0.9)
+    assert all(np.isfinite([item.lower, item.point, item.upper]).all() for item in (*outs, *ins))
+    with pytest.raises(EvidenceError, match=f"at least {LEAST_OUT} and {LEAST_IN} are needed"):
+        fit_scale(smallest[0], smallest[1][1:], ONE_PATIENT)
 
 
 def test_a_bank_too_small_or_broken_is_refused() -> None:

@@ -76,20 +76,20 @@ def made(*lists: frozenset[str]) -> list[Member]:
 
 def test_last_quarters_bank_is_in_and_this_quarters_out_for_exactly_the_cohort() -> None:
     cohort = frozenset(PATIENTS[:4])
-    found = made(*[EVERYONE] * 4, *[EVERYONE - cohort] * 8, *[EVERYONE - {"p9"}] * 5)
+    found = made(*[EVERYONE] * 5, *[EVERYONE - cohort] * 8, *[EVERYONE - {"p9"}] * 5)
     exact = exact_sides(found, EVERYONE, cohort)
-    assert exact.untouched == tuple(found[:4]) and exact.out == tuple(found[4:12])
+    assert exact.untouched == tuple(found[:5]) and exact.out == tuple(found[5:13])
     assert exact.enough
     one_of_them = frozenset(PATIENTS[:1])
     assert not exact_sides(found, EVERYONE, one_of_them).out  # left out with others: approximate
     approximate = sides_of(found, one_of_them)
-    assert approximate.out == tuple(found[4:12])
-    assert approximate.untouched == (*found[:4], *found[12:])
+    assert approximate.out == tuple(found[5:13])
+    assert approximate.untouched == (*found[:5], *found[13:])
 
 
 def test_of_those_that_hold_half_a_cohort_none_is_used() -> None:
     half = EVERYONE - {"p0"}
-    found = made(*[half] * 20, *[EVERYONE] * 4, *[EVERYONE - {"p0", "p1"}] * 8)
+    found = made(*[half] * 20, *[EVERYONE] * 5, *[EVERYONE - {"p0", "p1"}] * 8)
     for sides in (
         sides_of(found, frozenset({"p0", "p1"})),
         exact_sides(found, EVERYONE, frozenset({"p0", "p1"})),
@@ -98,7 +98,7 @@ def test_of_those_that_hold_half_a_cohort_none_is_used() -> None:
 
 
 def test_so_many_models_are_enough_and_no_fewer() -> None:
-    for out, untouched, enough in ((8, 4, True), (7, 9, False), (9, 3, False)):
+    for out, untouched, enough in ((8, 5, True), (7, 9, False), (9, 4, False)):
         found = made(*[EVERYONE - {"p0"}] * out, *[EVERYONE] * untouched)
         assert sides_of(found, frozenset({"p0"})).enough is enough
 

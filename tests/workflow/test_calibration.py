@@ -70,7 +70,7 @@ def bank(scene: Scene) -> Bank:
         [scene.of_subjects(several[1:4]), scene.of_subjects(several[4:7])],
         scouts=Block(weights=(), measured=()),
         seed="test",
-        out_models=4,
+        out_models=5,
         in_models=8,
         workers=1,
         progress=silent,

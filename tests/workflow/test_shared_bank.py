@@ -201,7 +201,7 @@ def test_each_patient_is_served_by_those_who_did_and_did_not_see_them(banked: Ho
     assert served.untouched.weights == tuple(listed[k] for k in inclusion.holding_all(patients[:1]))
     assert len(served.out.measured) == 8 == len(served.untouched.measured)
     assert served.surrogates == () and is_shared(served.listing)
-    with pytest.raises(EvidenceError, match="at least 8 and 4"):
+    with pytest.raises(EvidenceError, match="at least 8 and 5"):
         serve(banked, scene, scene.of_subjects(patients[:4]), NO_SCOUTS)
     train_bank(banked, models=2)  # what comes later changes nothing for a case that has begun
     again = serve_listed(banked, scene, about, served.listing)
