@@ -145,7 +145,10 @@ def serving_opened(witness: Witness, *policies: LogPolicy) -> Iterator[Served]:
             folder=witness.folder, url=f"http://{address}", vkeys=witness.vkeys, journal=journal
         )
     finally:
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        # A request's end pulls the trigger, too, and would close it before our own pull is done.
+        pulled = threading.Event()
+        server.trigger.pull_trigger(lambda: pulled.wait() and wasyncore.close_all(server._map))
+        pulled.set()
         thread.join()
         server.task_dispatcher.shutdown()
 
