@@ -98,7 +98,8 @@ def _step(
         raise ModelError(
             f"a minibatch of {len(images)} is too small for this network; change batch_size"
         ) from error
-    functional.cross_entropy(logits, labels.to(device)).backward()  # type: ignore[no-untyped-call]
+    loss = functional.cross_entropy(logits, labels.to(device))
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves Tensor.backward bare
     optimiser.step()
 
 
