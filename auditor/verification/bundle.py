@@ -227,7 +227,9 @@ def _unpacked(data: bytes) -> Sequence[tuple[str, NDArray[np.generic]]]:
                 (info.filename.removesuffix(".npy"), _read(archive, info))
                 for info in archive.infolist()
             ]
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError):
+    except EvidenceError:
+        raise
+    except Exception:  # a stranger's bytes: zip, its packers and numpy raise what they like
         raise EvidenceError("not an evidence bundle, or a damaged one") from None
 
 

@@ -177,3 +177,27 @@ def archive(arrays: dict[str, np.ndarray], pickles: bool = False) -> bytes:
             np.lib.format.write_array(member, values, allow_pickle=pickles)
             made.writestr(f"{name}.npy", member.getvalue())
     return file.getvalue()
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_damage_in_the_middle_of_a_member_is_refused_however_it_is_packed(packing: int) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", packing) as archive:
+        member = io.BytesIO()
+        np.save(member, np.arange(500.0))
+        archive.writestr("manifest.npy", member.getvalue())
+    damaged = bytearray(file.getvalue())
+    damaged[100:112] = bytes(byte ^ 0xFF for byte in damaged[100:112])
+    with pytest.raises(EvidenceError, match="damaged"):
+        read_bundle(bytes(damaged))
+
+
+def test_a_bundle_under_a_password_is_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("manifest.npy", b"")
+    locked = bytearray(file.getvalue())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        locked[locked.index(header) + flags] |= 1
+    with pytest.raises(EvidenceError, match="damaged"):
+        read_bundle(bytes(locked))
