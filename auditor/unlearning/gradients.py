@@ -233,7 +233,8 @@ def _normalised(layer: nn.Module, a: Tensor) -> Tensor:
     if isinstance(layer, nn.GroupNorm):
         return functional.group_norm(a, layer.num_groups, eps=layer.eps)
     mean, variance = layer.get_buffer("running_mean"), layer.get_buffer("running_var")
-    return functional.batch_norm(a, mean, variance, eps=float(layer.eps))  # type: ignore[arg-type]
+    eps = float(layer.eps)  # type: ignore[arg-type]  # a number, which nn.Module doesn't tell
+    return functional.batch_norm(a, mean, variance, eps=eps)
 
 
 def _linear(weight: str, bias: str, a: Tensor, g: Tensor) -> Iterator[Piece]:
