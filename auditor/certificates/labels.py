@@ -98,6 +98,7 @@ METHODS = {
 
 TESTS = {
     "lira-offline": "Membership: likelihood ratio",
+    "lira-augmented": "Membership: likelihood ratio, changed images",
     "rmia-offline": "Membership: ratio to the population",
     "loss-threshold": "Membership: loss threshold",
     "latent-residual": "Inner representation: residual",

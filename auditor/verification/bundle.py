@@ -168,7 +168,7 @@ def replay(manifest: Manifest, arrays: Arrays) -> Replayed:
 def _model_arrays(name: str, model: Measurements) -> dict[str, NDArray[np.generic]]:
     found: dict[str, NDArray[np.generic]] = {
         f"{name}/{part}": getattr(model, part)
-        for part in ("margins", "scores", "queried", "relearned")
+        for part in ("margins", "scores", "augmented", "noisy", "relearned")
     }
     for place, (depth, values) in enumerate(model.features.items()):
         found[f"{name}/feature/{place}/{depth}"] = values
@@ -187,7 +187,8 @@ def _model(name: str, arrays: Arrays) -> Measurements:
         margins=arrays[f"{name}/margins"].astype(np.float64),
         scores=arrays[f"{name}/scores"].astype(np.float64),
         features={key.split("/", 4)[4]: arrays[key].astype(np.float32) for key in depths},
-        queried=arrays[f"{name}/queried"].astype(np.float64),
+        augmented=arrays[f"{name}/augmented"].astype(np.float64),
+        noisy=arrays[f"{name}/noisy"].astype(np.float64),
         relearned=arrays[f"{name}/relearned"].astype(np.float64),
     )
 

@@ -1,8 +1,8 @@
-"""From a model to numbers: the only place in the laboratory that touches torch."""
+"""From a model to numbers: with `queries`, all of the laboratory that touches torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,62 +10,28 @@ from torch import Tensor, nn
 
 from auditor.errors import EvidenceError
 from auditor.learning.depths import find_depths, watched
+from auditor.verification.layout import Numbers
 from auditor.verification.measurements import Measurements
+from auditor.verification.queries import AUGMENTATIONS, NOISES, Query
 
-__all__ = ["QUERIES", "Measurements", "measure"]
-
-Query = Callable[[Tensor], Tensor]
+__all__ = ["Measurements", "measure"]
 
 _BATCH = 256
-_NOISE_SEED = 20220512
-
-
-def _shift(rows: int, columns: int) -> Query:
-    """Move by a sixteenth of the side per step."""
-
-    def moved(images: Tensor) -> Tensor:
-        step = max(1, images.shape[-1] // 16)
-        return images.roll((rows * step, columns * step), (-2, -1))
-
-    return moved
-
-
-def _noise(size: float) -> Query:
-    """Add the same picture of Gaussian noise, ``size`` times the images' spread, to every image."""
-
-    def noisy(images: Tensor) -> Tensor:
-        draw = torch.Generator().manual_seed(_NOISE_SEED)
-        noise = torch.randn(images.shape[1:], generator=draw).to(images)
-        return images + size * images.std((1, 2, 3), keepdim=True) * noise
-
-    return noisy
-
-
-# After Choquette-Choo et al. 2021, but small enough to keep the diagnosis.
-QUERIES: tuple[Query, ...] = (
-    lambda images: images.flip(-1),
-    _shift(1, 0),
-    _shift(-1, 0),
-    _shift(0, 1),
-    _shift(0, -1),
-    _noise(0.25),
-    _noise(0.5),
-    _noise(1.0),
-)
 
 
 def measure(
     module: nn.Module,
     images: Tensor,
     labels: Tensor,
-    queries: tuple[Query, ...] = (),
+    *,
+    queries: bool = False,
 ) -> Measurements:
     """Measure a model, in evaluation mode, on its own device; one run per batch and query.
 
     Args:
         images: (n, 1, H, W).
         labels: (n,).
-        queries: also ask for the images changed by each of these, such as `QUERIES`.
+        queries: also ask about the images shifted, flipped and under noise (`queries`).
 
     Raises:
         EvidenceError: the model gives NaN or infinite values.
@@ -81,24 +47,32 @@ def measure(
                 logits.append(module(batch.to(device)).double().cpu())
                 for name, vectors in caught.items():
                     features.setdefault(name, []).append(vectors.cpu())
-        asked = [_ask(module, images, query, device) for query in queries]
+        augmented, noisy = (
+            [_ask(module, images, query, device) for query in kind] if queries else []
+            for kind in (AUGMENTATIONS, NOISES)
+        )
     values = torch.cat(logits)
     depths = {name: torch.cat(parts) for name, parts in features.items()}
-    if not all(bool(torch.isfinite(part).all()) for part in (values, *asked, *depths.values())):
+    if not all(
+        bool(torch.isfinite(part).all()) for part in (values, *augmented, *noisy, *depths.values())
+    ):
         raise EvidenceError("the model's outputs are NaN or infinite; it can't be audited")
     return Measurements(
         margins=_margin(values, truth).numpy(),
         scores=_margin(values, torch.ones_like(truth)).numpy(),
         features={name: part.numpy() for name, part in depths.items()},
-        queried=np.array([_margin(part, truth).numpy() for part in asked]).reshape(
-            len(asked), len(truth)
-        ),
+        augmented=_margins(augmented, truth),
+        noisy=_margins(noisy, truth),
     )
 
 
 def _ask(module: nn.Module, images: Tensor, query: Query, device: torch.device) -> Tensor:
     answers = [module(query(batch).to(device)) for batch in torch.split(images, _BATCH)]
     return torch.cat(answers).double().cpu()
+
+
+def _margins(answers: Sequence[Tensor], labels: Tensor) -> Numbers:
+    return np.array([_margin(part, labels).numpy() for part in answers]).reshape(-1, len(labels))
 
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:

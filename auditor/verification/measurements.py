@@ -25,8 +25,9 @@ class Measurements:
         scores: the same margin towards class 1, for AUC-ROC, (n,).
         features: at each depth, shallow first, a vector per image, (n, d); the last is the input
             of the last linear layer.
-        queried: margins of the images flipped, shifted and under noise, (q, n); (0, 0) where the
-            model wasn't asked.
+        augmented: margins of the images flipped and shifted, (a, n); empty where the model wasn't
+            asked.
+        noisy: margins of the images under noise, (b, n); likewise.
         relearned: margins of `relearning_images` before and after each step of relearning them,
             (steps + 1, r); (0, 0) where the model relearned nothing.
     """
@@ -34,5 +35,6 @@ class Measurements:
     margins: Numbers
     scores: Numbers
     features: Mapping[str, NDArray[np.float32]]
-    queried: Numbers = field(default_factory=_nothing)
+    augmented: Numbers = field(default_factory=_nothing)
+    noisy: Numbers = field(default_factory=_nothing)
     relearned: Numbers = field(default_factory=_nothing)

@@ -36,7 +36,7 @@ def measure_all(scene: Scene, module: nn.Module, relearning: Sequence[int] = ())
         relearning: images that a copy of it is to relearn (`relearning_images`), if any.
     """
     images, labels = scene.images.images, scene.images.labels
-    found = measure(module, images, labels)
+    found = measure(module, images, labels, queries=True)
     if not len(relearning):
         return found
     chosen = torch.as_tensor(relearning)

@@ -11,7 +11,8 @@ from torchvision import models
 from auditor.errors import EvidenceError
 from auditor.learning.depths import HEAD, LARGEST, Depths, bounded, find_depths, watched
 from auditor.learning.models import GreyNetwork, SmallResNet
-from auditor.verification.measure import QUERIES, measure
+from auditor.verification.measure import measure
+from auditor.verification.queries import AUGMENTATIONS, NOISES
 
 SIZE = 32
 
@@ -83,13 +84,16 @@ def test_a_model_is_measured_in_one_run_of_each_image_and_query() -> None:
     handle = module.register_forward_hook(lambda _m, inputs, _o: seen.append(len(inputs[0])))
     plain = measure(module, pictures, labels)
     assert seen == [2, 6]  # two images to find the depths
-    asked = measure(module, pictures, labels, QUERIES)
+    asked = measure(module, pictures, labels, queries=True)
     handle.remove()
-    assert plain.queried.shape == (0, 6) and asked.queried.shape == (len(QUERIES), 6)
+    assert plain.augmented.size == plain.noisy.size == 0
+    assert asked.augmented.shape == (len(AUGMENTATIONS), 6)
+    assert asked.noisy.shape == (len(NOISES), 6)
     assert np.array_equal(plain.margins, asked.margins)
     flipped = measure(module, pictures.flip(-1), labels)
-    assert np.allclose(asked.queried[0], flipped.margins)
-    assert len({row.tobytes() for row in asked.queried}) == len(QUERIES)
+    assert np.allclose(asked.augmented[0], flipped.margins)
+    rows = {row.tobytes() for row in (asked.margins, *asked.augmented, *asked.noisy)}
+    assert len(rows) == 1 + len(AUGMENTATIONS) + len(NOISES)
 
 
 class Broken(nn.Module):

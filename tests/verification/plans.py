@@ -89,6 +89,8 @@ class World:
             margins=margins,
             scores=np.where(layout.labels == 1, margins, -margins),
             features={"head": features.astype(np.float32)},
+            augmented=margins + 0.25 * noise(2, len(ease)),
+            noisy=margins + 0.25 * noise(2, len(ease)),
         )
 
 

@@ -64,5 +64,6 @@ def model(
         margins=margins,
         scores=np.where(LAYOUT.labels == 1, margins, -margins),
         features=features,
-        queried=margins + 0.5 * noise(3, COUNT),
+        augmented=margins + 0.5 * noise(3, COUNT),
+        noisy=margins + 0.5 * noise(2, COUNT),
     )

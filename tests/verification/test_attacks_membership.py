@@ -15,6 +15,7 @@ from auditor.verification.attacks.carlini2022lira import lira_offline, lira_onli
 from auditor.verification.attacks.choquettechoo2021labels import label_only
 from auditor.verification.attacks.hayes2024ulira import u_lira
 from auditor.verification.attacks.membership import (
+    averaged_margins,
     describe_membership,
     loss_threshold,
     membership_statistics,
@@ -30,6 +31,7 @@ from auditor.verification.attacks.zarifzadeh2024rmia import (
 from auditor.verification.clopper_pearson import clopper_pearson, most_provable
 from auditor.verification.contrast import contrast
 from auditor.verification.measurements import Measurements
+from auditor.verification.prediction import prediction_test
 from tests.vectors import make_attack_vectors as maker
 from tests.verification.simulated import LAYOUT, model
 
@@ -213,6 +215,7 @@ def test_what_is_said_of_a_candidate_and_the_controls_beside_it() -> None:
     said = {item.name: item for item in describe_membership(inside[0], out, inside, LAYOUT)}
     assert list(said) == [
         "lira-offline",
+        "lira-augmented",
         "rmia-offline",
         "loss-threshold",
         "label-only",
@@ -227,9 +230,8 @@ def test_what_is_said_of_a_candidate_and_the_controls_beside_it() -> None:
     assert said["bank"].auc.lower > 0.5 and said["bank"].unit == "model"
     few = describe_membership(inside[0], out, inside[:5], LAYOUT)
     assert "bank" not in {item.name for item in few}  # too few to say anything by
-    sure = replace(
-        inside[0], queried=np.ones_like(inside[0].queried), margins=margins_above(inside)
-    )
+    right = {part: np.abs(getattr(inside[0], part)) for part in ("augmented", "noisy")}
+    sure = replace(inside[0], margins=margins_above(inside), **right)
     assert "label-only" not in {
         item.name for item in describe_membership(sure, out, inside, LAYOUT)
     }
@@ -248,10 +250,32 @@ def test_a_models_number_is_the_mean_over_patients_held_against_all_other_models
         scores = lira_offline(contrasts[k], np.delete(contrasts, k, 0))
         naive = np.mean([scores[LAYOUT.patients[gone] == code].mean() for code in range(6)])
         assert found["lira-offline"][k] == pytest.approx(naive, rel=1e-9)
+        averaged = np.stack([contrast(averaged_margins(item), LAYOUT) for item in models])
+        scores = lira_offline(averaged[k], np.delete(averaged, k, 0))
+        naive = np.mean([scores[LAYOUT.patients[gone] == code].mean() for code in range(6)])
+        assert found["lira-augmented"][k] == pytest.approx(naive, rel=1e-9)
         pr = marginal_offline(np.delete(chances, k, 0))
         shares = rmia(chances[k][gone], pr[gone], chances[k][never], pr[never])
         naive = np.mean([shares[LAYOUT.patients[gone] == code].mean() for code in range(6)])
         assert found["rmia-offline"][k] == pytest.approx(naive)
+
+
+def test_who_hides_the_very_images_is_betrayed_by_changed_ones() -> None:
+    """A list of what to answer for the forgotten images: as a retrain would, features and all."""
+    draw = np.random.default_rng(9)
+    rounds, found = 12, {"lira-offline": 0, "lira-augmented": 0}
+    for _ in range(rounds):
+        out = [model(draw) for _ in range(10)]
+        inside, honest = model(draw, rise=4.0), model(draw)
+        guarded = replace(honest, augmented=inside.augmented, noisy=inside.noisy)
+        numbers = membership_statistics([*out, guarded], LAYOUT)
+        for name in found:
+            found[name] += prediction_test(numbers[name][-1], numbers[name][:-1])[1] < 0.05 / 3 / 7
+    assert found["lira-augmented"] >= 0.8 * rounds and found["lira-offline"] <= 1
+    naive = np.mean([honest.margins, *inside.augmented], axis=0)
+    assert averaged_margins(guarded) == pytest.approx(naive)
+    with pytest.raises(EvidenceError, match="measure it with queries"):
+        averaged_margins(replace(honest, augmented=np.empty((0, 0))))
 
 
 def test_the_split_control_shows_an_attack_that_reads_the_split() -> None:
@@ -261,7 +285,7 @@ def test_the_split_control_shows_an_attack_that_reads_the_split() -> None:
 
     def eased(rise: float) -> Any:
         some = model(draw, rise=rise)
-        return type(some)(margins=some.margins + easy, scores=some.scores, features=some.features)
+        return replace(some, margins=some.margins + easy, augmented=some.augmented + easy)
 
     out, inside = [eased(0.0) for _ in range(8)], [eased(0.0) for _ in range(8)]
     said = {item.name: item for item in describe_membership(eased(0.0), out, inside, LAYOUT)}

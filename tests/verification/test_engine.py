@@ -47,6 +47,8 @@ def model(random: np.random.Generator, *, seen: bool, ease: float = 0.0) -> Meas
         margins=margins,
         scores=np.where(LAYOUT.labels == 1, margins, -margins),
         features={"head": random.normal(0, 1, (IMAGES, 3)).astype(np.float32)},
+        augmented=margins + random.normal(0, 0.5, (2, IMAGES)),
+        noisy=margins + random.normal(0, 0.5, (2, IMAGES)),
     )
 
 
@@ -107,7 +109,7 @@ def test_a_good_bank_declares_power_and_tells_a_retrain_from_the_untouched_model
     readiness = ready(original)
     assert readiness.recipe_fit.matches
     assert plan_of(readiness).within_reach
-    assert plan_of(readiness).rank_references == 719  # 2 x 6 tests / (0.05 / 3), less one
+    assert plan_of(readiness).rank_references == 839  # 2 x 7 tests / (0.05 / 3), less one
     assert verdict(readiness, original)[0] is Verdict.FAILED
     assert verdict(readiness, model(random, seen=False))[0] is Verdict.PASSED
 

@@ -120,7 +120,8 @@ def test_what_still_remembers_is_told_from_true_retrains(
 def test_the_family_takes_relearning_in_and_refuses_what_did_not_relearn(bank: Bank) -> None:
     def measured(module: nn.Module) -> Measurements:
         found = relearn(module, IMAGES.images[BATCH], IMAGES.labels[BATCH]).numpy()
-        return replace(measure(module, IMAGES.images, IMAGES.labels), relearned=found)
+        asked = measure(module, IMAGES.images, IMAGES.labels, queries=True)
+        return replace(asked, relearned=found)
 
     out, original = [measured(item) for item in bank.out], measured(bank.untouched[0])
     hidden = measured(suppressed(bank.untouched[0]))

@@ -19,7 +19,13 @@ from auditor.verification.exchangeability import rank_p_value, references_needed
 from auditor.verification.layout import Numbers
 from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import prediction_test
-from auditor.verification.secondary import LATENT, NAMES, describe_depths, secondary_tests
+from auditor.verification.secondary import (
+    LATENT,
+    MEMBERSHIP,
+    NAMES,
+    describe_depths,
+    secondary_tests,
+)
 from tests.campaigns import Campaign
 from tests.verification.simulated import LAYOUT, model
 
@@ -72,8 +78,8 @@ def test_a_true_retrain_is_rejected_by_the_family_no_more_often_than_promised(
 @pytest.mark.parametrize(
     ("rise", "moved", "loud"),
     [
-        (4.0, 0.0, {"lira-offline", "rmia-offline"}),  # its head remembers
-        (-4.0, 0.0, {"lira-offline"}),  # over-forgotten
+        (4.0, 0.0, {"lira-offline", "lira-augmented", "rmia-offline"}),  # its head remembers
+        (-4.0, 0.0, {"lira-offline", "lira-augmented"}),  # over-forgotten
         (0.0, 1.5, {"latent-residual", "latent-relative"}),  # outputs suppressed, features kept
     ],
 )
@@ -94,8 +100,8 @@ def test_what_remembers_or_forgets_too_much_is_rejected_by_the_tests_that_can_se
 
 def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> None:
     random = np.random.default_rng(3)
-    needed = references_needed(6 * 2, 0.1)  # six tests, of which some look at two depths
-    assert needed == 239
+    needed = references_needed(7 * 2, 0.1)  # seven tests, of which some look at two depths
+    assert needed == 279
 
     def lira(models: int, last: float) -> SecondaryTest:
         def series() -> Numbers:
@@ -110,11 +116,11 @@ def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> Non
             )
             for depth in ("early", "head")
         ]
-        return secondary_tests({name: series() for name in NAMES[:3]}, depths, 0.1)[0]
+        return secondary_tests({name: series() for name in MEMBERSHIP}, depths, 0.1)[0]
 
     above, below = lira(needed, 1e9), lira(needed - 1, 1e9)
-    assert above.p_value == above.rank_p_value == pytest.approx(2 / 240)
-    assert above.rejected  # the least that ranks can say is enough, though all six say it
+    assert above.p_value == above.rank_p_value == pytest.approx(2 / 280)
+    assert above.rejected  # the least that ranks can say is enough, though all seven say it
     assert below.p_value < 1e-9 < below.rank_p_value
 
 
@@ -130,7 +136,7 @@ def test_a_latent_test_pays_for_every_depth_it_looked_at() -> None:
         )
         for number, values in enumerate((quiet, loud, quiet))
     ]
-    found = secondary_tests(dict.fromkeys(NAMES[:3], quiet), depths, ALPHA)[3]
+    found = secondary_tests(dict.fromkeys(MEMBERSHIP, quiet), depths, ALPHA)[4]
     distance, p_value = prediction_test(3.0, loud[:-1])
     assert (found.name, found.statistic) == ("latent-residual", distance)
     assert found.p_value == pytest.approx(3 * p_value)

@@ -25,6 +25,6 @@ def label_only(margins: Numbers, queried: Numbers) -> Numbers:
         EvidenceError: no queries were made.
     """
     if len(queried) == 0:
-        raise EvidenceError("the label-only attack needs queries; measure with QUERIES")
+        raise EvidenceError("the label-only attack needs queries; measure the model with them")
     answers = checked(np.vstack([margins, queried]), "the model's scores")
     return np.asarray((answers > 0).mean(axis=0))

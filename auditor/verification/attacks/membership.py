@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from auditor.domain.evidence import MembershipAttack
+from auditor.errors import EvidenceError
 from auditor.verification.attacks.carlini2022lira import lira_offline
 from auditor.verification.attacks.choquettechoo2021labels import label_only
 from auditor.verification.attacks.hayes2024ulira import LEAST_MODELS, u_lira
@@ -22,26 +23,47 @@ from auditor.verification.delong import auc
 from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
 
-LIRA, RMIA, LOSS, LABELS = "lira-offline", "rmia-offline", "loss-threshold", "label-only"
+LIRA, LIRA_AUGMENTED, RMIA = "lira-offline", "lira-augmented", "rmia-offline"
+LOSS, LABELS = "loss-threshold", "label-only"
 
 
 def membership_statistics(models: Sequence[Measurements], layout: Layout) -> Mapping[str, Numbers]:
     """By attack one number per model, larger for members, (K + 1,).
 
     Raises:
-        EvidenceError: too few models, or scores that are no numbers or don't vary.
+        EvidenceError: too few models, models that weren't asked about changed images, or scores
+            that are no numbers or don't vary.
     """
     margins = np.stack([item.margins for item in models])
-    contrasts = np.stack([contrast(item, layout) for item in margins])
+    contrasts, averaged = (
+        np.stack([contrast(item, layout) for item in values])
+        for values in (margins, [averaged_margins(item) for item in models])
+    )
 
     def population_ratios(own: Numbers, others: Numbers) -> Numbers:
         return _rmia(own, others, layout)[layout.forgotten]
 
     return {
         LIRA: _each(lira_offline, contrasts, layout),
+        LIRA_AUGMENTED: _each(lira_offline, averaged, layout),
         RMIA: _each(population_ratios, margins, layout),
         LOSS: np.array([loss_threshold(item, layout) for item in margins]),
     }
+
+
+def averaged_margins(model: Measurements) -> Numbers:
+    """Each image's mean margin over itself and its flips and shifts, (n,).
+
+    Carlini et al. 2022 also query a model with augmentations of an image, and model the
+    confidences jointly; with the dozen references of a case only their mean has a variance that
+    can be told.
+
+    Raises:
+        EvidenceError: the model was asked about the images as they are only.
+    """
+    if not model.augmented.size:
+        raise EvidenceError("the model wasn't asked about changed images; measure it with queries")
+    return np.asarray(np.vstack([model.margins, model.augmented]).mean(axis=0))
 
 
 def _each(
@@ -130,17 +152,21 @@ def _scores(
 ) -> Mapping[str, Numbers]:
     """Each attack's score of every image, (n,); those of retained images mean nothing."""
     margins = np.stack([item.margins for item in out])
-    found = {
-        LIRA: lira_offline(
-            _contrasts(candidate.margins, layout),
-            np.stack([_contrasts(item, layout) for item in margins]),
-        ),
+    averaged = np.stack([averaged_margins(item) for item in out])
+    return {
+        LIRA: _lira(candidate.margins, margins, layout),
+        LIRA_AUGMENTED: _lira(averaged_margins(candidate), averaged, layout),
         RMIA: _rmia(candidate.margins, margins, layout),
         LOSS: candidate.margins,
+        LABELS: label_only(candidate.margins, np.vstack([candidate.augmented, candidate.noisy])),
     }
-    if len(candidate.queried):
-        found[LABELS] = label_only(candidate.margins, candidate.queried)
-    return found
+
+
+def _lira(own: Numbers, others: Numbers, layout: Layout) -> Numbers:
+    """Offline LiRA of every image by its contrast, (n,)."""
+    return lira_offline(
+        _contrasts(own, layout), np.stack([_contrasts(item, layout) for item in others])
+    )
 
 
 def _contrasts(margins: Numbers, layout: Layout) -> Numbers:
