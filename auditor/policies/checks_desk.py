@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from auditor.domain import event as ev
 from auditor.domain.request import DecisionKind, Ground
 from auditor.domain.verdict import Basis
@@ -12,7 +10,6 @@ from auditor.policies.dates import (
     Deadline,
     calendar_deadline,
     eu_deadline,
-    in_words,
     keep_until,
 )
 from auditor.policies.facts import CaseFacts, Leaf
@@ -41,75 +38,113 @@ _GROUNDS = {
 def request_granted(papers: Papers) -> Observation:
     """The desk granted what was asked; whether it was right to is not for the record."""
     facts = papers.facts
-    asked = f"The request ({facts.request}) states that {_GROUNDS[facts.ground]}"
-    decided = facts.decided
+    asked, say, decided = _asked(papers), papers.say, facts.decided
     if facts.has_decided(DecisionKind.GRANTED) and decided is not None:
-        text = f"{asked}; it was granted on {in_words(decided.day)} ({decided})."
+        text = say(
+            "{asked}; it was granted on {day} ({entry}).",
+            asked=asked,
+            day=decided.day,
+            entry=decided,
+        )
         return supports(text, facts.request, decided)
     if facts.has_decided(DecisionKind.REFUSED, DecisionKind.WITHDRAWN) and decided is not None:
-        text = f"{asked}; it was {decided.event.decision.value} ({decided})."
+        how = say(decided.event.decision.value)
+        text = say("{asked}; it was {decided} ({entry}).", asked=asked, decided=how, entry=decided)
         return for_a_person(text, facts.request, decided)
-    return missing(f"{asked}; it has not been granted or refused yet.", facts.request)
+    text = say("{asked}; it has not been granted or refused yet.", asked=asked)
+    return missing(text, facts.request)
 
 
 def ground_of_regime(papers: Papers) -> Observation:
     """The request names a basis that its own regime knows."""
-    request = papers.facts.request
-    said = f"The request ({request}) states that {_GROUNDS[papers.facts.ground]}"
+    request, asked = papers.facts.request, _asked(papers)
     if papers.facts.ground.value.startswith(papers.facts.regime.value):
-        return supports(f"{said}.", request)
-    return contradicts(f"{said}, which is no basis under {papers.facts.regime.upper()}.", request)
+        return supports(f"{asked}.", request)
+    text = papers.say(
+        "{asked}, which is no basis under {law}.", asked=asked, law=papers.facts.regime.upper()
+    )
+    return contradicts(text, request)
 
 
 def answered_in_time(papers: Papers) -> Observation:
     """Granted and carried out within the limit, or within its timely extension."""
-    facts = papers.facts
+    facts, say = papers.facts, papers.say
     deadline, extension = deadline_in_force(papers), _extension(papers)
-    ends = _ends(deadline, facts.as_of)
+    received, ends = _received(papers), _ends(papers, deadline)
     before = (facts.request, *([extension] if extension is not None else []))
     done = _carried_out(facts)
     if done is not None:
         granted, acted = done
-        text = f"{_received(facts)}, granted on {in_words(granted.day)} ({granted})"
-        text = f"{text} and carried out on {in_words(acted.day)} ({acted})"
+        text = say(
+            "{received}, granted on {day} ({entry}) and carried out on {other_day} ({other_entry})",
+            received=received,
+            day=granted.day,
+            entry=granted,
+            other_day=acted.day,
+            other_entry=acted,
+        )
         if max(granted.day, acted.day) <= deadline.day:
-            return supports(
-                f"{text}, within the time limit, which {ends}.", *before, granted, acted
-            )
-        return contradicts(f"{text}, after the time limit, which {ends}.", *before, granted, acted)
-    open_ = f"{_received(facts)}; no completed erasure is on record"
+            text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
+            return supports(text, *before, granted, acted)
+        text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
+        return contradicts(text, *before, granted, acted)
     if facts.as_of > deadline.day:
-        return contradicts(f"{open_}, and the time limit {ends}.", *before)
-    return missing(f"{open_} yet; the time limit {ends}.", *before)
+        text = say(
+            "{received}; no completed erasure is on record, and the time limit {ends}.",
+            received=received,
+            ends=ends,
+        )
+        return contradicts(text, *before)
+    text = say(
+        "{received}; no completed erasure is on record yet; the time limit {ends}.",
+        received=received,
+        ends=ends,
+    )
+    return missing(text, *before)
 
 
 def refused_in_time(papers: Papers) -> Observation:
     """Refused within the first limit; Art. 12(4) knows no extension."""
-    facts, limit = papers.facts, _required_limit(papers)
-    deadline = _counted(limit, facts, limit.length)
-    ends = f"the time limit, which {_ends(deadline, facts.as_of)}"
+    facts, limit, say = papers.facts, _required_limit(papers), papers.say
+    deadline, received = _counted(limit, facts, limit.length), _received(papers)
     refused = facts.find_decision(DecisionKind.REFUSED)
     if refused is None:
-        return missing(f"{_received(facts)}; no refusal is on record.", facts.request)
-    text = f"{_received(facts)} and refused on {in_words(refused.day)} ({refused})"
+        text = say("{received}; no refusal is on record.", received=received)
+        return missing(text, facts.request)
+    text = say(
+        "{received} and refused on {day} ({entry})",
+        received=received,
+        day=refused.day,
+        entry=refused,
+    )
+    ends = _ends(papers, deadline)
     if refused.day <= deadline.day:
-        return supports(f"{text}, within {ends}.", facts.request, refused)
-    return contradicts(f"{text}, after {ends}.", facts.request, refused)
+        text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
+        return supports(text, facts.request, refused)
+    text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
+    return contradicts(text, facts.request, refused)
 
 
 def extended_in_time(papers: Papers) -> Observation:
     """The extension was decided before the first limit ended."""
-    facts, limit = papers.facts, _required_limit(papers)
-    deadline = _counted(limit, facts, limit.length)
+    facts, limit, say = papers.facts, _required_limit(papers), papers.say
+    deadline, received = _counted(limit, facts, limit.length), _received(papers)
     extended = facts.find_decision(DecisionKind.EXTENDED)
     if extended is None:
-        return missing(f"{_received(facts)}; no extension is on record.", facts.request)
-    text = f"{_received(facts)}; the time limit was extended on {in_words(extended.day)}"
-    text = f"{text} ({extended})"
+        text = say("{received}; no extension is on record.", received=received)
+        return missing(text, facts.request)
+    text = say(
+        "{received}; the time limit was extended on {day} ({entry})",
+        received=received,
+        day=extended.day,
+        entry=extended,
+    )
     if extended.day <= deadline.day:
-        text = f"{text}, before the first one ended on {in_words(deadline.day)}."
+        text = say("{text}, before the first one ended on {day}.", text=text, day=deadline.day)
         return supports(text, facts.request, extended)
-    text = f"{text}, when the first one had already ended on {in_words(deadline.day)}."
+    text = say(
+        "{text}, when the first one had already ended on {day}.", text=text, day=deadline.day
+    )
     return contradicts(text, facts.request, extended)
 
 
@@ -118,8 +153,14 @@ def kept_until(papers: Papers) -> Observation:
     facts, limit = papers.facts, _required_limit(papers)
     last = facts.last
     until = keep_until(facts.request.day, max(last.day, facts.as_of), limit.length)
-    text = f"The record of this case runs from {facts.request} to {last}; counted from"
-    text = f"{text} {in_words(facts.as_of)}, it is to be kept until at least {in_words(until)}."
+    text = papers.say(
+        "The record of this case runs from {first} to {last}; counted from {day}, it is to be kept "
+        "until at least {until}.",
+        first=facts.request,
+        last=last,
+        day=facts.as_of,
+        until=until,
+    )
     return for_a_person(text, facts.request, last)
 
 
@@ -166,13 +207,22 @@ def _carried_out(
     return granted, reached
 
 
-def _received(facts: CaseFacts) -> str:
-    return f"The request was received on {in_words(facts.received)} ({facts.request})"
+def _asked(papers: Papers) -> str:
+    request, ground = papers.facts.request, papers.say(_GROUNDS[papers.facts.ground])
+    return papers.say("The request ({entry}) states that {ground}", entry=request, ground=ground)
 
 
-def _ends(deadline: Deadline, as_of: date) -> str:
-    verb = "ended" if deadline.day < as_of else "ends"
-    text = f"{verb} on {in_words(deadline.day)}"
-    if deadline.day != deadline.counted:
-        text = f"{text} (moved from {in_words(deadline.counted)}, not a working day)"
-    return text
+def _received(papers: Papers) -> str:
+    facts = papers.facts
+    return papers.say(
+        "The request was received on {day} ({entry})", day=facts.received, entry=facts.request
+    )
+
+
+def _ends(papers: Papers, deadline: Deadline) -> str:
+    over = deadline.day < papers.facts.as_of
+    say, day = papers.say, deadline.day
+    text = say("ended on {day}", day=day) if over else say("ends on {day}", day=day)
+    if deadline.day == deadline.counted:
+        return text
+    return say("{text} (moved from {day}, not a working day)", text=text, day=deadline.counted)

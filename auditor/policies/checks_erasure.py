@@ -26,30 +26,42 @@ _BY_PASSING = (Basis.STATISTICAL_INDIVIDUAL, Basis.STATISTICAL_COHORT)
 
 def affected_accounted(papers: Papers) -> Observation:
     """Each artefact in the inventory was replaced, destroyed, or retained on a stated ground."""
-    facts = papers.facts
+    facts, say = papers.facts, papers.say
     scope = facts.find_last(ev.ScopeEstablished)
     if scope is None:
-        return missing("No inventory of what the request affects is on record yet.")
+        return missing(say("No inventory of what the request affects is on record yet."))
     if facts.nothing_found is not None:
-        return supports(_nothing(scope), scope)
+        return supports(_nothing(papers, scope), scope)
     accounted = facts.accounted()
     found = [accounted[digest] for digest in scope.event.affected if digest in accounted]
     count = len(scope.event.affected)
     if len(found) == count and count > 0:
-        text = f"The inventory ({scope}) lists {count} affected artefacts; each is accounted for:"
-        return supports(f"{text} {_fates(found)}.", scope, *found)
-    text = f"The inventory ({scope}) lists {count} affected artefacts; {count - len(found)} of them"
-    return _unless_over(facts, f"{text} are not accounted for.", scope, *found)
+        text = say(
+            "The inventory ({entry}) lists {count} affected artefacts; each is accounted for: "
+            "{fates}.",
+            entry=scope,
+            count=count,
+            fates=_fates(papers, found),
+        )
+        return supports(text, scope, *found)
+    text = say(
+        "The inventory ({entry}) lists {count} affected artefacts; {left} of them are not "
+        "accounted for.",
+        entry=scope,
+        count=count,
+        left=count - len(found),
+    )
+    return _unless_over(facts, text, scope, *found)
 
 
 def derived_accounted(papers: Papers) -> Observation:
     """Reference models that saw the patient, candidates not in service and kept curvatures are."""
-    facts = papers.facts
+    facts, say = papers.facts, papers.say
     scope, bank = facts.find_last(ev.ScopeEstablished), facts.find_last(ev.BankTrained)
     if scope is not None and facts.nothing_found is not None:
-        return supports(_nothing(scope), scope)
+        return supports(_nothing(papers, scope), scope)
     if scope is None or bank is None:
-        return missing("No reference models are on record yet.")
+        return missing(say("No reference models are on record yet."))
     accounted = facts.accounted()
     derived = _candidates(facts) - _kept(facts) - {scope.event.weights}
     derived |= _curvatures(facts, scope.event.weights)
@@ -57,75 +69,121 @@ def derived_accounted(papers: Papers) -> Observation:
     seen = _seen(facts)
     left = len(derived) - len(gone) + max(0, bank.event.in_models - len(seen))
     if left:
-        text = f"{left} artefacts derived from the subject's images are not accounted for."
+        text = say(
+            "{left} artefacts derived from the subject's images are not accounted for.", left=left
+        )
         return _unless_over(facts, text, bank, *seen, *gone)
-    text = f"What was derived from the subject's images along the way is accounted for ({bank}):"
-    return supports(f"{text} {_fates([*seen, *gone])}.", bank, *seen, *gone)
+    text = say(
+        "What was derived from the subject's images along the way is accounted for ({entry}): "
+        "{fates}.",
+        entry=bank,
+        fates=_fates(papers, [*seen, *gone]),
+    )
+    return supports(text, bank, *seen, *gone)
 
 
 def affected_out_of_service(papers: Papers) -> Observation:
     """The weights trained on the subject's images are in service no longer."""
-    facts = papers.facts
+    facts, say = papers.facts, papers.say
     scope = facts.find_last(ev.ScopeEstablished)
     if scope is None:
-        return missing("No inventory of what the request affects is on record yet.")
+        return missing(say("No inventory of what the request affects is on record yet."))
     if facts.nothing_found is not None:
-        return supports(_nothing(scope), scope)
+        return supports(_nothing(papers, scope), scope)
     service = _last_deployment(facts, scope.event.weights)
     if service is not None and isinstance(service.event, ev.ModelDeployed):
-        text = f"The model trained on the subject's images is in service ({service})."
+        text = say(
+            "The model trained on the subject's images is in service ({entry}).", entry=service
+        )
         return _unless_over(facts, text, scope, service)
     fate = facts.accounted().get(scope.event.weights)
     if fate is not None and fate.event.fate is not ArtefactFate.RETAINED:
-        text = f"The model trained on the subject's images was {fate.event.fate.value} ({fate})"
+        text = say(
+            "The model trained on the subject's images was {fate} ({entry})",
+            fate=say(fate.event.fate.value),
+            entry=fate,
+        )
         if service is None:
             return supports(f"{text}.", scope, fate)
-        return supports(f"{text} and taken out of service ({service}).", scope, fate, service)
+        text = say("{text} and taken out of service ({entry}).", text=text, entry=service)
+        return supports(text, scope, fate, service)
     if service is not None:
-        text = f"The model trained on the subject's images is out of service ({service})."
+        text = say(
+            "The model trained on the subject's images is out of service ({entry}).", entry=service
+        )
         return supports(text, scope, service)
     if fate is not None:
-        text = f"The model trained on the subject's images was retained ({fate})."
+        text = say("The model trained on the subject's images was retained ({entry}).", entry=fate)
         return contradicts(text, scope, fate)
-    text = "Nothing on record says that the model trained on the subject's images left service."
+    text = say(
+        "Nothing on record says that the model trained on the subject's images left service."
+    )
     return missing(text, scope)
 
 
 def erasure_established(papers: Papers) -> Observation:
     """A verdict stands on a named basis of assurance, and the basis on its own evidence."""
-    facts = papers.facts
+    facts, say = papers.facts, papers.say
     reached = facts.find_last(ev.VerdictReached)
     if reached is None:
-        return missing("No verdict has been reached yet.")
+        return missing(say("No verdict has been reached yet."))
     audits = [leaf for leaf in facts.verified if leaf.event.weights == reached.event.weights]
     verdict, basis = reached.event.verdict, reached.event.basis
     if basis is Basis.NONE:
-        text = f"The verdict ({reached}) is {verdict.value} and rests on no basis of assurance;"
-        return contradicts(f"{text} erasure is not established.", reached)
+        text = say(
+            "The verdict ({entry}) is {verdict} and rests on no basis of assurance; erasure is not "
+            "established.",
+            entry=reached,
+            verdict=verdict.value,
+        )
+        return contradicts(text, reached)
     if not audits or audits[-1].event.verdict is not verdict:
-        text = f"The verdict ({reached}) matches no audit of the model put into service."
+        text = say(
+            "The verdict ({entry}) matches no audit of the model put into service.", entry=reached
+        )
         return contradicts(text, reached)
     audit = audits[-1]
     replay = _replay(facts, reached.event.weights)
     individual = basis is Basis.STATISTICAL_INDIVIDUAL
     if individual and facts.request.event.subjects != 1:
-        text = f"The verdict ({reached}) rests on an audit of one patient, but the request"
-        return contradicts(f"{text} ({facts.request}) names several.", facts.request, reached)
+        text = say(
+            "The verdict ({entry}) rests on an audit of one patient, but the request "
+            "({other_entry}) names several.",
+            entry=reached,
+            other_entry=facts.request,
+        )
+        return contradicts(text, facts.request, reached)
     if verdict is Verdict.FAILED or (basis in _BY_PASSING and verdict is not Verdict.PASSED):
-        text = f"The verdict ({reached}) is {verdict.value}, which can't carry the basis it names."
+        text = say(
+            "The verdict ({entry}) is {verdict}, which can't carry the basis it names.",
+            entry=reached,
+            verdict=verdict.value,
+        )
         return contradicts(text, audit, reached)
     if basis is Basis.EXACT and replay is None:
-        text = f"The verdict ({reached}) names exact retraining, but no second run confirms it."
+        text = say(
+            "The verdict ({entry}) names exact retraining, but no second run confirms it.",
+            entry=reached,
+        )
         return contradicts(text, audit, reached)
     cleared = facts.find_last(ev.CohortCleared) if basis is Basis.STATISTICAL_COHORT else None
     if basis is Basis.STATISTICAL_COHORT and (
         cleared is None or cleared.event.weights != reached.event.weights
     ):
-        text = f"The verdict ({reached}) rests on a cohort, for which the method must hold a"
-        return missing(f"{text} current qualification; none is on record.", reached)
-    text = f"Erasure rests on {_BASES[basis]}; the audit's verdict is {verdict.value}"
+        text = say(
+            "The verdict ({entry}) rests on a cohort, for which the method must hold a current "
+            "qualification; none is on record.",
+            entry=reached,
+        )
+        return missing(text, reached)
     found = (audit, reached, *(leaf for leaf in (replay, cleared) if leaf is not None))
-    return supports(f"{text} ({', '.join(str(leaf) for leaf in found)}).", *found)
+    text = say(
+        "Erasure rests on {basis}; the audit's verdict is {verdict} ({entries}).",
+        basis=say(_BASES[basis]),
+        verdict=verdict.value,
+        entries=", ".join(map(papers.entry, found)),
+    )
+    return supports(text, *found)
 
 
 def retained_listed(papers: Papers) -> Observation:
@@ -133,14 +191,19 @@ def retained_listed(papers: Papers) -> Observation:
     leaves = papers.facts.accounted().values()
     retained = [leaf for leaf in leaves if leaf.event.fate is ArtefactFate.RETAINED]
     if not retained:
-        return missing("Nothing is listed as retained.")
-    grounds = ", ".join(sorted({f"{leaf.event.ground} ({leaf})" for leaf in retained}))
-    return for_a_person(f"Listed as retained, with the ground stated: {grounds}.", *retained)
+        return missing(papers.say("Nothing is listed as retained."))
+    grounds = sorted(
+        {f"{papers.say(leaf.event.ground)} ({papers.entry(leaf)})" for leaf in retained}
+    )
+    text = papers.say(
+        "Listed as retained, with the ground stated: {grounds}.", grounds=", ".join(grounds)
+    )
+    return for_a_person(text, *retained)
 
 
 def source_records_kept(papers: Papers) -> Observation:
     """The patient's source records were left in place: forgetting concerns the model alone."""
-    facts = papers.facts
+    facts, say = papers.facts, papers.say
     sources = [
         leaf
         for leaf in facts.accounted().values()
@@ -148,20 +211,26 @@ def source_records_kept(papers: Papers) -> Observation:
     ]
     lost = [leaf for leaf in sources if leaf.event.fate is not ArtefactFate.RETAINED]
     if lost:
-        text = f"Source images were {lost[0].event.fate.value} ({lost[0]})."
+        fate = say(lost[0].event.fate.value)
+        text = say("Source images were {fate} ({entry}).", fate=fate, entry=lost[0])
         return contradicts(text, *lost)
     if sources:
-        text = f"Source images are listed as retained ({sources[0]}), on the ground"
-        return supports(f"{text} {sources[0].event.ground}.", *sources)
+        text = say(
+            "Source images are listed as retained ({entry}), on the ground {ground}.",
+            entry=sources[0],
+            ground=say(sources[0].event.ground),
+        )
+        return supports(text, *sources)
     if facts.nothing_found is not None:
-        return supports(_nothing(facts.nothing_found), facts.nothing_found)
-    return missing("Nothing on record says what became of the source images.")
+        return supports(_nothing(papers, facts.nothing_found), facts.nothing_found)
+    return missing(say("Nothing on record says what became of the source images."))
 
 
-def _nothing(scope: Leaf[ev.ScopeEstablished]) -> str:
-    return (
-        f"The inventory ({scope}) found none of the subject's images among those the model"
-        " was trained on: there was nothing to unlearn."
+def _nothing(papers: Papers, scope: Leaf[ev.ScopeEstablished]) -> str:
+    return papers.say(
+        "The inventory ({entry}) found none of the subject's images among those the model was "
+        "trained on: there was nothing to unlearn.",
+        entry=scope,
     )
 
 
@@ -211,8 +280,8 @@ def _last_deployment(facts: CaseFacts, weights: Digest) -> Leaf[Event] | None:
     return max((*deployed, *retired), key=lambda leaf: leaf.number, default=None)
 
 
-def _fates(leaves: list[Leaf[ev.ArtefactAccounted]]) -> str:
+def _fates(papers: Papers, leaves: list[Leaf[ev.ArtefactAccounted]]) -> str:
     counts = dict.fromkeys(ArtefactFate, 0)
     for leaf in leaves:
         counts[leaf.event.fate] += 1
-    return ", ".join(f"{count} {fate.value}" for fate, count in counts.items() if count)
+    return ", ".join(f"{count} {papers.say(fate.value)}" for fate, count in counts.items() if count)

@@ -9,7 +9,6 @@ from auditor.domain.artefact import Digest
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind
 from auditor.domain.verdict import Basis
-from auditor.policies.dates import in_words
 from auditor.policies.facts import CaseFacts, Leaf
 from auditor.policies.observation import Observation, Papers, contradicts, missing, supports
 
@@ -21,28 +20,32 @@ def concluded(papers: Papers) -> Observation:
     facts = papers.facts
     end = _conclusion(facts)
     if end is None:
-        return missing("The case has not come to its end yet.", facts.request)
-    return supports(
-        f"What was asked and how it ended is on record, from {facts.request} to {end}"
-        f" of {in_words(end.day)}.",
-        facts.request,
-        end,
+        return missing(papers.say("The case has not come to its end yet."), facts.request)
+    text = papers.say(
+        "What was asked and how it ended is on record, from {first} to {last} of {day}.",
+        first=facts.request,
+        last=end,
+        day=end.day,
     )
+    return supports(text, facts.request, end)
 
 
 def pre_registered(papers: Papers) -> Observation:
     """One plan was pinned before the first attempt, and every attempt and audit kept to it."""
-    facts = papers.facts
+    facts, say = papers.facts, papers.say
     plans = facts.all(ev.PlanPinned)
     attempts = facts.all(ev.AttemptStarted)
     audits = facts.all(ev.CandidateVerified)
     end = _conclusion(facts)
     if not plans and not attempts and not audits:
         if end is None or isinstance(end.event, ev.VerdictReached):
-            return missing("No plan of the audit is on record yet.")
-        return supports(f"The case ended without an audit ({end}), so there was none to plan.", end)
+            return missing(say("No plan of the audit is on record yet."))
+        text = say(
+            "The case ended without an audit ({entry}), so there was none to plan.", entry=end
+        )
+        return supports(text, end)
     if len({leaf.event.plan for leaf in plans}) != 1:
-        text = "Attempts or audits are on record without exactly one pinned plan."
+        text = say("Attempts or audits are on record without exactly one pinned plan.")
         return contradicts(text, *plans, *attempts, *audits)
     plan = plans[0]
     strays: list[Leaf[Event]] = [
@@ -51,19 +54,30 @@ def pre_registered(papers: Papers) -> Observation:
         *(leaf for leaf in attempts if leaf.event.method not in plan.event.ladder),
     ]
     if strays:
-        text = f"{strays[0]} came before the pinned plan ({plan}) or departs from it."
+        text = say(
+            "{entry} came before the pinned plan ({plan}) or departs from it.",
+            entry=strays[0],
+            plan=plan,
+        )
         return contradicts(text[0].upper() + text[1:], plan, *strays)
-    count = f"{len(attempts)} attempt{'s' if len(attempts) != 1 else ''}"
-    text = f"The plan of the audit was pinned first ({plan}); {count} and {len(audits)} audits"
-    return supports(f"{text} that followed kept to it.", plan, *attempts)
+    text = say(
+        "The plan of the audit was pinned first ({entry}); {attempts} and {audits} that followed "
+        "kept to it.",
+        entry=plan,
+        attempts=papers.language.count("{count} attempt", "{count} attempts", len(attempts)),
+        audits=papers.language.count("{count} audit", "{count} audits", len(audits)),
+    )
+    return supports(text, plan, *attempts)
 
 
 def digests_agree(papers: Papers) -> Observation:
     """Every model along the road is the one that the step before produced, by digest."""
-    facts = papers.facts
+    facts, say = papers.facts, papers.say
     scope, reached = facts.find_last(ev.ScopeEstablished), facts.find_last(ev.VerdictReached)
     if scope is None or reached is None:
-        return missing("The erasure has reached no verdict whose models could be compared yet.")
+        return missing(
+            say("The erasure has reached no verdict whose models could be compared yet.")
+        )
     produced = {leaf.event.attempt: leaf for leaf in facts.all(ev.UnlearningCompleted)}
     strays: list[Leaf[Event]] = [
         leaf for leaf in produced.values() if leaf.event.before != scope.event.weights
@@ -85,10 +99,17 @@ def digests_agree(papers: Papers) -> Observation:
     if reached.event.weights not in expected:
         strays.append(reached)
     if strays:
-        text = f"The model named in {strays[0]} is not the one that the step before it produced."
+        text = say(
+            "The model named in {entry} is not the one that the step before it produced.",
+            entry=strays[0],
+        )
         return contradicts(text, scope, *strays)
-    text = f"From the inventory ({scope}) to the verdict ({reached}), the model named by each step"
-    text = f"{text} is, by its SHA-256 digest, the one that the step before produced."
+    text = say(
+        "From the inventory ({first}) to the verdict ({last}), the model named by each step is, by "
+        "its SHA-256 digest, the one that the step before produced.",
+        first=scope,
+        last=reached,
+    )
     return supports(text, scope, *produced.values(), reached)
 
 
@@ -99,28 +120,46 @@ def stream_unbroken(papers: Papers) -> Observation:
     first, last = stream[0], facts.last
     expected = list(range(first.version, first.version + len(stream)))
     if [item.version for item in stream] != expected or first.sequence != facts.request.number:
-        text = f"The entries of this case, from {facts.request} on, are not numbered without a gap."
+        text = papers.say(
+            "The entries of this case, from {first} on, are not numbered without a gap.",
+            first=facts.request,
+        )
         return contradicts(text, facts.request)
-    text = f"The {len(stream)} entries of this case, from {facts.request} to {last},"
-    return supports(f"{text} are numbered without a gap.", facts.request, last)
+    text = papers.say(
+        "The {count} entries of this case, from {first} to {last}, are numbered without a gap.",
+        count=len(stream),
+        first=facts.request,
+        last=last,
+    )
+    return supports(text, facts.request, last)
 
 
 def rules_pinned(papers: Papers) -> Observation:
     """The rules in use are those pinned when the request came in."""
     request = papers.facts.request
     if request.event.policies == papers.packs:
-        text = f"The rules used here are, by digest, those pinned on receipt ({request})."
+        text = papers.say(
+            "The rules used here are, by digest, those pinned on receipt ({entry}).", entry=request
+        )
         return supports(text, request)
-    return contradicts(f"The rules used here are not those pinned on receipt ({request}).", request)
+    text = papers.say(
+        "The rules used here are not those pinned on receipt ({entry}).", entry=request
+    )
+    return contradicts(text, request)
 
 
 def case_id_opaque(papers: Papers) -> Observation:
     """The case goes by a random id, and the subject list by a commitment."""
     request = papers.facts.request
     if not _RANDOM_ID.fullmatch(request.event.case):
-        return contradicts(f"The case id of {request} is not a random number.", request)
-    text = f"The ledger names the case by a random id and the subjects by a commitment ({request})"
-    return supports(f"{text}; entries hold numbers, digests and short codes only.", request)
+        text = papers.say("The case id of {entry} is not a random number.", entry=request)
+        return contradicts(text, request)
+    text = papers.say(
+        "The ledger names the case by a random id and the subjects by a commitment ({entry}); "
+        "entries hold numbers, digests and short codes only.",
+        entry=request,
+    )
+    return supports(text, request)
 
 
 def _conclusion(facts: CaseFacts) -> Leaf[Event] | None:

@@ -19,10 +19,6 @@ from dateutil.relativedelta import relativedelta
 from auditor.errors import PolicyError
 
 _SATURDAY = 5
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +102,3 @@ def _holidays(country: str, year: int) -> frozenset[date]:
             f'no public holidays are known for country "{country}"; '
             'set an ISO 3166-1 code such as "DE", or "" for weekends only'
         ) from None
-
-
-def in_words(day: date) -> str:
-    """A day as people write it, the same in every locale.
-
-    >>> in_words(date(2027, 3, 1))
-    '1 March 2027'
-    """
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

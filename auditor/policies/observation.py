@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from auditor.domain.artefact import Digest
 from auditor.domain.kind import Event
+from auditor.domain.language import ENGLISH, Language
 from auditor.policies.facts import CaseFacts, Leaf
 from auditor.policies.rule import Rule
 
@@ -31,11 +32,29 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Papers:
-    """What a check looks at: the facts, the rule that asks, the digest of the packs in use."""
+    """What a check looks at: the facts, the rule that asks, the digest of the packs in use.
+
+    ``language`` is what it words its sentence in.
+    """
 
     facts: CaseFacts
     rule: Rule
     packs: Digest
+    language: Language = ENGLISH
+
+    def say(self, message: str, **values: object) -> str:
+        """A sentence, or a part of one; entries of the ledger are named by their number."""
+        return self.language.say(
+            message,
+            **{
+                name: self.entry(value) if isinstance(value, Leaf) else value
+                for name, value in values.items()
+            },
+        )
+
+    def entry(self, leaf: Leaf[Event]) -> str:
+        """How a sentence names an entry of the ledger."""
+        return self.language.say("entry {number}", number=leaf.number)
 
 
 def supports(sentence: str, *leaves: Leaf[Event]) -> Observation:

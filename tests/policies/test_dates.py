@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.domain.language import ENGLISH
 from auditor.errors import PolicyError
 from auditor.policies.dates import (
     calendar_deadline,
     eu_deadline,
-    in_words,
     is_day_of_rest,
     keep_until,
 )
@@ -107,6 +107,6 @@ def test_unknown_country_is_refused_with_a_remedy() -> None:
 
 @given(DAYS)
 def test_days_in_words_keep_day_and_year(day: date) -> None:
-    number, month, year = in_words(day).split()
+    number, month, year = ENGLISH.day(day).split()
     assert (int(number), int(year)) == (day.day, day.year)
     assert month.startswith(day.strftime("%b"))

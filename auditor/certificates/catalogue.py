@@ -1,0 +1,40 @@
+"""The message catalogues that documents are worded by: templates/messages/*.po (GNU gettext).
+
+They are read as they are written, so what a translator changes holds at once, in a working copy as
+in an installed package. Like the template, a catalogue belongs to a template's version and isn't
+changed once that is released: a verifier words the page anew by it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from gettext import GNUTranslations
+from io import BytesIO
+
+from auditor.domain.language import ENGLISH, Language
+from auditor.errors import CertificateError
+from auditor.shipped import shipped
+
+LOCALES = ("en", "de", "fr", "es")
+
+
+@cache
+def language_of(locale: str) -> Language:
+    """A language by its tag.
+
+    Raises:
+        CertificateError: documents aren't written in it.
+    """
+    if locale not in LOCALES:
+        raise CertificateError(f"documents are written in {', '.join(LOCALES)} only")
+    if locale == ENGLISH.locale:
+        return ENGLISH
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    source = shipped("templates") / "messages" / f"{locale}.po"
+    compiled = BytesIO()
+    with source.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=locale))
+    compiled.seek(0)
+    return Language(locale=locale, translations=GNUTranslations(compiled))
