@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.evidence import CandidateRole, Evidence, Power
@@ -188,6 +189,13 @@ class AccountedArtefact:
     review: date | None = None
 
 
+class Approval(StrEnum):
+    """Who besides the performer has to sign before a document may be issued."""
+
+    NONE = "none"
+    FOUR_EYES = "four-eyes"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealFacts:
     """What the verifier must find: PAdES level, and whether trusted time is expected."""
@@ -209,6 +217,7 @@ class DocumentFacts:
         plan: None where the case ended before one was pinned.
         attempts: every rung tried, in order; the last audited one decides.
         conclusion: None where no verdict was reached (refused, withdrawn, nothing to unlearn).
+        approval: whether an approver's signature must stand beside the performer's.
     """
 
     outcome: Outcome
@@ -228,6 +237,7 @@ class DocumentFacts:
     conclusion: Conclusion | None = None
     inventory: tuple[AccountedArtefact, ...] = ()
     seal: SealFacts = field(default_factory=SealFacts)
+    approval: Approval = Approval.NONE
 
     def __post_init__(self) -> None:
         """Hold the document to DESIGN section 4 point 10 (CertificateError where it breaks it)."""

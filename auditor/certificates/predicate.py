@@ -20,12 +20,15 @@ from auditor.certificates.facts import (
     SkippedRung,
     TriedRung,
 )
+from auditor.domain.artefact import item_status
 from auditor.domain.canonical import Canonical, decimal_text
 from auditor.domain.evidence import (
     AucComparison,
     AucRegression,
     Estimate,
     Influence,
+    LatentDepth,
+    MembershipAttack,
     Reliability,
     SecondaryTest,
     SubgroupAuc,
@@ -35,6 +38,8 @@ from auditor.domain.verdict import Decision, Finding
 
 TEMPLATE_VERSION = "1"
 LOCALE = "en"
+FEWEST_MEMBERS = 5
+"""Below this, what an attack finds among patients is nearly a score of each of them."""
 
 
 def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
@@ -63,6 +68,7 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
         "inventory": [_artefact(item) for item in facts.inventory],
         "findings": [_finding(finding) for finding in facts.findings],
         "nonClaims": list(wording.non_claims(facts)),
+        "approval": facts.approval.value,
         "seal": {"level": facts.seal.level, "trustedTime": facts.seal.trusted_time},
     }
     if facts.plan is not None:
@@ -163,6 +169,8 @@ def _audit(audit: Audit) -> Canonical:
         "auc": _auc(evidence.auc),
         "reliability": _reliability(evidence.reliability),
         "secondary": [_secondary(test) for test in evidence.secondary],
+        "membership": _membership(evidence.membership),
+        "latent": [_latent(depth) for depth in evidence.latent],
         "recipeFit": {
             "matches": _yes(evidence.recipe_fit.matches),
             "pValue": decimal_text(evidence.recipe_fit.p_value),
@@ -249,6 +257,52 @@ def _secondary(test: SecondaryTest) -> Canonical:
     }
 
 
+def _membership(attacks: Sequence[MembershipAttack]) -> Canonical:
+    """Among very few patients an attack's rate tells how single ones scored; it stays here."""
+    told = [item for item in attacks if item.unit != "patient" or item.members >= FEWEST_MEMBERS]
+    return {
+        "attacks": [_attack(item) for item in told],
+        "tooFew": [item.name for item in attacks if item not in told],
+    }
+
+
+def _attack(attack: MembershipAttack) -> Canonical:
+    return {
+        "name": attack.name,
+        "unit": attack.unit,
+        "members": attack.members,
+        "others": attack.others,
+        "auc": _estimate(attack.auc),
+        "rates": [
+            {
+                "limit": decimal_text(rate.limit),
+                "falsePositives": _estimate(rate.false_positives),
+                "truePositives": _estimate(rate.true_positives),
+            }
+            for rate in attack.rates
+        ],
+        "ceiling": decimal_text(attack.ceiling, 2),
+    }
+
+
+def _latent(depth: LatentDepth) -> Canonical:
+    return {
+        "depth": depth.depth,
+        "measures": [
+            {
+                "name": measure.name,
+                "value": decimal_text(measure.value),
+                "expected": decimal_text(measure.expected),
+                "distance": decimal_text(measure.distance, 2),
+                "rankPValue": decimal_text(measure.rank_p_value),
+            }
+            for measure in depth.measures
+        ],
+        "noisePValue": decimal_text(depth.noise_p_value),
+        "nearerUntouchedPValue": decimal_text(depth.nearer_untouched_p_value),
+    }
+
+
 def _conclusion(facts: DocumentFacts, conclusion: Conclusion) -> Canonical:
     found: dict[str, Canonical] = {
         "verdict": conclusion.decision.verdict.value,
@@ -270,6 +324,7 @@ def _artefact(item: AccountedArtefact) -> Canonical:
         "artefact": str(item.artefact),
         "kind": item.kind.value,
         "fate": item.fate.value,
+        "status": item_status(item.fate, item.ground).value,
         "ground": item.ground,
     }
     if item.review is not None:

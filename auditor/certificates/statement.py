@@ -30,7 +30,7 @@ PROOF = "prepared.tlog-proof"  # the attachment that proves it is in the ledger
 
 _REQUIRED = frozenset(
     {
-        "attempts", "controller", "controls", "documentType", "execution", "findings",
+        "approval", "attempts", "controller", "controls", "documentType", "execution", "findings",
         "inventory", "issued", "locale", "model", "nonClaims", "notices", "outcome",
         "policyPacks", "request", "seal", "skippedRungs", "summary", "syntheticData",
         "templateVersion",

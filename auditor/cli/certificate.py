@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def certificate() -> None:
-    """List, show and export certificates and signed records."""
+    """List, show and export certificates and signed records; the schema they follow."""
 
 
 @certificate.command("list")
@@ -87,6 +87,36 @@ def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
     )
     write_file(folder / sidecar.name, proof.encode("utf-8"))
     emit({"document": str(folder / document.name), "proof": str(folder / sidecar.name)}, as_json)
+
+
+@certificate.command()
+@click.option("--to", "target", type=click.Path(path_type=Path), help="A file, else the terminal.")
+def schema(target: Path | None) -> None:
+    """Print the JSON Schema of the statement that documents carry (docs/predicate.md)."""
+    from auditor.shipped import shipped
+    from auditor.workflow.files import write_file
+
+    content = (shipped("templates") / "erasure-certificate-v1.schema.json").read_bytes()
+    if target is None:
+        click.echo(content.decode("utf-8"), nl=False)
+    else:
+        write_file(target, content)
+
+
+@certificate.command()
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="Its file.")
+@json_option
+def page(target: Path, as_json: bool) -> None:
+    """Write the page with which a browser checks part of a certificate, without a network."""
+    from auditor.domain.artefact import Digest
+    from auditor.shipped import shipped
+    from auditor.workflow.files import write_file
+
+    if not target.parent.is_dir():
+        raise MisuseError(f"{target.parent} is no folder")
+    content = (shipped("templates") / "verify.html").read_bytes()
+    write_file(target, content)
+    emit({"page": str(target), "digest": str(Digest.of(content))}, as_json)
 
 
 def _issued(home: Home, case: str) -> CertificateIssued:

@@ -65,3 +65,25 @@ class ArtefactFate(StrEnum):
     REPLACED = "replaced"
     DESTROYED = "destroyed"
     RETAINED = "retained"
+
+
+NOT_ESTABLISHED = "erasure-not-established"
+"""The ground of a copy that stays because nobody was erased; no reason to keep it."""
+
+
+class ItemStatus(StrEnum):
+    """How one copy ended, after the media records of NIST SP 800-88 (Rev. 1, Appendix G)."""
+
+    ERASED = "erased"
+    EXCEPTED = "with-exceptions"
+    NOT_ERASED = "not-erased"
+
+
+def item_status(fate: ArtefactFate, ground: str) -> ItemStatus:
+    """What may be said of one copy by itself, whatever the verdict on the model.
+
+    A copy that is kept on a ground is an exception; one that is kept for want of an erasure isn't.
+    """
+    if fate is not ArtefactFate.RETAINED:
+        return ItemStatus.ERASED
+    return ItemStatus.NOT_ERASED if ground == NOT_ESTABLISHED else ItemStatus.EXCEPTED

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from auditor.domain import event as ev
+from auditor.domain.artefact import NOT_ESTABLISHED as NOT_ERASED
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.verdict import Basis
@@ -28,7 +29,6 @@ REPLACED = "replaced-in-service"
 NO_LONGER_NEEDED = "no-longer-needed"
 MEDICAL_RECORD = "medical-record-retention"
 ACCOUNTABILITY = "gdpr-5-2-accountability"
-NOT_ERASED = "erasure-not-established"
 OTHER_REQUESTS = "verification-of-other-requests"
 
 _LISTED = {

@@ -263,6 +263,7 @@ def rung(
         milliseconds=13_420 if exact else 1_210,
         replayed=exact,
         weights=weights,
+        record=named(f"record-{attempt}"),
         audit=Audit(
             evidence=evidence(
                 weights=weights, point=point, width=width, role=CandidateRole.REQUEST

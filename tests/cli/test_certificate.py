@@ -73,3 +73,12 @@ def test_an_exported_document_comes_with_a_fresh_proof(auditor: Auditor, tmp_pat
     assert auditor("verify", document, "--trust", trust).code == 0
     document.with_name(f"{document.name}.tlog-proof").unlink()
     assert auditor("verify", document, "--trust", trust).code == 3
+
+
+def test_the_schema_of_statements_is_at_hand_without_a_home(
+    auditor: Auditor, tmp_path: Path
+) -> None:
+    ran = auditor("certificate", "schema")
+    assert (ran.code, ran.json["$id"]) == (0, "urn:auditor:erasure-certificate:v1")
+    assert auditor("certificate", "schema", "--to", tmp_path / "schema.json").code == 0
+    assert (tmp_path / "schema.json").read_text(encoding="utf-8") == ran.out
