@@ -26,10 +26,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scenes import scene_of
 
-from auditor.domain.artefact import Digest
-from auditor.domain.event import ModelRegistered
-from auditor.learning.datasets import ImageSet, load_images, read_manifest, split_by_patient
+from auditor.learning.datasets import ImageSet, load_images, read_manifest
 from auditor.learning.parallel import TrainingJob, Where, train_many
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import QUICK, Recipe
@@ -298,26 +297,7 @@ def _scene(folder: Path, recipe: Recipe) -> Scene:
         ),
         recipe.input_size,
     )
-    split = split_by_patient(images, recipe, 1)
-    anything = Digest.of(b"anything")
-    version = ModelRegistered(
-        model="benchmark",
-        version=1,
-        architecture=recipe.architecture,
-        weights=anything,
-        recipe=recipe.digest,
-        data_set="benchmark",
-        training_images=len(split.train),
-    )
-    return Scene(
-        version=version,
-        recipe=recipe,
-        images=images,
-        split=split,
-        training=split.train,
-        commitment=anything,
-        folder=folder / recipe.digest.value[:16],
-    )
+    return scene_of(images, recipe, folder / recipe.digest.value[:16])
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scenes import scene_of
 from torch import nn
 
 from auditor.domain.artefact import Digest
 from auditor.domain.calibration import Bounds, Group, Reading, Trial, left
-from auditor.domain.event import ModelRegistered
-from auditor.learning.datasets import load_images, read_manifest, split_by_patient
+from auditor.learning.datasets import load_images, read_manifest
 from auditor.learning.recipe import Recipe
 from auditor.learning.weights import load_weights
 from auditor.unlearning.guo2020newton import NewtonStep
@@ -113,27 +113,8 @@ def _scene(data: Path, folder: Path) -> Scene:
     recipe = Recipe()
     manifest = read_manifest(data)
     images = load_images(manifest, recipe.input_size)
-    split = split_by_patient(images, recipe, 1)
     folder.mkdir(parents=True, exist_ok=True)
-    anything = Digest.of(b"some")
-    version = ModelRegistered(
-        model="benchmark",
-        version=1,
-        architecture=recipe.architecture,
-        weights=anything,
-        recipe=recipe.digest,
-        data_set="benchmark",
-        training_images=len(split.train),
-    )
-    return Scene(
-        version=version,
-        recipe=recipe,
-        images=images,
-        split=split,
-        training=split.train,
-        commitment=anything,
-        folder=folder,
-    )
+    return scene_of(images, recipe, folder)
 
 
 def _block(scene: Scene, name: str, images: Sequence[int], count: int, workers: int) -> Block:

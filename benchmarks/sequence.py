@@ -22,14 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scenes import scene_of
 from torch import nn
 
-from auditor.domain.artefact import Digest
-from auditor.domain.event import ModelRegistered
 from auditor.domain.evidence import AucRegression, Estimate
 from auditor.domain.route import Due
 from auditor.errors import EvidenceError, UnlearningError
-from auditor.learning.datasets import ImageSet, load_images, read_manifest, split_by_patient
+from auditor.learning.datasets import load_images, read_manifest
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.unlearning.guo2020newton import candidates
@@ -51,7 +50,6 @@ SURROGATES = 16
 REHEARSED = (300.0, 100.0, 30.0, 10.0)
 LEVEL = 0.90
 _AUC_SLACK = 0.02  # that a damping may cost on average, on validation patients
-_ANY = Digest.of(b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,29 +90,6 @@ class Track:
     since: list[str] = field(default_factory=list)
     due: tuple[Due, ...] = ()
     trainings: int = 0
-
-
-def scene_of(images: ImageSet, recipe: Recipe) -> Scene:
-    """The stage without a home: nothing here is on any books."""
-    split = split_by_patient(images, recipe, 1)
-    version = ModelRegistered(
-        model="sequence",
-        version=1,
-        architecture=recipe.architecture,
-        weights=_ANY,
-        recipe=recipe.digest,
-        data_set="data",
-        training_images=len(split.train),
-    )
-    return Scene(
-        version=version,
-        recipe=recipe,
-        images=images,
-        split=split,
-        training=split.train,
-        commitment=_ANY,
-        folder=Path(),
-    )
 
 
 def patients_in_order(scene: Scene, seed: int) -> list[str]:

@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from sequence import scene_of
+from scenes import scene_of
 from torch import nn
 
 from auditor.learning.datasets import load_images, read_manifest

@@ -29,10 +29,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 from others import descend, fine_tuned, torchunlearn_loop
+from scenes import ANY, scene_of
 from torch import nn
 
 from auditor.domain.artefact import Digest
-from auditor.domain.event import ModelRegistered
 from auditor.domain.evidence import CandidateRole
 from auditor.errors import AuditorError
 from auditor.learning.datasets import load_images, read_manifest, split_by_patient
@@ -54,7 +54,6 @@ from auditor.workflow.scene import Scene, derive_seed
 from auditor.workflow.scouting import scout_memorisation
 from auditor.workflow.surrogates import match_surrogates
 
-ANY = Digest.of(b"")
 RECIPE = Recipe(epochs=25, batch_size=16, learning_rate=0.004, width=16, train_images=500)
 COHORT = 24
 TAIL = 0.05
@@ -131,27 +130,12 @@ def main() -> None:
 def _scene(data: Path, folder: Path, recipe: Recipe) -> tuple[Scene, nn.Module]:
     manifest = read_manifest(data)
     images = load_images(manifest, recipe.input_size)
-    split = split_by_patient(images, recipe, derive_seed("split", manifest.digest))
     folder.mkdir(parents=True, exist_ok=True)
-    module = train(recipe, images, split.train, derive_seed("model", recipe.digest))
-    version = ModelRegistered(
-        model="benchmark",
-        version=1,
-        architecture=recipe.architecture,
-        weights=Digest.of(weights_bytes(module)),
-        recipe=recipe.digest,
-        data_set="benchmark",
-        training_images=len(split.train),
-    )
-    scene = Scene(
-        version=version,
-        recipe=recipe,
-        images=images,
-        split=split,
-        training=split.train,
-        commitment=ANY,
-        folder=folder,
-    )
+    seed = derive_seed("split", manifest.digest)
+    training = split_by_patient(images, recipe, seed).train
+    module = train(recipe, images, training, derive_seed("model", recipe.digest))
+    weights = Digest.of(weights_bytes(module))
+    scene = scene_of(images, recipe, folder, weights=weights, seed=seed)
     return scene, module
 
 
