@@ -3,6 +3,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from auditor.domain.artefact import Digest
+from auditor.shipped import shipped
 from auditor.workflow.home import Home, create_home
 from auditor.workflow.witnesses import add_witness
 from tests.certificates.conftest import issue_record
@@ -82,3 +84,13 @@ def test_the_schema_of_statements_is_at_hand_without_a_home(
     assert (ran.code, ran.json["$id"]) == (0, "urn:auditor:erasure-certificate:v1")
     assert auditor("certificate", "schema", "--to", tmp_path / "schema.json").code == 0
     assert (tmp_path / "schema.json").read_text(encoding="utf-8") == ran.out
+
+
+def test_the_page_for_the_browser_is_written_as_shipped(auditor: Auditor, tmp_path: Path) -> None:
+    target = tmp_path / "verify.html"
+    ran = auditor("certificate", "page", "--to", target, "--json")
+    assert ran.code == 0
+    shipped_page = (shipped("templates") / "verify.html").read_bytes()
+    assert target.read_bytes() == shipped_page
+    assert ran.json == {"page": str(target), "digest": str(Digest.of(shipped_page))}
+    assert auditor("certificate", "page", "--to", tmp_path / "none" / "verify.html").code == 2

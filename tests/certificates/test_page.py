@@ -1,0 +1,337 @@
+"""`verify.html` in a real browser: what holds, what is refused, and who can use it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from auditor.proof.trust import fingerprint
+from tests.browser import Browser, browsing, resize
+from tests.certificates.checking import MADE, PAGE, Seen, check, choose, results, spoken
+from tests.certificates.conftest import Issued
+
+_INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def files(issued: Issued, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """The document, the trust file and the proof of issue, as files."""
+    return laid_out(tmp_path_factory.mktemp("page"), issued.pdf, issued.trust, issued.sidecar)
+
+
+def laid_out(folder: Path, pdf: bytes, trust: bytes, sidecar: str) -> tuple[Path, Path, Path]:
+    made = folder / "a.pdf", folder / "trust.json", folder / "a.pdf.tlog-proof"
+    for path, content in zip(made, (pdf, trust, sidecar.encode()), strict=True):
+        path.write_bytes(content)
+    return made
+
+
+def test_its_policy_allows_its_own_script_and_style_and_nothing_else() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    inline = _INLINE.findall(page)
+    assert [kind for kind, _ in inline] == ["style", "script"]
+    for kind, content in inline:
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}';" in policy, f"write this hash into {PAGE.name}"
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy and "http" not in policy.replace("https", "http")
+    assert not re.search(r"<(link|img|iframe|object|embed|base|form|a)\b|\bsrc=|\son\w+=", page)
+    assert not re.search(r"innerHTML|insertAdjacent|document\.write|\beval\b|Function\(", page)
+
+
+def test_a_true_document_holds_and_gets_no_overall_verdict(
+    browser: Browser, files: tuple[Path, Path, Path], issued: Issued
+) -> None:
+    seen = check(browser, files)
+    assert seen.states == dict.fromkeys(MADE, "held")
+    assert "This is not a full verification" in seen.said
+    for left in ("ML-DSA", "seal’s signer", "pages", "Witnesses", "Withdrawal"):
+        assert left in seen.text
+    assert issued.case in seen.text and "Universitätsklinikum Lindenau" in seen.text
+    assert fingerprint(issued.trust) in seen.text
+    assert not re.search(r"\bVALID\b|is genuine\.|certificate is valid", seen.text)
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_without_the_proof_of_issue_one_check_is_left_out(
+    browser: Browser, files: tuple[Path, Path, Path]
+) -> None:
+    seen = check(browser, files[:2])
+    assert seen.states["issue"] == "open" and "nothing at hand" in seen.details["issue"]
+    assert not seen.failed
+
+
+def test_a_strangers_trust_file_or_proof_is_refused(
+    browser: Browser, files: tuple[Path, Path, Path], stranger: Issued, tmp_path: Path
+) -> None:
+    pdf, trust, sidecar = laid_out(tmp_path, stranger.pdf, stranger.trust, stranger.sidecar)
+    for mixed, failing in (
+        ((files[0], trust), "signature"),
+        ((pdf, files[1]), "signature"),
+        ((files[0], files[1], sidecar), "issue"),
+    ):
+        seen = check(browser, mixed)
+        assert seen.failed == failing
+        assert "FAILED" in seen.said and "Don’t rely on this document" in seen.said
+        assert not browser.find_element(By.ID, "said").is_displayed()
+
+
+def altered(trust: bytes, **changes: str) -> bytes:
+    document = json.loads(trust)
+    for key in document["statement_keys"]:
+        key.update(changes)
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "failing"),
+    [
+        ({"revoked_at": "2099-01-01T00:00:00Z"}, "signature"),
+        ({"role": "approval"}, "signature"),
+        ({"valid_from": "2099-01-01T00:00:00Z"}, "statement"),
+        ({"valid_until": "2020-01-01T00:00:00Z"}, "statement"),
+    ],
+)
+def test_keys_count_in_their_role_and_on_their_days_only(
+    browser: Browser, issued: Issued, tmp_path: Path, changes: dict[str, str], failing: str
+) -> None:
+    made = laid_out(tmp_path, issued.pdf, altered(issued.trust, **changes), issued.sidecar)
+    assert check(browser, made).failed == failing
+
+
+def test_what_is_no_document_of_ours_is_said_to_be_unreadable(
+    browser: Browser, issued: Issued, tmp_path: Path
+) -> None:
+    twisted = issued.pdf.replace(b"%PDF-1.7", b"%PDF-1.4", 1)
+    for pdf in (b"%PDF-1.7\n%%EOF\n", issued.pdf[:-20], issued.pdf + b"\n", twisted):
+        seen = check(browser, laid_out(tmp_path, pdf, issued.trust, issued.sidecar))
+        assert seen.failed == "form" and "can’t be read here" in seen.details["form"]
+    odd = tmp_path / "odd.json"
+    for content in (b"", b"{}", b"\xff\xfe", b'{"format": "auditor-trust/v2"}', b"[" * 100_000):
+        odd.write_bytes(content)
+        assert "neither a PDF nor a trust file" in choose(browser, [odd])
+
+
+def test_files_can_be_dropped(browser: Browser, files: tuple[Path, Path, Path]) -> None:
+    browser.get(PAGE.as_uri())
+    contents = [base64.b64encode(path.read_bytes()).decode() for path in files]
+    browser.execute_script(
+        """const moved = new DataTransfer();
+        arguments[0].forEach((content, i) => moved.items.add(new File(
+            [Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], `dropped-${i}`)));
+        document.body.dispatchEvent(new DragEvent("drop",
+            { dataTransfer: moved, bubbles: true, cancelable: true }));""",
+        contents,
+    )
+    assert spoken(browser) == "Ready to check."
+    browser.find_element(By.ID, "check").click()
+    assert not results(browser).failed
+
+
+def pressed(browser: Browser, key: str) -> None:
+    ActionChains(browser).send_keys(key).perform()
+
+
+def step_back(browser: Browser) -> None:
+    ActionChains(browser).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+
+
+def focused(browser: Browser) -> tuple[str, str]:
+    """Which element has the focus, and how it is outlined."""
+    return tuple(  # type: ignore[return-value]
+        browser.execute_script(
+            """const here = document.activeElement;
+            return [here.id, getComputedStyle(here).outlineStyle]"""
+        )
+    )
+
+
+def test_it_works_without_a_mouse(browser: Browser, files: tuple[Path, Path, Path]) -> None:
+    browser.get(PAGE.as_uri())
+    browser.execute_script(
+        """window.opened = 0;
+        document.getElementById("choose").addEventListener("click", (event) => {
+            window.opened += 1; event.preventDefault(); });"""
+    )
+    for stop in ("choose", "check", "clear"):
+        pressed(browser, Keys.TAB)
+        assert focused(browser) == (stop, "solid")
+    step_back(browser)
+    pressed(browser, Keys.ENTER)  # nothing chosen: said, and led back to where to choose
+    assert spoken(browser) == "Choose the certificate first."
+    assert focused(browser)[0] == "choose"
+    pressed(browser, Keys.SPACE)
+    assert browser.execute_script("return window.opened") == 1  # the dialogue would open
+    browser.find_element(By.ID, "choose").send_keys("\n".join(str(path) for path in files))
+    pressed(browser, Keys.TAB)
+    pressed(browser, Keys.ENTER)
+    assert not results(browser).failed
+    assert focused(browser)[0] == "heading"
+    step_back(browser)
+    assert focused(browser)[0] == "clear"
+    pressed(browser, Keys.ENTER)
+    assert focused(browser)[0] == "choose"
+    assert not browser.find_element(By.ID, "results").is_displayed()
+
+
+def test_a_screen_reader_is_told_everything(
+    browser: Browser, files: tuple[Path, Path, Path]
+) -> None:
+    check(browser, files)
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    heard = {
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in nodes
+        if not node["ignored"]
+    }
+    roles = [role for role, _ in heard]
+    assert ("list", "Checks made") in heard and (
+        "list",
+        "Checks that this page can’t make",
+    ) in heard
+    assert ("button", "Check") in heard and ("button", "Start over") in heard
+    assert {"main", "status", "term", "definition"} <= set(roles)
+    chooser = [name for role, name in heard if role == "button" and "certificate (PDF)" in name]
+    assert chooser and "trust file" in chooser[0]
+    assert not [role for role, name in heard if role in ("button", "textbox", "link") and not name]
+    language = browser.execute_script("return document.documentElement.lang")
+    assert language == "en"
+
+
+_CONTRAST = """
+const light = (colour) => {
+  const parts = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
+  const [r, g, b] = parts.map((p) => p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = (element) => {
+  for (let e = element; e; e = e.parentElement) {
+    const colour = getComputedStyle(e).backgroundColor;
+    if (!colour.endsWith(", 0)")) return colour;
+  }
+};
+return [...document.querySelectorAll("body *")]
+  .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+  .filter((e) => e.checkVisibility())
+  .map((e) => [getComputedStyle(e).color, ground(e)].map(light).sort((a, b) => b - a))
+  .map(([most, least]) => (most + 0.05) / (least + 0.05));
+"""
+
+
+def shown(browser: Browser, seen: Seen) -> None:
+    """Readable by contrast (WCAG 2.2 criterion 1.4.3) and without scrolling sideways (1.4.10)."""
+    ratios = browser.execute_script(_CONTRAST)
+    assert len(ratios) > 40 and min(ratios) >= 4.5
+    wide, room = browser.execute_script(
+        """const all = document.documentElement; return [all.scrollWidth, all.clientWidth]"""
+    )
+    assert wide <= room
+    for state, word in (("held", "held"), ("failed", "FAILED"), ("open", "not checked")):
+        if state in seen.states.values():
+            assert word in seen.text  # told by a word, not by colour alone
+
+
+@pytest.mark.parametrize("width", [320, 1100])
+def test_it_can_be_read_at_any_width(
+    browser: Browser, files: tuple[Path, Path, Path], stranger: Issued, tmp_path: Path, width: int
+) -> None:
+    resize(browser, width, 1400)
+    try:
+        shown(browser, check(browser, files))
+        foreign = tmp_path / "foreign.json"
+        foreign.write_bytes(stranger.trust)
+        shown(browser, check(browser, [files[0], foreign]))
+    finally:
+        resize(browser, 1100, 1400)
+
+
+_WAYS = ("fetch", "beacon", "image", "script", "style", "frame", "socket", "events", "form")
+_REACH = """
+const done = arguments[arguments.length - 1], to = arguments[0];
+const tries = [
+  () => fetch(`${to}/fetch`, { mode: "no-cors" }),
+  () => navigator.sendBeacon(`${to}/beacon`, "x"),
+  () => { new Image().src = `${to}/image`; },
+  () => { const s = document.createElement("script"); s.src = `${to}/script`; document.head.append(s); },
+  () => { const l = document.createElement("link"); l.rel = "stylesheet"; l.href = `${to}/style`; document.head.append(l); },
+  () => { const f = document.createElement("iframe"); f.src = `${to}/frame`; document.body.append(f); },
+  () => { const f = document.createElement("iframe"); f.name = "hole"; document.body.append(f); },
+  () => { new WebSocket(to.replace("http", "ws") + "/socket"); },
+  () => { new EventSource(`${to}/events`); },
+  () => { const f = document.createElement("form"); f.action = `${to}/form`; f.target = "hole"; document.body.append(f); f.submit(); },
+];
+for (const attempt of tries) { try { Promise.resolve(attempt()).catch(() => {}); } catch {} }
+setTimeout(done, 400);
+"""  # noqa: E501
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """A server on this machine that writes down what it is asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            asked.append(self.path.rstrip("?"))
+            self.send_response(204)
+            self.end_headers()
+
+        do_GET = do_POST = _answer
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def fetched(browser: Browser) -> set[str]:
+    """Every address the browser asked for since it was last asked here."""
+    events = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
+    return {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+
+
+def test_nothing_leaves_the_page_even_if_its_script_wanted_to(
+    browser: Browser, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    open_page = tmp_path / "open.html"
+    open_page.write_text("<!DOCTYPE html><title>x</title><body></body>", encoding="utf-8")
+    with listening() as (address, asked):
+        browser.get(open_page.as_uri())
+        browser.execute_async_script(_REACH, address)
+        assert set(asked) >= {f"/{way}" for way in _WAYS}
+        asked.clear()
+        fetched(browser)
+        check(browser, files)
+        assert fetched(browser) == {PAGE.as_uri()}
+        browser.execute_async_script(_REACH, address)
+        assert not asked
