@@ -45,6 +45,28 @@ class ScoresKept(Event):
     scores: Digest
 
 
+@named("weights-handed-over/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsHandedOver(Event):
+    """Copies of these models left the home, for the `number`-th time; written before they do.
+
+    They go to someone who measures them again. While they are out the case isn't closed.
+    """
+
+    case: str
+    number: int
+    weights: tuple[Digest, ...]
+
+
+@named("weights-taken-back/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsTakenBack(Event):
+    """The controller's word that none of the copies is left that were handed over up to then."""
+
+    case: str
+    number: int
+
+
 @named("candidate-verified/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateVerified(Event):

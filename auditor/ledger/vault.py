@@ -107,6 +107,14 @@ class Vault:
             LedgerError: it was erased, or never here.
             TamperedError: what lies here isn't what was committed to.
         """
+        return opened_payload(self.opening(commitment))
+
+    def opening(self, commitment: Digest) -> bytes:
+        """Nonce and payload: whoever is handed them can see what the ledger commits to.
+
+        Raises:
+            LedgerError, TamperedError: as `open`.
+        """
         with reading(self._engine) as session:
             row = session.get(VaultPayloadRow, commitment.value)
             key = None if row is None else session.get(VaultKeyRow, row.lookup)
@@ -116,7 +124,7 @@ class Vault:
         content = decrypted(secret, _as_bytes(sealed), commitment.value)
         if not hmac.compare_digest(hashlib.sha256(content).hexdigest(), commitment.value):
             raise TamperedError("a payload of the vault isn't what the ledger commits to")
-        return content[_NONCE_BYTES:]
+        return content
 
     def holds(self, commitment: Digest) -> bool:
         """Whether there is something behind a commitment."""
@@ -215,6 +223,11 @@ class Vault:
             "a payload of the vault doesn't open: its key is wrapped under one that isn't here; "
             "restore the home's keys"
         )
+
+
+def opened_payload(opening: bytes) -> bytes:
+    """The payload of what `Vault.opening` gave; its digest is the commitment."""
+    return opening[_NONCE_BYTES:]
 
 
 def _as_bytes(value: object) -> bytes:

@@ -3,38 +3,39 @@
 A NumPy archive without pickles: ``manifest`` (canonical JSON: plan, evidence, decision, and the
 ledger's proof that these are the recorded ones), and, where the controller chose to hand them over,
 every model's scores on every image. With them anyone repeats the verdict by numpy and scipy alone.
+``roles`` are for whoever is handed the models, too, and holds the data: they say which image had
+which role, so that the scores can be measured again.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import isclose, isnan
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.codec import plain, typed
 from auditor.domain.evidence import Evidence
 from auditor.domain.verdict import Decision
-from auditor.errors import EvidenceError
-from auditor.verification.engine import Readiness, assess, prepare
+from auditor.errors import EvidenceError, InvalidCertificateError
+from auditor.verification.archive import Arrays, pack, unpack
+from auditor.verification.engine import Readiness, assess, declared_power, prepare
 from auditor.verification.engine_code import engine_digest
-from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Plan
+from auditor.verification.scores import Scores, scores_arrays, scores_of
 
-LARGEST = 1 << 30  # bytes, packed or not
 _FORMAT = "auditor-evidence-bundle/v1"
-_MANIFEST = "manifest"
-_PARTS = ("labels", "patients", "forgotten", "retained", "unseen")
-_MODELS = ("out", "in", "original", "candidate")
+_MANIFEST, _ROLES = "manifest", "roles"
 
-Arrays = Mapping[str, NDArray[np.generic]]
+NEAR = 0.01  # of a residual influence, or of its size
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Manifest:
     Attributes:
         place: of the case's plan among those of its quarter.
         recorded: digest of evidence and decision, as the ledger's `candidate-verified` holds it.
-        evidence: without its lines per patient where the scores are withheld.
+        evidence: without its lines per patient where nothing is handed over to replay it by.
         proof: tlog-proof of that entry.
         format: of the bundle.
     """
@@ -59,14 +60,55 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Which image had which role in the audit, each by the digest of its file.
+
+    They tell whoever holds the data who was forgotten, and nobody else.
+
+    Attributes:
+        data: what the plan's commitment to the data set was made of, in hexadecimal; it holds the
+            data set's own digest.
+        forgotten: in the order of the audit, as are ``retained`` and ``unseen``.
+    """
+
+    data: str
+    forgotten: tuple[Digest, ...]
+    retained: tuple[Digest, ...]
+    unseen: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bundle:
+    """A bundle as it was read.
+
+    Attributes:
+        roles: None where it was made without.
+        arrays: of the scores (`scores_from`), empty where they are withheld.
+    """
+
+    manifest: Manifest
+    roles: Roles | None
+    arrays: Arrays
+
+
+class Agreement(StrEnum):
+    """How a repeated audit stands to the recorded one."""
+
+    BIT_FOR_BIT = "bit for bit"
+    NEAR = "the same verdict, and a residual influence within 0.01 or 1 %"
+    OTHER = "another verdict, or another residual influence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """A repeated audit.
 
     Attributes:
-        identical: evidence and decision are the recorded ones bit for bit.
+        identical: plan, evidence and decision are the recorded ones bit for bit.
         same_code: by the very code, Python and packages that the plan was pinned under.
     """
 
+    evidence: Evidence
     decision: Decision
     identical: bool
     same_code: bool
@@ -84,158 +126,108 @@ def outcome_digest(evidence: Evidence, decision: Decision) -> Digest:
 
 def pack_scores(readiness: Readiness, candidate: Measurements) -> bytes:
     """Every model's scores on every image, and who is who: for the controller's own store."""
-    layout = readiness.layout
-    arrays: dict[str, NDArray[np.generic]] = {name: getattr(layout, name) for name in _PARTS}
-    for place, (name, values) in enumerate(layout.attributes.items()):
-        arrays[f"attribute/{place}/{name}"] = np.array(values, dtype=np.str_)
-    groups = (readiness.out, readiness.untouched, (readiness.original,), (candidate,))
-    for side, models in zip(_MODELS, groups, strict=True):
-        for number, model in enumerate(models):
-            arrays |= _model_arrays(f"{side}/{number:04d}", model)
-    return _packed(arrays)
+    return pack(scores_arrays(scores_of(readiness, candidate)))
 
 
-def pack_bundle(manifest: Manifest, scores: bytes | None) -> bytes:
-    """The bundle; without scores nothing in it speaks of a single image or patient."""
-    arrays = {} if scores is None else dict(_unpacked(scores))
-    if scores is None:
+def pack_bundle(manifest: Manifest, *, scores: bytes | None, roles: Roles | None = None) -> bytes:
+    """The bundle; without scores and roles nothing in it speaks of a single image or patient."""
+    arrays = {} if scores is None else unpack(scores)
+    if scores is None and roles is None:
         manifest = replace(manifest, evidence=replace(manifest.evidence, patients=()))
-    text = canonical_bytes(plain(manifest))
-    return _packed({_MANIFEST: np.frombuffer(text, dtype=np.uint8), **arrays})
+    texts = {_MANIFEST: manifest} | ({} if roles is None else {_ROLES: roles})
+    packed = {
+        name: np.frombuffer(canonical_bytes(plain(value)), dtype=np.uint8)
+        for name, value in texts.items()
+    }
+    return pack({**packed, **arrays})
 
 
-def read_bundle(data: bytes) -> tuple[Manifest, Arrays]:
-    """What a bundle holds; no array where it was handed over without scores.
+def read_bundle(data: bytes) -> Bundle:
+    """What a bundle holds.
 
     Raises:
         EvidenceError: not a bundle, larger than any, or of another version of auditor.
     """
-    arrays = dict(_unpacked(data))
-    text = arrays.pop(_MANIFEST, None)
-    if text is None:
+    arrays = unpack(data)
+    if _MANIFEST not in arrays:
         raise EvidenceError("the bundle has no manifest; export it again")
-    try:
-        manifest = typed(Manifest, json.loads(text.tobytes()))
-    except ValueError:
-        raise EvidenceError("the bundle was made by another version of auditor") from None
+    manifest = _text(Manifest, arrays.pop(_MANIFEST).tobytes())
+    roles = _text(Roles, arrays.pop(_ROLES).tobytes()) if _ROLES in arrays else None
     if manifest.format != _FORMAT:
         raise EvidenceError(f"not a bundle of the form {_FORMAT}")
-    return manifest, arrays
+    return Bundle(manifest=manifest, roles=roles, arrays=arrays)
 
 
-def replay(manifest: Manifest, arrays: Arrays) -> Replayed:
+def replay(manifest: Manifest, scores: Scores) -> Replayed:
     """Repeat the audit from its scores.
 
+    Where its plan holds other numbers than these scores give, it is repeated under the plan that
+    would have been pinned on them, and isn't identical.
+
     Raises:
-        EvidenceError: the bundle holds no scores, or not those of this audit.
+        EvidenceError: scores that allow no audit.
+        InvalidCertificateError: the bundle's evidence isn't the recorded one.
     """
-    if not arrays:
-        raise EvidenceError("the bundle holds no scores to replay; ask for one with scores")
     plan = manifest.plan
-    try:
-        layout = _layout(arrays)
-        sides = {side: _models(side, arrays) for side in _MODELS}
-        ((original,), (candidate,)) = sides["original"], sides["candidate"]
-    except (KeyError, ValueError):
-        raise EvidenceError("the bundle's scores are incomplete; export it again") from None
+    if outcome_digest(manifest.evidence, manifest.decision) != manifest.recorded:
+        raise InvalidCertificateError("the bundle's evidence isn't what the ledger holds")
     readiness = prepare(
         origin=plan.origin,
-        out=sides["out"],
-        untouched=sides["in"],
-        original=original,
-        layout=layout,
+        out=scores.out,
+        untouched=scores.untouched,
+        original=scores.original,
+        layout=scores.layout,
         margin=plan.margin,
         alpha=plan.alpha,
         rungs=plan.rungs,
     )
-    here = engine_digest()
+    here = _as_pinned_on(readiness, plan)
     evidence, decision = assess(
-        replace(plan, code=here),
+        here,
         readiness,
-        candidate,
+        scores.candidate,
         role=manifest.evidence.role,
         weights=manifest.evidence.weights,
         place=manifest.place,
     )
     again = replace(evidence, plan=plan.digest)
+    unchanged = replace(here, code=plan.code) == plan
     return Replayed(
+        evidence=again,
         decision=decision,
-        identical=outcome_digest(again, decision) == manifest.recorded,
-        same_code=plan.code == here,
+        identical=unchanged and outcome_digest(again, decision) == manifest.recorded,
+        same_code=plan.code == engine_digest(),
     )
 
 
-def _model_arrays(name: str, model: Measurements) -> dict[str, NDArray[np.generic]]:
-    found: dict[str, NDArray[np.generic]] = {
-        f"{name}/{part}": getattr(model, part)
-        for part in ("margins", "scores", "augmented", "noisy", "relearned")
-    }
-    for place, (depth, values) in enumerate(model.features.items()):
-        found[f"{name}/feature/{place}/{depth}"] = values
-    return found
+def agreement(manifest: Manifest, found: Replayed, *, remeasured: bool) -> Agreement:
+    """Whether a repeated audit bears the recorded one out.
+
+    Numbers may differ a little where models were measured again, on some other processor maybe, or
+    where other code or packages computed; from the same scores by the same code they may not.
+    """
+    if found.identical:
+        return Agreement.BIT_FOR_BIT
+    before, now = (each.influence.equivalence.point for each in (manifest.evidence, found.evidence))
+    near = isclose(before, now, rel_tol=NEAR, abs_tol=NEAR) or (isnan(before) and isnan(now))
+    alike = near and found.decision.verdict is manifest.decision.verdict
+    expected = remeasured or not found.same_code
+    return Agreement.NEAR if alike and expected else Agreement.OTHER
 
 
-def _models(side: str, arrays: Arrays) -> list[Measurements]:
-    numbers = sorted({key.split("/")[1] for key in arrays if key.startswith(f"{side}/")})
-    return [_model(f"{side}/{number}", arrays) for number in numbers]
-
-
-def _model(name: str, arrays: Arrays) -> Measurements:
-    before = f"{name}/feature/"
-    depths = sorted(key for key in arrays if key.startswith(before))
-    return Measurements(
-        margins=arrays[f"{name}/margins"].astype(np.float64),
-        scores=arrays[f"{name}/scores"].astype(np.float64),
-        features={key.split("/", 4)[4]: arrays[key].astype(np.float32) for key in depths},
-        augmented=arrays[f"{name}/augmented"].astype(np.float64),
-        noisy=arrays[f"{name}/noisy"].astype(np.float64),
-        relearned=arrays[f"{name}/relearned"].astype(np.float64),
+def _as_pinned_on(readiness: Readiness, plan: Plan) -> Plan:
+    """The plan as the code of here would have pinned it on what the bank gives here."""
+    return replace(
+        plan,
+        code=engine_digest(),
+        auc_margin=readiness.auc.margin,
+        auc_margin_refused=readiness.auc.refused,
+        power=declared_power(readiness, plan.required_power),
     )
 
 
-def _layout(arrays: Arrays) -> Layout:
-    before = "attribute/"
-    return Layout(
-        **{name: arrays[name].astype(np.int64) for name in _PARTS},
-        attributes={
-            key.split("/", 2)[2]: tuple(str(value) for value in values)
-            for key, values in sorted(arrays.items())
-            if key.startswith(before)
-        },
-    )
-
-
-def _packed(arrays: Arrays) -> bytes:
-    """An archive whose bytes hang on its content alone."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(arrays):
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.asarray(arrays[name]), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED)
-    return file.getvalue()
-
-
-def _unpacked(data: bytes) -> Sequence[tuple[str, NDArray[np.generic]]]:
-    if len(data) > LARGEST:
-        raise EvidenceError(f"the bundle is larger than {LARGEST} bytes")
+def _text(cls: type[T], text: bytes) -> T:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(info.file_size for info in archive.infolist()) > LARGEST:
-                raise EvidenceError(f"the bundle holds more than {LARGEST} bytes")
-            return [
-                (info.filename.removesuffix(".npy"), _read(archive, info))
-                for info in archive.infolist()
-            ]
-    except EvidenceError:
-        raise
-    except Exception:  # a stranger's bytes: zip, its packers and numpy raise what they like
-        raise EvidenceError("not an evidence bundle, or a damaged one") from None
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[np.generic]:
-    with archive.open(info) as member:
-        content = io.BytesIO(member.read(info.file_size))
-    found: NDArray[np.generic] = np.lib.format.read_array(content, allow_pickle=False)
-    return found
+        return typed(cls, json.loads(text))
+    except ValueError:
+        raise EvidenceError("the bundle was made by another version of auditor") from None

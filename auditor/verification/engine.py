@@ -186,7 +186,7 @@ def draw_up(
         required_power=required_power,
         auc_margin=readiness.auc.margin,
         auc_margin_refused=readiness.auc.refused,
-        power=_declared(readiness, required_power),
+        power=declared_power(readiness, required_power),
         tests=tests,
         rank_references=rank_references(
             len(tests),
@@ -275,7 +275,7 @@ def assess(
     return evidence, decide(plan, evidence, auc_inferior=inferior)
 
 
-def _declared(readiness: Readiness, required: float) -> Power:
+def declared_power(readiness: Readiness, required: float) -> Power:
     """The bank's powers; where an untouched model is found too rarely, nothing may pass."""
     power = readiness.power
     return power if power.detect_untouched >= required else replace(power, pass_retrain=0.0)
@@ -295,7 +295,7 @@ def _require_fits(plan: Plan, readiness: Readiness) -> None:
                 f"the reference bank is of another {name} ({found.value[:12]}, the plan names "
                 f"{meant.value[:12]}); train references for this model anew"
             )
-    power = _declared(readiness, plan.required_power)
+    power = declared_power(readiness, plan.required_power)
     pinned = (plan.margin, plan.alpha, plan.rungs, plan.auc_margin, plan.power)
     if pinned != (
         readiness.margin,

@@ -92,7 +92,7 @@ class Casework:
     @cached_property
     def scene(self) -> Scene:
         """Model, data and recipe."""
-        return load_scene(self.home, self.requested.model)
+        return load_scene(self.home, self.requested.model, asking=self.case)
 
     @cached_property
     def forgotten(self) -> tuple[int, ...]:
@@ -141,17 +141,21 @@ class Casework:
             raise TamperedError(f"reference models of case {self.case} aren't those on the books")
         return bank
 
-    def _own_bank(self) -> Bank:
-        scene = self.scene
-        scouts, memorised = self.scouts
+    @cached_property
+    def surrogates(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of training images that the case's own bank is trained with and without, too."""
+        scene, (_, memorised) = self.scene, self.scouts
         counts = Counter(scene.images.subjects[index] for index in scene.training)
         groups = match_surrogates(list(self.memorisation), counts, memorised)
-        surrogates = sparing(scene, self.forgotten, [scene.of_subjects(group) for group in groups])
+        return sparing(scene, self.forgotten, [scene.of_subjects(group) for group in groups])
+
+    def _own_bank(self) -> Bank:
+        scene, (scouts, _) = self.scene, self.scouts
         return train_bank(
             scene,
             self.forgotten,
-            surrogates,
-            relearning=relearning_images(self._layout(surrogates)).tolist(),
+            self.surrogates,
+            relearning=relearning_images(self.layout(self.surrogates)).tolist(),
             scouts=scouts,
             seed=f"bank/{scene.version.weights}/{_of(self.forgotten)}",
             out_models=self.settings.out_models,
@@ -169,13 +173,14 @@ class Casework:
                 out=bank.out.measured,
                 untouched=bank.untouched.measured,
                 original=measure_all(self.scene, self.original),
-                layout=self._layout(bank.surrogates),
+                layout=self.layout(bank.surrogates),
                 margin=self.home.config.margin,
                 rungs=rungs,
             )
         return self._ready[rungs]
 
-    def _layout(self, surrogates: Sequence[Sequence[int]]) -> Layout:
+    def layout(self, surrogates: Sequence[Sequence[int]]) -> Layout:
+        """Who is who in the case's audits, these being left out of the comparison."""
         apart = tuple(index for group in surrogates for index in group)
         return layout_for(self.scene, self.forgotten, apart=apart, unseen=self.scene.split.test)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from auditor.domain import event as ev
 from auditor.errors import MisuseError
-from auditor.verification.bundle import Manifest, pack_bundle
+from auditor.verification.bundle import Manifest
 from auditor.verification.plan import Pinned
 from auditor.workflow.bundling import stored_outcome
 from auditor.workflow.desk import require_case
@@ -15,8 +17,20 @@ from auditor.workflow.record import case_stream
 from auditor.workflow.steps import last_audit
 
 
-def export_bundle(home: Home, case: str, *, with_scores: bool) -> bytes:
-    """The bundle of the audit that decided a case.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What goes into a bundle (`pack_bundle`).
+
+    Attributes:
+        scores: None where they are withheld.
+    """
+
+    manifest: Manifest
+    scores: bytes | None
+
+
+def export_audit(home: Home, case: str, *, with_scores: bool) -> Exported:
+    """The audit that decided a case, for a bundle.
 
     Args:
         with_scores: hand over every model's scores on every image, too; they tell who was in the
@@ -45,15 +59,17 @@ def export_bundle(home: Home, case: str, *, with_scores: bool) -> bytes:
         )
     evidence, decision = stored_outcome(home.store.get(audited.evidence))
     pinned = _pinned(home, case)
-    manifest = Manifest(
-        plan=pinned.plan,
-        place=pinned.place,
-        recorded=audited.evidence,
-        evidence=evidence,
-        decision=decision,
-        proof=prove_event(home, case, audited),
+    return Exported(
+        manifest=Manifest(
+            plan=pinned.plan,
+            place=pinned.place,
+            recorded=audited.evidence,
+            evidence=evidence,
+            decision=decision,
+            proof=prove_event(home, case, audited),
+        ),
+        scores=home.store.get(scores) if with_scores and scores else None,
     )
-    return pack_bundle(manifest, home.store.get(scores) if with_scores and scores else None)
 
 
 def _pinned(home: Home, case: str) -> Pinned:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
 from auditor.domain.artefact import Digest
+from auditor.learning.datasets import ImageSet
+from auditor.learning.determinism import one_thread
 from auditor.learning.parallel import TrainingJob, choose_where, train_many
 from auditor.learning.progress import Progress
+from auditor.learning.recipe import Recipe
 from auditor.learning.relearning import relearn
 from auditor.learning.weights import load_weights
 from auditor.verification.contrast import LEAST_PER_CLASS
@@ -29,14 +33,27 @@ class Block:
     measured: tuple[Measurements, ...]
 
 
-def measure_all(scene: Scene, module: nn.Module, relearning: Sequence[int] = ()) -> Measurements:
-    """Measure a model on every image of the scene.
+class Bench(Protocol):
+    """What models are measured on, such as a scene."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """What they were built by."""
+
+    @property
+    def images(self) -> ImageSet:
+        """All images."""
+
+
+def measure_all(bench: Bench, module: nn.Module, relearning: Sequence[int] = ()) -> Measurements:
+    """Measure a model on every image, to the same bits whatever the number of cores.
 
     Args:
         relearning: images that a copy of it is to relearn (`relearning_images`), if any.
     """
-    images, labels = scene.images.images, scene.images.labels
-    found = measure(module, images, labels, queries=True)
+    images, labels = bench.images.images, bench.images.labels
+    with one_thread():
+        found = measure(module, images, labels, queries=True)
     if not len(relearning):
         return found
     chosen = torch.as_tensor(relearning)
@@ -53,17 +70,30 @@ def layout_for(
         apart: training images that belong to neither side and are left out of the comparison.
         unseen: never-seen images.
     """
-    codes = {subject: code for code, subject in enumerate(sorted(set(scene.images.subjects)))}
+    return layout_of(
+        scene.images, forgotten=about, retained=scene.without(about, apart), unseen=unseen
+    )
+
+
+def layout_of(
+    images: ImageSet,
+    *,
+    forgotten: Sequence[int],
+    retained: Sequence[int],
+    unseen: Sequence[int],
+) -> Layout:
+    """Images of each role, and what the manifest says of all of them."""
+    codes = {subject: code for code, subject in enumerate(sorted(set(images.subjects)))}
     return Layout(
-        labels=np.asarray(scene.images.labels),
-        patients=np.asarray([codes[subject] for subject in scene.images.subjects]),
-        forgotten=np.asarray(about),
-        retained=np.asarray(scene.without(about, apart)),
+        labels=np.asarray(images.labels),
+        patients=np.asarray([codes[subject] for subject in images.subjects]),
+        forgotten=np.asarray(forgotten),
+        retained=np.asarray(retained),
         unseen=np.asarray(unseen),
         attributes={
-            "site": scene.images.sites,
-            "sex": scene.images.sexes,
-            "age": tuple(age_band(age) for age in scene.images.ages),
+            "site": images.sites,
+            "sex": images.sexes,
+            "age": tuple(age_band(age) for age in images.ages),
         },
     )
 
@@ -112,8 +142,8 @@ def train_models(
     return tuple(path.read_bytes() for path in paths)
 
 
-def measure_block(scene: Scene, contents: Sequence[bytes], relearning: Sequence[int] = ()) -> Block:
-    """Models of the scene's recipe, measured.
+def measure_block(bench: Bench, contents: Sequence[bytes], relearning: Sequence[int] = ()) -> Block:
+    """Models of the bench's recipe, measured.
 
     Args:
         contents: their weights, in safetensors form.
@@ -122,7 +152,7 @@ def measure_block(scene: Scene, contents: Sequence[bytes], relearning: Sequence[
     return Block(
         weights=tuple(Digest.of(content) for content in contents),
         measured=tuple(
-            measure_all(scene, load_weights(scene.recipe, content), relearning)
+            measure_all(bench, load_weights(bench.recipe, content), relearning)
             for content in contents
         ),
     )

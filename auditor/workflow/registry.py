@@ -122,14 +122,19 @@ def data_record(home: Home, name: str) -> tuple[DataRegistered, DataRecord]:
     """
     for item in home.ledger.replay(f"data:{name}"):
         if isinstance(item.event, DataRegistered):
-            entry = json.loads(home.vault.open(item.event.commitment))
-            return item.event, DataRecord(
-                manifest=Path(entry["manifest"]),
-                digest=Digest.parse(entry["digest"]),
-                size=entry["size"],
-                split_seed=entry["split_seed"],
-            )
+            return item.event, read_data(home.vault.open(item.event.commitment))
     raise MisuseError(f"no data set named {name}")
+
+
+def read_data(payload: bytes) -> DataRecord:
+    """A data set as `register_data` sealed it in the vault."""
+    entry = json.loads(payload)
+    return DataRecord(
+        manifest=Path(entry["manifest"]),
+        digest=Digest.parse(entry["digest"]),
+        size=entry["size"],
+        split_seed=entry["split_seed"],
+    )
 
 
 def register_version(

@@ -203,8 +203,11 @@ def _enter(
     return version
 
 
-def load_scene(home: Home, model: str) -> Scene:
+def load_scene(home: Home, model: str, *, asking: str = "") -> Scene:
     """Load the model in service with its data.
+
+    Args:
+        asking: a case whose own patients are there still, even where its verdict is reached.
 
     Raises:
         DataError: the manifest or an image changed since registration.
@@ -218,7 +221,8 @@ def load_scene(home: Home, model: str) -> Scene:
     recipe = parse_recipe(home.store.get(version.recipe), home.config.factories)
     images = load_images(manifest, recipe.input_size)
     split = split_by_patient(images, recipe, record.split_seed)
-    gone = images.patients_of({name for item in settled(home, model) for name in item.subjects})
+    others = (item.subjects for item in settled(home, model) if item.case != asking)
+    gone = images.patients_of({name for subjects in others for name in subjects})
 
     def left(part: Sequence[int]) -> tuple[int, ...]:
         return tuple(i for i in part if images.subjects[i] not in gone)

@@ -6,25 +6,38 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
-from auditor.domain.artefact import ArtefactFate, ArtefactKind
+from auditor.cli.main import main
+from auditor.domain import event as ev
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.errors import MisuseError
+from auditor.learning.datasets import read_manifest
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
-from auditor.verification.bundle import _packed, pack_bundle, read_bundle
+from auditor.learning.weights import load_weights
+from auditor.verification.archive import pack, unpack
+from auditor.verification.bundle import Roles, pack_bundle, read_bundle
+from auditor.verification.measurements import Measurements
+from auditor.workflow import erasure, remeasuring
 from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide, file_request
-from auditor.workflow.home import create_home, open_home
-from auditor.workflow.record import load_case
+from auditor.workflow.home import Home, create_home, open_home
+from auditor.workflow.record import case_stream, load_case
+from auditor.workflow.references import Block, measure_all, measure_block
+from auditor.workflow.remeasuring import image_digests
 from auditor.workflow.running import run_case
-from auditor.workflow.scene import load_scene, train_and_register
-from tests.cli.conftest import Auditor
+from auditor.workflow.scene import Scene, load_scene, train_and_register
+from tests.cli.conftest import Auditor, Ran
 
 RECIPE = Recipe(
     input_size=16, width=4, epochs=3, batch_size=5, learning_rate=0.005, train_images=60
@@ -39,10 +52,38 @@ print(json.dumps([code, sorted({{name.partition(".")[0] for name in sys.modules}
 """
 
 
-@pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A home with one closed case whose scores were kept."""
-    root = tmp_path_factory.mktemp("closed") / "home"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lent:
+    """What a receiver was handed: a bundle with models, one with scores, too, and the data."""
+
+    bundle: Path
+    with_scores: Path
+    trust: Path
+    weights: Path
+    manifest: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walked:
+    """A home with one closed case whose scores were kept, and what left it on the way.
+
+    Attributes:
+        twin: the same home, but its case was measured on another model than it names.
+        refused: what `run` said while the models were out.
+    """
+
+    root: Path
+    case: str
+    lent: Lent
+    twin: Lent
+    refused: str
+
+
+SETTINGS = RunSettings(out_models=8, in_models=6, scouts=4, keep_scores=True)
+
+
+def granted(root: Path) -> str:
+    """A new home with one granted case."""
     home = create_home(root, controller="St. Example", dpo="DPO office")
     manifest = draw_phantoms(root / "phantoms", seed=20261124, patients=80)
     train_and_register(home, model="d", manifest=manifest, recipe=RECIPE, notice=lambda _: None)
@@ -56,10 +97,85 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         received=date(2026, 11, 2),
     )
     decide(home, case, DecisionKind.GRANTED, "dpo")
-    settings = RunSettings(out_models=8, in_models=6, scouts=4, keep_scores=True)
-    run_case(home, case, settings, progress=lambda *_: None, notice=lambda _: None)
     home.close()
-    return root, case
+    return case
+
+
+def run_on(root: Path, case: str, *, until_verdict: bool = False) -> None:
+    """As `auditor run --keep-scores` does, with a small bank."""
+    home = open_home(root)
+    try:
+        run_case(
+            home,
+            case,
+            SETTINGS,
+            progress=lambda *_: None,
+            notice=lambda _: None,
+            until_verdict=until_verdict,
+        )
+    finally:
+        home.close()
+
+
+def measure_another(root: Path, case: str) -> None:
+    """The case is run by someone who measures a true OUT model and calls it the candidate."""
+    (path,) = (root / "references").glob("*/out-003-*")
+
+    def measured(scene: Scene, _: nn.Module, relearning: Sequence[int]) -> Measurements:
+        return measure_all(scene, load_weights(scene.recipe, path.read_bytes()), relearning)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(erasure, "measure_all", measured)
+        run_on(root, case, until_verdict=True)
+
+
+def lend(root: Path, case: str, out: Path) -> Lent:
+    """What `auditor verification export` hands over, and a copy of the data."""
+    out.mkdir()
+    for words in (
+        ("--out", out / "b.npz", "--with-weights", out / "weights"),
+        ("--out", out / "s.npz", "--with-weights", out / "again", "--with-scores"),
+    ):
+        assert main(["verification", "export", case, *map(str, words), "--home", str(root)]) == 0
+    shutil.copytree(root / "phantoms", out / "phantoms")
+    shutil.copy(root / "trust.json", out / "trust.json")
+    return Lent(
+        bundle=out / "b.npz",
+        with_scores=out / "s.npz",
+        trust=out / "trust.json",
+        weights=out / "weights",
+        manifest=out / "phantoms" / "manifest.csv",
+    )
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
+    """The whole way: verdict, models lent, refused to go on, taken back, closed."""
+    folder = tmp_path_factory.mktemp("closed")
+    root, twin = folder / "home", folder / "twin"
+    case = granted(root)
+    shutil.copytree(root, twin)
+    run_on(root, case, until_verdict=True)
+    shutil.copytree(root / "references", twin / "references")  # so that it needn't train again
+    measure_another(twin, case)
+    lent = lend(root, case, folder / "lent")
+    with pytest.raises(MisuseError) as refused:
+        run_on(root, case)
+    assert main(["verification", "taken-back", case, "--home", str(root)]) == 0
+    run_on(root, case)
+    return Walked(
+        root=root,
+        case=case,
+        lent=lent,
+        twin=lend(twin, case, folder / "lent-twin"),
+        refused=str(refused.value),
+    )
+
+
+@pytest.fixture(scope="module")
+def closed(walked: Walked) -> tuple[Path, str]:
+    """A home with one closed case whose scores were kept."""
+    return walked.root, walked.case
 
 
 def test_a_verdict_is_repeated_bit_for_bit_without_torch_or_sql(
@@ -88,7 +204,7 @@ def test_a_verdict_is_repeated_bit_for_bit_without_torch_or_sql(
     home.close()
     assert reached is not None
     assert (told["recorded"], told["replayed"]) == (reached.verdict, reached.verdict)
-    assert (told["bit_for_bit"], told["same_code"], told["case"]) == ("yes", "yes", case)
+    assert (told["agreement"], told["same_code"], told["case"]) == ("bit for bit", "yes", case)
 
 
 def test_no_score_leaves_without_being_asked_for(
@@ -97,8 +213,8 @@ def test_no_score_leaves_without_being_asked_for(
     root, case = closed
     out = tmp_path / "b.npz"
     assert auditor("verification", "export", case, "--out", out, "--home", root).code == 0
-    manifest, arrays = read_bundle(out.read_bytes())
-    assert not arrays and not manifest.evidence.patients
+    read = read_bundle(out.read_bytes())
+    assert not read.arrays and read.roles is None and not read.manifest.evidence.patients
     ran = auditor("verification", "replay", out, "--trust", root / "trust.json")
     assert (ran.code, "no scores" in ran.err) == (1, True)
 
@@ -109,7 +225,8 @@ def test_whatever_was_changed_is_refused(
     root, case = closed
     out = tmp_path / "b.npz"
     auditor("verification", "export", case, "--with-scores", "--out", out, "--home", root)
-    manifest, arrays = read_bundle(out.read_bytes())
+    read = read_bundle(out.read_bytes())
+    manifest, arrays = read.manifest, read.arrays
 
     def replayed(content: bytes) -> tuple[int, str]:
         out.write_bytes(content)
@@ -119,17 +236,17 @@ def test_whatever_was_changed_is_refused(
     scores = {**arrays}
     key = "candidate/0000/margins"
     scores[key] = arrays[key] + np.eye(1, len(arrays[key]))[0] * 1e-6
-    changed = replayed(pack_bundle(manifest, _packed(scores)))
-    assert changed[0] == 3 and "no" in changed[1]
+    changed = replayed(pack_bundle(manifest, scores=pack(scores)))
+    assert changed[0] == 3 and "another verdict, or another residual influence" in changed[1]
     forgeries = {
         "isn't of the audit": replace(manifest, plan=replace(manifest.plan, margin=0.5)),
         "ledger proof doesn't hold": replace(manifest, proof=manifest.proof.replace("index", "x")),
     }
     for why, forged in forgeries.items():
-        code, said = replayed(pack_bundle(forged, _packed(arrays)))
+        code, said = replayed(pack_bundle(forged, scores=pack(arrays)))
         assert (code, why in said) == (3, True), said
     other = replace(manifest, recorded=manifest.plan.digest)
-    assert replayed(pack_bundle(other, _packed(arrays)))[0] == 3
+    assert replayed(pack_bundle(other, scores=pack(arrays)))[0] == 3
     assert replayed(b"nothing")[0] == 1
 
 
@@ -142,6 +259,217 @@ def test_another_homes_trust_file_vouches_for_nothing(
     create_home(tmp_path / "other", controller="Other", dpo="DPO office").close()
     ran = auditor("verification", "replay", out, "--trust", tmp_path / "other" / "trust.json")
     assert (ran.code, "ledger proof doesn't hold" in ran.err) == (3, True)
+
+
+Replay = Callable[..., Ran]
+
+
+@pytest.fixture
+def remeasure(auditor: Auditor, monkeypatch: pytest.MonkeyPatch) -> Replay:
+    """Replay from weights, by someone who has no home."""
+
+    def replayed(lent: Lent, bundle: Path | None = None) -> Ran:
+        monkeypatch.setattr(Home, "__init__", None)
+        words = ("--trust", lent.trust, "--weights", lent.weights, "--data", lent.manifest)
+        return auditor("verification", "replay", bundle or lent.bundle, *words, "--json")
+
+    return replayed
+
+
+@pytest.fixture
+def own(walked: Walked, tmp_path: Path) -> Lent:
+    """A copy of what was lent, to be changed."""
+    folder = shutil.copytree(walked.lent.bundle.parent, tmp_path / "lent")
+    return Lent(
+        bundle=folder / "b.npz",
+        with_scores=folder / "s.npz",
+        trust=folder / "trust.json",
+        weights=folder / "weights",
+        manifest=folder / "phantoms" / "manifest.csv",
+    )
+
+
+def test_models_measured_again_give_the_recorded_bits(walked: Walked, remeasure: Replay) -> None:
+    lent = walked.lent
+    plain = remeasure(lent)
+    assert (plain.code, plain.json["agreement"]) == (0, "bit for bit"), plain.err
+    assert plain.json["same_scores"] == "none in the bundle to compare"
+    assert plain.json["influence_recorded"] == plain.json["influence_replayed"]
+    compared = remeasure(lent, lent.with_scores)
+    assert (compared.code, compared.json["same_scores"]) == (0, "yes")
+    assert compared.json["largest_difference"].startswith("0 ")
+
+
+def test_who_measured_another_model_is_found_out_by_weights_alone(
+    walked: Walked, auditor: Auditor, remeasure: Replay
+) -> None:
+    twin = walked.twin
+    ran = auditor("verification", "replay", twin.with_scores, "--trust", twin.trust, "--json")
+    assert (ran.code, ran.json["agreement"]) == (0, "bit for bit")
+    for bundle in (twin.bundle, twin.with_scores):
+        found = remeasure(twin, bundle)
+        assert (found.code, found.json["agreement"]) == (
+            3,
+            "another verdict, or another residual influence",
+        )
+    assert found.json["same_scores"] == "no"
+
+
+def test_other_rounding_is_told_from_another_audit(
+    walked: Walked, remeasure: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent, draw = walked.lent, np.random.default_rng(3)
+
+    def rounded(*arguments: Any) -> Block:
+        found = measure_block(*arguments)
+        noisy = [
+            replace(item, margins=item.margins + draw.normal(0, 1e-7, item.margins.shape))
+            for item in found.measured
+        ]
+        return replace(found, measured=tuple(noisy))
+
+    monkeypatch.setattr(remeasuring, "measure_block", rounded)
+    for bundle in (lent.bundle, lent.with_scores):
+        ran = remeasure(lent, bundle)
+        assert (ran.code, ran.json["recorded"]) == (4, ran.json["replayed"])
+        assert (
+            ran.json["agreement"] == "the same verdict, and a residual influence within 0.01 or 1 %"
+        )
+    assert ran.json["same_scores"] == "no"
+    assert 0 < float(ran.json["largest_difference"].split()[0]) < 1e-6
+
+
+def test_a_swapped_or_missing_file_is_refused_by_its_digest(own: Lent, remeasure: Replay) -> None:
+    plan = read_bundle(own.bundle.read_bytes()).manifest.plan
+    listed = json.loads((own.weights / plan.origin.bank.value).read_bytes())
+    evidence = read_bundle(own.bundle.read_bytes()).manifest.evidence
+    another = (own.weights / Digest.parse(listed["out"][1]).value).read_bytes()
+    for digest in (
+        plan.origin.recipe,
+        plan.origin.bank,
+        plan.origin.model,
+        evidence.weights,
+        Digest.parse(listed["out"][0]),
+        Digest.parse(listed["in"][-1]),
+    ):
+        path = own.weights / digest.value
+        kept = path.read_bytes()
+        path.write_bytes(another)
+        ran = remeasure(own)
+        assert (ran.code, str(digest) in ran.err) == (3, True), ran.err
+        path.unlink()
+        ran = remeasure(own)
+        assert (ran.code, str(digest) in ran.err) == (1, True), ran.err
+        path.write_bytes(kept)
+
+
+def test_other_data_are_refused(own: Lent, remeasure: Replay) -> None:
+    text = own.manifest.read_text()
+    lines = text.splitlines()
+    own.manifest.write_text("\n".join([*lines[:-2], lines[-1], lines[-2]]) + "\n")
+    ran = remeasure(own)
+    assert (ran.code, "isn't the audit's data set" in ran.err) == (1, True), ran.err
+    own.manifest.write_text(text)
+    picture = own.manifest.parent / lines[1].split(",")[0]
+    shutil.copy(own.manifest.parent / lines[2].split(",")[0], picture)
+    assert remeasure(own).code == 1
+
+
+def test_roles_that_go_against_the_registered_split_are_refused(
+    own: Lent, remeasure: Replay
+) -> None:
+    read = read_bundle(own.bundle.read_bytes())
+    roles = read.roles
+    assert roles is not None
+
+    def told(changed: Roles) -> Ran:
+        own.bundle.write_bytes(pack_bundle(read.manifest, scores=None, roles=changed))
+        return remeasure(own)
+
+    other = "00" * 32 + roles.data[64:]
+    some, none = Digest.of(b"some"), roles.unseen[0]
+    for changed, why in (
+        (replace(roles, forgotten=roles.forgotten[1:]), "all training images"),
+        (replace(roles, retained=(*roles.retained, none)), "by the data set's split"),
+        (replace(roles, unseen=(*roles.unseen, roles.retained[0])), "by the data set's split"),
+        (replace(roles, unseen=(*roles.unseen, none)), "twice"),
+        (replace(roles, unseen=(*roles.unseen, some)), "isn't in the data set"),
+        (replace(roles, data=other), "plan commits to"),
+        (replace(roles, data="x"), "plan commits to"),
+    ):
+        ran = told(changed)
+        assert (ran.code, why in ran.err) == (3, True), ran.err
+    images = read_manifest(own.manifest)
+    subjects = dict(zip(image_digests(images), (row.subject for row in images.rows), strict=True))
+    stranger = subjects[roles.retained[0]]
+    theirs = tuple(item for item in roles.retained if subjects[item] == stranger)
+    ran = told(
+        replace(
+            roles,
+            forgotten=theirs,
+            retained=tuple(item for item in roles.retained if item not in theirs),
+        )
+    )
+    assert (ran.code, ran.json["agreement"]) == (
+        3,
+        "another verdict, or another residual influence",
+    )
+    ran = told(replace(roles, unseen=roles.unseen[1:]))
+    assert (ran.code in (3, 4), ran.json["agreement"] == "bit for bit") == (True, False)
+
+
+def test_models_and_data_come_together_and_roles_with_them(
+    walked: Walked, auditor: Auditor, tmp_path: Path
+) -> None:
+    lent, (root, case) = walked.lent, (walked.root, walked.case)
+    ran = auditor("verification", "replay", lent.bundle, "--trust", lent.trust, "--data", "x.csv")
+    assert (ran.code, "--weights" in ran.err) == (2, True)
+    out = tmp_path / "b.npz"
+    assert auditor("verification", "export", case, "--out", out, "--home", root).code == 0
+    words = ("--trust", lent.trust, "--weights", lent.weights, "--data", lent.manifest)
+    ran = auditor("verification", "replay", out, *words)
+    assert (ran.code, "which image had which role" in ran.err) == (1, True)
+
+
+def test_models_are_lent_before_they_are_destroyed_and_the_books_say_so(
+    walked: Walked, auditor: Auditor, tmp_path: Path
+) -> None:
+    root, case, lent = walked.root, walked.case, walked.lent
+    assert "taken-back" in walked.refused
+    home = open_home(root)
+    state = load_case(home, case)
+    events = [item.event for item in home.ledger.replay(case_stream(case))]
+    home.close()
+    kinds = [type(event) for event in events]
+    first, last = kinds.index(ev.WeightsHandedOver), kinds.index(ev.WeightsTakenBack)
+    assert first < last < kinds.index(ev.ArtefactAccounted)
+    assert (state.handed_over, state.taken_back, state.copies_out) == (2, 2, False)
+    handed = events[first]
+    assert isinstance(handed, ev.WeightsHandedOver)
+    names = {path.name for path in lent.weights.iterdir()}
+    assert names == {digest.value for digest in handed.weights}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (*lent.weights.iterdir(), lent.bundle))
+    for path in lent.weights.iterdir():
+        assert Digest.of(path.read_bytes()).value == path.name
+    words = ("--out", tmp_path / "b.npz", "--with-weights", tmp_path / "w", "--home", root)
+    ran = auditor("verification", "export", case, *words)
+    assert (ran.code, "--until-verdict" in ran.err) == (2, True)
+    assert not (tmp_path / "w").exists() and not (tmp_path / "b.npz").exists()
+    ran = auditor("verification", "taken-back", case, "--home", root)
+    assert (ran.code, "no models" in ran.err) == (2, True)
+
+
+def test_roles_name_images_and_nobody(walked: Walked) -> None:
+    rows = read_manifest(walked.lent.manifest).rows
+    content = b"".join(part.tobytes() for part in unpack(walked.lent.bundle.read_bytes()).values())
+    assert not any(row.subject.encode() in content for row in rows)
+    plain = pack_bundle(read_bundle(walked.lent.bundle.read_bytes()).manifest, scores=None)
+    kept = unpack(plain)
+    assert set(kept) == {"manifest"}
+    text = kept["manifest"].tobytes().decode()
+    assert not any(
+        digest.value in text for digest in image_digests(read_manifest(walked.lent.manifest))
+    )
 
 
 def test_kept_scores_are_accounted_for(closed: tuple[Path, str]) -> None:
