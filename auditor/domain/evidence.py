@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from auditor.domain.artefact import Digest
 
+LEAST_OUT, LEAST_IN = 8, 5
+"""Reference models of an audit: with one left out each half of them still has a variance."""
+
 
 class CandidateRole(StrEnum):
     """What the model under audit is."""

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from auditor.domain.evidence import Estimate
+from auditor.domain.evidence import LEAST_IN, LEAST_OUT, Estimate
 from auditor.errors import EvidenceError
 from auditor.verification.fieller import Ratio
 from auditor.verification.layout import Indices, Numbers
 
-LEAST_OUT, LEAST_IN = 8, 5  # so that with one model left out each half still has a variance
 _WIDEST = 2.0  # times the interval that many references would give
 _GAP_LEVEL = 0.99
 _LEAST_PATIENTS = 5  # below it a variance over patients has no say

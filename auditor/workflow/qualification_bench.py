@@ -11,13 +11,13 @@ from types import MappingProxyType
 from torch import nn
 
 from auditor.domain.artefact import Digest
+from auditor.domain.evidence import LEAST_OUT
 from auditor.domain.qualification import Profile
 from auditor.errors import MisuseError
 from auditor.learning.parallel import TrainingJob, choose_where, train_many
 from auditor.learning.progress import Progress
 from auditor.learning.weights import load_weights
 from auditor.unlearning.fakes import Training
-from auditor.verification.influence import LEAST_OUT
 from auditor.verification.relearning import relearning_images
 from auditor.workflow.bank import Bank, sparing, train_bank
 from auditor.workflow.references import layout_for, thin_classes
@@ -25,7 +25,7 @@ from auditor.workflow.scene import Scene, derive_seed
 from auditor.workflow.scouting import scout_memorisation
 from auditor.workflow.surrogates import match_surrogates
 
-_PATIENTS = 16  # surrogates at most
+_PATIENTS = 24  # surrogates at most
 _SHARE = 0.12  # of the training images at most: an erasure, not another model
 
 

@@ -20,10 +20,10 @@ from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.bank_events import BankDesign
 from auditor.domain.canonical import canonical_bytes
+from auditor.domain.evidence import LEAST_IN, LEAST_OUT
 from auditor.errors import EvidenceError, MisuseError
 from auditor.learning.progress import Progress
 from auditor.verification.clopper_pearson import clopper_pearson
-from auditor.verification.influence import LEAST_IN, LEAST_OUT
 from auditor.workflow.alone import alone
 from auditor.workflow.bank import Bank
 from auditor.workflow.desk import subjects_of

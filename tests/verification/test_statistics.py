@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from auditor.domain.evidence import LEAST_IN, LEAST_OUT
 from auditor.errors import EvidenceError
 from auditor.verification.auc import compare, fix_margin, is_inferior
 from auditor.verification.contrast import contrast
@@ -18,8 +19,6 @@ from auditor.verification.delong import auc, clustered_variance, components
 from auditor.verification.fieller import Ratio
 from auditor.verification.holm import holm
 from auditor.verification.influence import (
-    LEAST_IN,
-    LEAST_OUT,
     estimate,
     fit_scale,
     left_out,
