@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from auditor.certificates.facts import DocumentFacts
+from auditor.certificates.facts import Approval, DocumentFacts
 from auditor.certificates.predicate import predicate_of
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
@@ -91,6 +91,8 @@ def _check_predicate(predicate: object) -> None:
         raise CertificateError("the predicate has missing or unknown sections")
     if predicate["outcome"] not in set(Outcome):
         raise CertificateError("the predicate has an unknown outcome")
+    if predicate["approval"] not in set(Approval):
+        raise CertificateError("the predicate asks for an unknown approval")
     certified = predicate["outcome"] == Outcome.CERTIFIED
     if predicate["documentType"] != ("certificate" if certified else "record"):
         raise CertificateError("the document's type is at odds with its outcome")

@@ -13,9 +13,12 @@
    10 issue        `certificate-issued` with this file's digest (where its proof is at hand)
    11 witnesses    as many as the trust file asks for have cosigned the proof of issue, or, where
                    none is at hand, the proof inside
+   12 approval     where the statement says four eyes, or the trust file names approvers: signed
+                   by an approver's keys, too
+   13 status       not withdrawn or superseded, by a fresh status of the issuer's (where at hand)
 
 No network, no engine, no database, no renderer. Whether a document was withdrawn since can't be
-seen offline without a fresh status statement, so the best answer is VALID_STATUS_UNKNOWN.
+seen in itself: without a fresh status the best answer is VALID_STATUS_UNKNOWN.
 """
 
 from __future__ import annotations
@@ -27,10 +30,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from auditor.certificates.facts import Approval
 from auditor.certificates.page import document_html
 from auditor.certificates.seal import LEVEL
 from auditor.certificates.sealed_pdf import SealedPdf, read_sealed_pdf, verify_seal
+from auditor.certificates.signatures import (
+    APPROVER,
+    PERFORMER,
+    approvers,
+    require_in_force,
+    signed_by,
+)
 from auditor.certificates.statement import ENVELOPE, PAYLOAD_TYPE, PROOF, parse_statement
+from auditor.certificates.status import judge_status
 from auditor.certificates.visible import verify_visible
 from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificateIssued, CertificatePrepared, event_from
@@ -39,11 +51,8 @@ from auditor.errors import CertificateError, InvalidCertificateError, ProofError
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.dsse import Opened, verify_envelope
 from auditor.proof.log_policy import Witnessed, require_quorum
-from auditor.proof.signing import ED25519, ML_DSA_65
 from auditor.proof.tlog_proof import carried_entry, examine_tlog_proof
 from auditor.proof.trust import SEAL_LEVELS, StatementKey, TrustFile
-
-ROLE = "statement"
 
 
 class Status(StrEnum):
@@ -79,16 +88,22 @@ class VerificationReport:
 
 
 def verify_certificate(
-    pdf: bytes, trust: TrustFile, *, sidecar: str | None = None, now: datetime
+    pdf: bytes,
+    trust: TrustFile,
+    *,
+    sidecar: str | None = None,
+    status: bytes | None = None,
+    now: datetime,
 ) -> VerificationReport:
     """Verify a document with nothing but a trust file.
 
     Args:
         pdf: the file's bytes.
         sidecar: the proof of issue that lies beside the file, if at hand.
-        now: the verifier's clock, for the seal's certificate.
+        status: a signed status of the document, if at hand.
+        now: the verifier's clock, for the seal's certificate and the status.
     """
-    verification = _Verification(pdf, trust, sidecar, now)
+    verification = _Verification(pdf, trust, sidecar, status, now)
     checks: list[Check] = []
     for number, (name, check) in enumerate(verification.procedure(), start=1):
         try:
@@ -99,10 +114,15 @@ def verify_certificate(
         checks.append(Check(number=number, name=name, held=held, detail=detail))
     invalid = any(check.held is False for check in checks)
     return VerificationReport(
-        status=Status.INVALID if invalid else Status.VALID_STATUS_UNKNOWN,
+        status=Status.INVALID if invalid else _best(checks[-1]),
         checks=tuple(checks),
         predicate=None if invalid else verification.predicate,
     )
+
+
+def _best(last: Check) -> Status:
+    """The last check is that of the status; only where it held is nothing left unknown."""
+    return Status.VALID if last.held else Status.VALID_STATUS_UNKNOWN
 
 
 _Outcome = tuple[bool | None, str]
@@ -111,11 +131,19 @@ _Outcome = tuple[bool | None, str]
 class _Verification:
     """One document on the table; each check leaves behind what later ones need."""
 
-    def __init__(self, pdf: bytes, trust: TrustFile, sidecar: str | None, now: datetime) -> None:
+    def __init__(
+        self,
+        pdf: bytes,
+        trust: TrustFile,
+        sidecar: str | None,
+        status: bytes | None,
+        now: datetime,
+    ) -> None:
         self.pdf = pdf
         self.trust = trust
         self.policy = trust.policy
         self.sidecar = sidecar
+        self.given_status = status
         self.now = now
         self.document: SealedPdf
         self.envelope: bytes
@@ -139,6 +167,8 @@ class _Verification:
             ("level", self.level),
             ("issue", self.issue),
             ("witnesses", self.witnesses),
+            ("approval", self.approval),
+            ("status", self.status),
         )
 
     def form(self) -> _Outcome:
@@ -158,7 +188,7 @@ class _Verification:
         return True, f"{ENVELOPE}, {PROOF}"
 
     def signatures(self) -> _Outcome:
-        self.keys = tuple(self._signed_by(algorithm) for algorithm in (ED25519, ML_DSA_65))
+        self.keys = signed_by(self.envelope, self.trust, PERFORMER)
         self.opened = verify_envelope(self.envelope, [key.verifier() for key in self.keys])
         if self.opened.payload_type != PAYLOAD_TYPE:
             raise InvalidCertificateError("the envelope holds something other than a statement")
@@ -166,8 +196,7 @@ class _Verification:
 
     def statement(self) -> _Outcome:
         self.predicate = parse_statement(self.opened.payload)["predicate"]
-        for key in self.keys:
-            _require_in_force(key, str(self.predicate["issued"]))
+        require_in_force(self.keys, str(self.predicate["issued"]))
         return True, f"{self.predicate['documentType']}, outcome {self.predicate['outcome']}"
 
     def ledger(self) -> _Outcome:
@@ -233,19 +262,25 @@ class _Verification:
         names = ", ".join(sorted(self.witnessed.witnesses))
         return (True, f"cosigned by {names}") if names else (None, "the trust file asks for none")
 
-    def _signed_by(self, algorithm: str) -> StatementKey:
-        """The trusted key of that algorithm whose signature is in the envelope."""
-        keys = [k for k in self.trust.statement_keys if k.algorithm == algorithm and k.role == ROLE]
-        for key in keys:
-            try:
-                verify_envelope(self.envelope, [key.verifier()])
-            except ProofError:
-                continue
-            if key.revoked_at:
-                # without trusted time nobody can tell a signature made before from one after
-                raise InvalidCertificateError(f"{algorithm} key {key.key_id} is revoked")
-            return key
-        raise InvalidCertificateError(f"no good {algorithm} signature by a key of the trust file")
+    def approval(self) -> _Outcome:
+        issued = str(self.predicate["issued"])
+        if self.predicate["approval"] == Approval.NONE:
+            if approvers(self.trust, issued):
+                raise InvalidCertificateError(
+                    "the trust file names approvers, but the statement asks for no approval"
+                )
+            return None, "the statement asks for none"
+        keys = signed_by(self.envelope, self.trust, APPROVER)
+        require_in_force(keys, issued)
+        if {key.key_id for key in keys} & {key.key_id for key in self.keys}:
+            raise InvalidCertificateError("performer and approver are the same")
+        return True, ", ".join(f"{key.algorithm} {key.key_id}" for key in keys)
+
+    def status(self) -> _Outcome:
+        if self.given_status is None:
+            return None, "no status at hand (verify --status FILE)"
+        pdf = Digest.of(self.pdf)
+        return judge_status(self.given_status, self.trust, pdf=pdf, now=self.now)
 
     def _entry(self, proof: str) -> tuple[int, Witnessed, Event]:
         entry = carried_entry(proof)
@@ -260,14 +295,6 @@ class _Verification:
         stated = (self.predicate["request"]["case"], self.predicate["outcome"])
         if stated != (event.case, event.outcome.value):
             raise InvalidCertificateError("the ledger's entry is about another case or outcome")
-
-
-def _require_in_force(key: StatementKey, issued: str) -> None:
-    until = key.valid_until[:10] or issued
-    if not key.valid_from[:10] <= issued <= until:
-        raise InvalidCertificateError(
-            f"{key.algorithm} key {key.key_id} was not in force on the day of issue"
-        )
 
 
 def _text(content: bytes) -> str:

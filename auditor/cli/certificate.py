@@ -9,16 +9,18 @@ import click
 
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
+from auditor.domain.paper_events import WithdrawalReason
 from auditor.errors import MisuseError, TamperedError
 
 if TYPE_CHECKING:
+    from auditor.domain.case import ErasureCase
     from auditor.domain.event import CertificateIssued
     from auditor.workflow.home import Home
 
 
 @click.group()
 def certificate() -> None:
-    """List, show and export certificates and signed records; the schema they follow."""
+    """List, show, export, approve, withdraw and verify again certificates and signed records."""
 
 
 @certificate.command("list")
@@ -31,7 +33,7 @@ def list_(home: Path | None, as_json: bool) -> None:
 
     opened = open_home(home)
     states = (load_case(opened, line.case) for line in list_cases(opened))
-    emit([_row(opened, state.issued) for state in states if state.issued is not None], as_json)
+    emit([_row(opened, state) for state in states if state.issued is not None], as_json)
 
 
 @certificate.command()
@@ -44,7 +46,8 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
 
     opened = open_home(home)
     state = require_case(opened, case)
-    row = _row(opened, _issued(opened, case))
+    _issued(opened, case)
+    row = _row(opened, state)
     if state.reached is not None:
         row |= {"verdict": state.reached.verdict.value, "basis": state.reached.basis.value}
     if state.scope is not None:
@@ -90,6 +93,132 @@ def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
 
 
 @certificate.command()
+@click.argument("case")
+@click.option(
+    "--key", required=True, type=click.Path(path_type=Path), help="File of the approver's keys."
+)
+@home_option
+@json_option
+def approve(case: str, key: Path, home: Path | None, as_json: bool) -> None:
+    """Sign a statement that waits for a second person; `auditor run` then issues the document.
+
+    Read it first: auditor certificate draft CASE. Make keys with: auditor keys new-approver
+    """
+    from auditor.workflow.approval import approve as approve_statement
+    from auditor.workflow.statement_keys import read_approver
+
+    done = approve_statement(open_home(home), case, read_approver(key))
+    emit({"case": case, "approved": str(done.approved), "key": done.actor}, as_json)
+
+
+@certificate.command()
+@click.argument("case")
+@home_option
+@json_option
+def decline(case: str, home: Path | None, as_json: bool) -> None:
+    """Send a statement that waits back; `auditor run` gathers its facts anew and signs another."""
+    from auditor.workflow.approval import decline as decline_statement
+
+    declined = decline_statement(open_home(home), case)
+    emit({"case": case, "declined": str(declined.envelope)}, as_json)
+
+
+@certificate.command()
+@click.argument("case")
+@home_option
+def draft(case: str, home: Path | None) -> None:
+    """Print the statement that waits for approval, as JSON, word by word as it would be signed."""
+    from auditor.workflow.approval import drafted_statement
+
+    emit(drafted_statement(open_home(home), case), as_json=True)
+
+
+@certificate.command()
+@click.argument("case")
+@click.option("--reason", required=True, type=click.Choice(list(WithdrawalReason)), help="Why.")
+@home_option
+@json_option
+def withdraw(case: str, reason: str, home: Path | None, as_json: bool) -> None:
+    """Vouch for a document no more. It stays where it is; each later status says so."""
+    from auditor.workflow.certificate_life import withdraw as withdraw_document
+
+    done = withdraw_document(open_home(home), case, WithdrawalReason(reason))
+    emit({"case": case, "state": "withdrawn", "pdf": str(done.pdf)}, as_json)
+
+
+@certificate.command()
+@click.argument("case")
+@click.option(
+    "--by", "successor", required=True, metavar="CASE", help="Case of the later document."
+)
+@home_option
+@json_option
+def supersede(case: str, successor: str, home: Path | None, as_json: bool) -> None:
+    """Put the document of a later case, about the same model, in the place of this one's."""
+    from auditor.workflow.certificate_life import supersede as supersede_document
+
+    done = supersede_document(open_home(home), case, successor)
+    row = {"case": case, "state": "superseded", "pdf": str(done.pdf), "by": str(done.by)}
+    emit(row, as_json)
+
+
+@certificate.command()
+@click.argument("case")
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="Its file.")
+@home_option
+@json_option
+def status(case: str, target: Path, home: Path | None, as_json: bool) -> None:
+    """Sign what is to be said of a document today: good, withdrawn or superseded.
+
+    For whoever verifies it: auditor verify FILE.pdf --trust TRUST --status FILE
+    """
+    from datetime import UTC, datetime
+
+    from auditor.workflow.certificate_life import sign_status
+    from auditor.workflow.files import write_file
+
+    if not target.parent.is_dir():
+        raise MisuseError(f"{target.parent} is no folder")
+    facts, envelope = sign_status(open_home(home), case, datetime.now(UTC))
+    write_file(target, envelope)
+    row = {"case": case, "state": facts.state.value, "fresh_until": facts.fresh_until.isoformat()}
+    emit({**row, "status": str(target)}, as_json)
+
+
+@certificate.command()
+@click.argument("case")
+@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder.")
+@home_option
+@json_option
+@click.pass_context
+def reverify(
+    context: click.Context, case: str, folder: Path, home: Path | None, as_json: bool
+) -> None:
+    """Verify a document again, with a fresh proof of issue and status, and write both.
+
+    Also asks whether the certified weights are still in service and intact. Exit code 3 where the
+    document isn't VALID any more, or weights from before the erasure are in service again.
+    """
+    from datetime import UTC, datetime
+
+    from auditor.certificates.verify import Status
+    from auditor.workflow.certificate_life import Service
+    from auditor.workflow.certificate_life import reverify as verify_again
+    from auditor.workflow.files import write_file
+
+    if not folder.is_dir():
+        raise MisuseError(f"{folder} is no folder")
+    found = verify_again(open_home(home), case, datetime.now(UTC))
+    proof, signed = folder / f"{case}.pdf.tlog-proof", folder / f"{case}.status.json"
+    write_file(proof, found.proof.encode("utf-8"))
+    write_file(signed, found.status)
+    row = {"case": case, "result": found.report.status.value, "reason": found.report.reason}
+    emit({**row, "model": found.service.value, "proof": proof, "status": signed}, as_json)
+    if found.report.status is not Status.VALID or found.service is Service.ROLLED_BACK:
+        context.exit(3)
+
+
+@certificate.command()
 @click.option("--to", "target", type=click.Path(path_type=Path), help="A file, else the terminal.")
 def schema(target: Path | None) -> None:
     """Print the JSON Schema of the statement that documents carry (docs/predicate.md)."""
@@ -128,12 +257,16 @@ def _issued(home: Home, case: str) -> CertificateIssued:
     return issued
 
 
-def _row(home: Home, issued: CertificateIssued) -> dict[str, str]:
+def _row(home: Home, case: ErasureCase) -> dict[str, str]:
+    from auditor.workflow.certificate_life import state_of
     from auditor.workflow.notary import certificate_path
 
+    if case.issued is None:
+        return {}
     return {
-        "case": issued.case,
-        "outcome": issued.outcome.value,
-        "pdf": str(issued.pdf),
-        "document": str(certificate_path(home, issued.case)),
+        "case": case.issued.case,
+        "outcome": case.issued.outcome.value,
+        "state": state_of(case).value,
+        "pdf": str(case.issued.pdf),
+        "document": str(certificate_path(home, case.issued.case)),
     }

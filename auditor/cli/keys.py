@@ -1,19 +1,25 @@
-"""`auditor keys`: prints public halves only; private keys never leave keys folder or token."""
+"""`auditor keys`: prints public halves only; private keys never leave their file or token."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.output import emit, home_option, json_option, read_input
 from auditor.errors import MisuseError
+
+if TYPE_CHECKING:
+    from auditor.proof.trust import StatementKey
+    from auditor.workflow.home import Home
 
 
 @click.group()
 def keys() -> None:
-    """List the home's public keys, publish the trust file, rotate keys."""
+    """List, add, rotate, revoke and publish keys; check a newer trust file against an older."""
 
 
 @keys.command("list")
@@ -55,26 +61,121 @@ def list_(home: Path | None, as_json: bool) -> None:
 @home_option
 @json_option
 def publish(target: Path | None, home: Path | None, as_json: bool) -> None:
-    """Write the trust file anew, with a fresh checkpoint, and print its fingerprint."""
-    from auditor.workflow.checkpoints import record_checkpoint
+    """Write the trust file anew, with a fresh checkpoint, and print its fingerprint.
+
+    Beside a copy lies the proof that the ledger lists its keys: who holds an older trust file
+    checks the newer one with `auditor keys check`.
+    """
     from auditor.workflow.files import write_file
+    from auditor.workflow.key_publishing import publish_keys
 
     opened = open_home(home)
     if target is not None and not target.parent.is_dir():
         raise MisuseError(f"{target.parent} is no folder")
-    record_checkpoint(opened)
-    content = opened.trust_path.read_bytes()
+    published = publish_keys(opened)
+    row = {"trust": str(target or opened.trust_path), "fingerprint": opened.trust_fingerprint}
     if target is not None:
-        write_file(target, content)
+        write_file(target, published.trust)
+        beside = target.with_name(f"{target.name}.tlog-proof")
+        row["proof"] = str(beside) if published.proof else f"none: {published.unproved}"
+        if published.proof:
+            write_file(beside, published.proof.encode("utf-8"))
+    emit(row, as_json)
+
+
+@keys.command()
+@click.argument("newer", type=click.Path(path_type=Path))
+@click.option("--against", "held", required=True, type=click.Path(path_type=Path), help="Yours.")
+@json_option
+def check(newer: Path, held: Path, as_json: bool) -> None:
+    """Check that a newer trust file follows from the one you hold. Needs no home and no network.
+
+    The ledger's keys in the one you hold must vouch for it (NEWER.tlog-proof, beside it), and no
+    key that has ended or is revoked may have come back.
+    """
+    from datetime import UTC, datetime
+
+    from auditor.certificates.key_list import verify_key_list
+    from auditor.proof.trust import fingerprint, parse_trust
+
+    content, proof = read_input(newer), read_input(newer.with_name(f"{newer.name}.tlog-proof"))
+    changes = verify_key_list(
+        parse_trust(read_input(held)),
+        parse_trust(content),
+        proof.decode("utf-8", "replace"),
+        datetime.now(UTC),
+    )
     emit(
-        {"trust": str(target or opened.trust_path), "fingerprint": opened.trust_fingerprint},
+        {
+            "follows": "yes",
+            "fingerprint": fingerprint(content),
+            "entry": changes.entry,
+            "added": list(changes.added),
+            "ended": list(changes.ended),
+            "revoked": list(changes.revoked),
+        },
         as_json,
     )
+
+
+@keys.command("new-approver")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def new_approver(file: Path, as_json: bool) -> None:
+    """Make an approver's keys: FILE keeps them, FILE.pub goes to the home (`auditor keys add`).
+
+    For the approver alone, who keeps FILE away from whoever runs cases. It is under a passphrase
+    where AUDITOR_APPROVER_PASSPHRASE is set; its name is part of what the passphrase opens.
+    """
+    from auditor.workflow.statement_keys import make_approver
+
+    emit({"private": str(file), "public": str(make_approver(file))}, as_json)
+
+
+@keys.command()
+@click.argument("public", type=click.Path(path_type=Path))
+@home_option
+@json_option
+def add(public: Path, home: Path | None, as_json: bool) -> None:
+    """Add an approver's public keys (FILE.pub) to the trust file."""
+    from auditor.workflow.statement_keys import add_approver
+
+    opened = open_home(home)
+    _emit_changed(opened, add_approver(opened, read_input(public)), as_json)
+
+
+@keys.command()
+@click.argument("key_id")
+@click.confirmation_option(
+    prompt="Every document that this key has signed becomes INVALID, whatever its date. Revoke it?"
+)
+@home_option
+@json_option
+def revoke(key_id: str, home: Path | None, as_json: bool) -> None:
+    """Revoke a statement or approval key. Then: auditor keys publish, and tell regulators."""
+    from auditor.workflow.statement_keys import revoke_key
+
+    opened = open_home(home)
+    _emit_changed(opened, (revoke_key(opened, key_id),), as_json)
 
 
 @keys.group()
 def rotate() -> None:
     """Put new keys in the place of old ones."""
+
+
+@rotate.command()
+@home_option
+@json_option
+def statement(home: Path | None, as_json: bool) -> None:
+    """Sign statements with new keys from now on; documents signed before stay as good as they are.
+
+    The old private keys are destroyed. Publish the trust file afterwards.
+    """
+    from auditor.workflow.statement_keys import rotate_statement_keys
+
+    opened = open_home(home)
+    _emit_changed(opened, rotate_statement_keys(opened), as_json)
 
 
 @rotate.command()
@@ -97,3 +198,11 @@ def vault(retired_key: str, home: Path | None, as_json: bool) -> None:
         {"key": done.key, "keys_wrapped": done.wrapped, "old_keys_destroyed": done.destroyed},
         as_json,
     )
+
+
+def _emit_changed(home: Home, changed: Sequence[StatementKey], as_json: bool) -> None:
+    named = [
+        {"role": key.role, "algorithm": key.algorithm, "key_id": key.key_id} for key in changed
+    ]
+    fingerprint = home.trust_fingerprint
+    emit([{**row, "fingerprint": fingerprint} for row in named], as_json)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from auditor.errors import AuditorError
 from auditor.learning.progress import Progress
 
 Notice = Callable[[str], None]
@@ -20,6 +21,22 @@ home_option = click.option(
     help="The home folder.  [$AUDITOR_HOME, else ./.auditor]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class UnreadableError(AuditorError):
+    """A file named on the command line can't be read."""
+
+
+def read_input(path: Path) -> bytes:
+    """A file named on the command line.
+
+    Raises:
+        UnreadableError: it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(f"can't read {path}: {error.strerror}") from None
 
 
 def emit(result: Mapping[str, object] | Sequence[Mapping[str, object]], as_json: bool) -> None:

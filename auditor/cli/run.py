@@ -19,7 +19,6 @@ _EXIT_CODES = {Verdict.FAILED: 3, Verdict.INDETERMINATE: 4, Verdict.PASSED: 0}
 @click.option("--pending", is_flag=True, help="Every granted case that isn't closed.")
 @click.option("--shared-bank", is_flag=True, help="Audit by shared references (auditor bank).")
 @click.option("--keep-scores", is_flag=True, help="Keep what is needed to replay each audit.")
-@click.option("--until-verdict", is_flag=True, help="Stop before any copy is destroyed.")
 @click.option("--workers", type=click.IntRange(min=1), help="Training processes [cores].")
 @home_option
 @json_option
@@ -30,7 +29,6 @@ def run(
     pending: bool,
     shared_bank: bool,
     keep_scores: bool,
-    until_verdict: bool,
     workers: int | None,
     home: Path | None,
     as_json: bool,
@@ -47,6 +45,7 @@ def run(
     from auditor.workflow.casework import RunSettings
     from auditor.workflow.notary import certificate_path
     from auditor.workflow.running import pending_cases, run_case
+    from auditor.workflow.steps import waits_for_approval
 
     if bool(cases) == pending:
         raise MisuseError("name cases with --case, or take all with --pending")
@@ -63,14 +62,7 @@ def run(
     lines, codes = [], [0]
     with progress_reporter() as (progress, notice):
         for case in cases or pending_cases(opened):
-            state = run_case(
-                opened,
-                case,
-                settings,
-                progress=progress,
-                notice=notice,
-                until_verdict=until_verdict,
-            )
+            state = run_case(opened, case, settings, progress=progress, notice=notice)
             reached = state.reached
             lines.append(
                 {
@@ -78,6 +70,7 @@ def run(
                     "verdict": reached.verdict.value if reached else "",
                     "basis": reached.basis.value if reached else "",
                     "outcome": state.issued.outcome.value if state.issued else "",
+                    "waits_for": "approval" if waits_for_approval(state) else "",
                     "document": str(certificate_path(opened, case)),
                 }
             )

@@ -8,21 +8,17 @@ from pathlib import Path
 import click
 
 from auditor.certificates.verify import Status, VerificationReport, verify_certificate
-from auditor.cli.output import emit, json_option
-from auditor.errors import AuditorError
+from auditor.cli.output import emit, json_option, read_input
 from auditor.proof.trust import fingerprint, parse_trust
 
 _INVALID, _NO_STATUS = 3, 4
 _MARKS = {True: "held", False: "FAILED", None: "not checked"}
 
 
-class UnreadableError(AuditorError):
-    """A file given to the verifier can't be read."""
-
-
 @click.command()
 @click.argument("document", type=click.Path(path_type=Path))
 @click.option("--trust", "trust_path", required=True, type=click.Path(path_type=Path))
+@click.option("--status", "status_path", type=click.Path(path_type=Path), help="Signed status.")
 @click.option("--require-status", is_flag=True, help="Ask for proof that it wasn't withdrawn.")
 @json_option
 @click.pass_context
@@ -30,20 +26,23 @@ def verify(
     context: click.Context,
     document: Path,
     trust_path: Path,
+    status_path: Path | None,
     require_status: bool,
     as_json: bool,
 ) -> None:
     """Verify a certificate or signed record offline, against a trust file.
 
     Compare the printed fingerprint of the trust file with the one the hospital told you by another
-    way. Exit code 0: valid; 3: invalid; 4: valid, but --require-status asked for more.
+    way. A status (auditor certificate status) tells whether the document was withdrawn since.
+    Exit code 0: valid; 3: invalid; 4: valid, but --require-status asked for more.
     """
-    trust_content = _read(trust_path)
+    trust_content = read_input(trust_path)
     sidecar = document.with_name(f"{document.name}.tlog-proof")
     report = verify_certificate(
-        _read(document),
+        read_input(document),
         parse_trust(trust_content),
-        sidecar=_read(sidecar).decode("utf-8", "replace") if sidecar.exists() else None,
+        sidecar=read_input(sidecar).decode("utf-8", "replace") if sidecar.exists() else None,
+        status=None if status_path is None else read_input(status_path),
         now=datetime.now(UTC),
     )
     _show(document, fingerprint(trust_content), report, as_json)
@@ -80,10 +79,3 @@ def _show(document: Path, trusted: str, report: VerificationReport, as_json: boo
         click.echo(f"  {said['documentType']} of case {said['request']['case']}, {said['outcome']}")
         for line in said["summary"]:
             click.echo(f"  {line}")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableError(f"can't read {path}: {error.strerror}") from None

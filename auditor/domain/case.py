@@ -42,23 +42,20 @@ class ErasureCase:
     audits: tuple[ev.AuditStarted, ...] = ()
     controls: tuple[ev.CandidateVerified, ...] = ()
     scores: tuple[ev.ScoresKept, ...] = ()
-    handed_over: int = 0
-    taken_back: int = 0
     reached: ev.VerdictReached | None = None
     accounted: tuple[ev.ArtefactAccounted, ...] = ()
+    drafts: int = 0
+    drafted: ev.ApprovalRequested | None = None
+    approved: ev.StatementApproved | None = None
     prepared: ev.CertificatePrepared | None = None
     issued: ev.CertificateIssued | None = None
     withdrawn: ev.CertificateWithdrawn | None = None
+    superseded: ev.CertificateSuperseded | None = None
 
     @property
     def granted(self) -> bool:
         """The desk said yes and nothing has stopped it since."""
         return self.decided is not None and self.decided.decision is DecisionKind.GRANTED
-
-    @property
-    def copies_out(self) -> bool:
-        """Whether copies of its models are with somebody who measures them again."""
-        return self.handed_over > self.taken_back
 
     @property
     def obstacle(self) -> Obstacle:
@@ -118,22 +115,32 @@ def evolve(case: ErasureCase, event: Event) -> ErasureCase:
             return replace(case, skipped=(*case.skipped, event))
         case ev.ScoresKept():
             return replace(case, scores=(*case.scores, event))
-        case ev.WeightsHandedOver():
-            return replace(case, handed_over=event.number)
-        case ev.WeightsTakenBack():
-            return replace(case, taken_back=event.number)
         case ev.VerdictReached():
             return replace(case, reached=event)
         case ev.ArtefactAccounted():
             return replace(case, accounted=(*case.accounted, event))
+        case _:
+            return _evolve_attempt(_evolve_paper(case, event), event)
+
+
+def _evolve_paper(case: ErasureCase, event: Event) -> ErasureCase:
+    match event:
+        case ev.ApprovalRequested():
+            return replace(case, drafted=event, drafts=case.drafts + 1)
+        case ev.ApprovalDeclined():
+            return replace(case, drafted=None)
+        case ev.StatementApproved():
+            return replace(case, approved=event)
         case ev.CertificatePrepared():
             return replace(case, prepared=event)
         case ev.CertificateIssued():
             return replace(case, issued=event)
         case ev.CertificateWithdrawn():
             return replace(case, withdrawn=event)
+        case ev.CertificateSuperseded():
+            return replace(case, superseded=event)
         case _:
-            return _evolve_attempt(case, event)
+            return case
 
 
 def _evolve_attempt(case: ErasureCase, event: Event) -> ErasureCase:

@@ -4,7 +4,7 @@ Each class is one stable kind and version; a stored kind is never renamed, a cha
 new version. Fields are ids, enums, digests, integers and dates: no free text, no identifier of a
 person, so that leaves hold no personal data (DESIGN section 6). `docs/events.md` is their table.
 Kinds of data sets and models stand in `model_events`, those of shared banks in `bank_events`,
-those of an audit in `audit_events`, and are found here, too.
+those of an audit in `audit_events`, those of documents in `paper_events`, and are found here, too.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from auditor.domain.audit_events import AuditStarted as AuditStarted
 from auditor.domain.audit_events import CandidateVerified as CandidateVerified
 from auditor.domain.audit_events import PlanPinned as PlanPinned
 from auditor.domain.audit_events import ScoresKept as ScoresKept
-from auditor.domain.audit_events import WeightsHandedOver as WeightsHandedOver
-from auditor.domain.audit_events import WeightsTakenBack as WeightsTakenBack
 from auditor.domain.bank_events import SharedBankDestroyed as SharedBankDestroyed
 from auditor.domain.bank_events import SharedBankPlanned as SharedBankPlanned
 from auditor.domain.bank_events import SharedBankTrained as SharedBankTrained
@@ -32,10 +30,17 @@ from auditor.domain.model_events import ModelDeployed as ModelDeployed
 from auditor.domain.model_events import ModelRegistered as ModelRegistered
 from auditor.domain.model_events import ModelRetired as ModelRetired
 from auditor.domain.model_events import TrainingRecorded as TrainingRecorded
+from auditor.domain.paper_events import ApprovalDeclined as ApprovalDeclined
+from auditor.domain.paper_events import ApprovalRequested as ApprovalRequested
+from auditor.domain.paper_events import CertificateIssued as CertificateIssued
+from auditor.domain.paper_events import CertificatePrepared as CertificatePrepared
+from auditor.domain.paper_events import CertificateSuperseded as CertificateSuperseded
+from auditor.domain.paper_events import CertificateWithdrawn as CertificateWithdrawn
+from auditor.domain.paper_events import StatementApproved as StatementApproved
 from auditor.domain.qualification import CohortCleared as CohortCleared
 from auditor.domain.qualification import MethodQualified as MethodQualified
 from auditor.domain.qualification import QualificationStarted as QualificationStarted
-from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
+from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.route import Due, Obstacle
 from auditor.domain.upcast import UPCASTERS, upcast
 from auditor.domain.verdict import Basis, Verdict
@@ -292,36 +297,3 @@ class ArtefactAccounted(Event):
     artefact_kind: ArtefactKind
     fate: ArtefactFate
     ground: str
-
-
-# The paper -------------------------------------------------------------------------------------
-
-
-@named("certificate-prepared/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificatePrepared(Event):
-    """A signed statement stands; `envelope` is the digest of the DSSE bytes."""
-
-    case: str
-    outcome: Outcome
-    envelope: Digest
-
-
-@named("certificate-issued/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateIssued(Event):
-    """The sealed PDF stands; `pdf` is its digest. Last word on the case."""
-
-    case: str
-    outcome: Outcome
-    pdf: Digest
-
-
-@named("certificate-withdrawn/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateWithdrawn(Event):
-    """A certificate is no longer vouched for."""
-
-    case: str
-    pdf: Digest
-    reason: str

@@ -71,6 +71,21 @@ def sign_envelope(payload_type: str, payload: bytes, signers: Sequence[Signer]) 
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
+def add_signatures(envelope: bytes, signers: Sequence[Signer]) -> bytes:
+    """The envelope with further signatures over the same payload, those it has staying first.
+
+    Raises:
+        ProofError: not an envelope, no signer or one twice, or too many signatures.
+    """
+    _require_distinct([signer.key_id for signer in signers])
+    opened, _, _ = _read(envelope)
+    further = json.loads(sign_envelope(opened.payload_type, opened.payload, signers))
+    fields = json.loads(envelope)
+    fields["signatures"] += further["signatures"]
+    _signatures(fields["signatures"])
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
 def verify_envelope(envelope: bytes, verifiers: Sequence[Verifier]) -> Opened:
     """Open an envelope that *every* one of these keys has signed.
 
@@ -82,6 +97,17 @@ def verify_envelope(envelope: bytes, verifiers: Sequence[Verifier]) -> Opened:
             signature.
     """
     _require_distinct([verifier.key_id for verifier in verifiers])
+    opened, message, signatures = _read(envelope)
+    for verifier in verifiers:
+        if not any(_holds(verifier, signature, message) for signature in signatures):
+            raise ProofError(
+                f"the envelope has no good {verifier.algorithm} signature by key {verifier.key_id}"
+            )
+    return opened
+
+
+def _read(envelope: bytes) -> tuple[Opened, bytes, list[bytes]]:
+    """What the envelope claims to hold, the bytes a signature is over, and the signatures."""
     fields = read_object(envelope, "the envelope", LARGEST_ENVELOPE)
     exact_fields(fields, {"payload", "payloadType", "signatures"}, "the envelope")
     opened = Opened(
@@ -94,13 +120,7 @@ def verify_envelope(envelope: bytes, verifiers: Sequence[Verifier]) -> Opened:
         message = pre_authentication_encoding(opened.payload_type, opened.payload)
     except UnicodeEncodeError:
         raise ProofError("the envelope's payload type is not Unicode text") from None
-    signatures = _signatures(fields["signatures"])
-    for verifier in verifiers:
-        if not any(_holds(verifier, signature, message) for signature in signatures):
-            raise ProofError(
-                f"the envelope has no good {verifier.algorithm} signature by key {verifier.key_id}"
-            )
-    return opened
+    return opened, message, _signatures(fields["signatures"])
 
 
 def _require_distinct(key_ids: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from auditor.certificates.status import LONGEST_FRESH
 from auditor.errors import HomeError
 from auditor.workflow.files import write_file
 
@@ -70,6 +71,13 @@ bank_days = {bank_days}
 # certificate as retained. Without it they are destroyed with the case.
 keep_erased = {keep_erased}
 
+[certificates]
+# Whether an approver, with a key of their own, has to sign each document before it is issued. Add
+# the approver's public key with: auditor keys add
+four_eyes = {four_eyes}
+# Days for which a signed status ("not withdrawn") counts as fresh; at most 92.
+status_days = {status_days}
+
 [unlearning]
 # Approximate methods that a case may try before it trains again; see the table in docs/routing.md.
 methods = {methods}
@@ -86,6 +94,7 @@ _LEDGER = ("database", "timestamps", "timestamp_roots")
 _VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
 _MODELS: Mapping[str, object] = {"factories": [], "checkpoint_spacing": 50}
 _REFERENCES: Mapping[str, object] = {"bank_days": 0, "keep_erased": False}
+_CERTIFICATES: Mapping[str, object] = {"four_eyes": False, "status_days": 7}
 _UNLEARNING: Mapping[str, object] = {
     "methods": ["newton", "reset-and-heal"],
     "tail": 3.0,
@@ -93,6 +102,10 @@ _UNLEARNING: Mapping[str, object] = {
     "most_residual": 1.0,
 }
 
+_TABLES = {
+    *("controller", "ledger", "vault", "models", "audit", "references", "certificates"),
+    "unlearning",
+}
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 T = TypeVar("T", str, float, int, bool)
@@ -118,6 +131,8 @@ class Config:
         required_power: in (0, 1).
         bank_days: that a shared reference bank is kept; 0 until the end of the next quarter.
         keep_erased: keep its models that an erased patient's images had trained until then.
+        four_eyes: an approver has to sign each document, too.
+        status_days: that a signed status counts as fresh, from 1 to `LONGEST_FRESH`.
         methods: approximate ones that a case may try.
         tail: memorisation from which on a single step isn't tried, above 0.
         most_steps: approximate erasures between two exact trainings, at least 1.
@@ -141,6 +156,8 @@ class Config:
     in_models: int = 16
     bank_days: int = 0
     keep_erased: bool = False
+    four_eyes: bool = False
+    status_days: int = 7
     methods: tuple[str, ...] = ("newton", "reset-and-heal")
     tail: float = 3.0
     most_steps: int = 20
@@ -169,6 +186,8 @@ class Config:
             raise HomeError("[audit] out_models and in_models must be at least 2")
         if self.bank_days < 0:
             raise HomeError("[references] bank_days must be at least 0")
+        if not 1 <= self.status_days <= LONGEST_FRESH:
+            raise HomeError(f"[certificates] status_days must lie between 1 and {LONGEST_FRESH}")
         if not min(self.tail, self.most_residual) > 0 or self.most_steps < 1:
             raise HomeError(
                 "[unlearning] tail and most_residual must lie above 0, most_steps at 1 or above"
@@ -195,6 +214,8 @@ def write_config(path: Path, config: Config) -> None:
         in_models=config.in_models,
         bank_days=config.bank_days,
         keep_erased=json.dumps(config.keep_erased),
+        four_eyes=json.dumps(config.four_eyes),
+        status_days=config.status_days,
         methods=json.dumps(config.methods),
         tail=config.tail,
         most_steps=config.most_steps,
@@ -228,17 +249,18 @@ def _config(tables: Mapping[str, object]) -> Config:
         "vault": dict.fromkeys(_VAULT, ""),
         "models": _MODELS,
         "references": _REFERENCES,
+        "certificates": _CERTIFICATES,
         "unlearning": _UNLEARNING,
         **tables,
     }
-    known = {"controller", "ledger", "vault", "models", "audit", "references", "unlearning"}
-    _only(tables, "the file", known)
+    _only(tables, "the file", _TABLES)
     controller = _table(tables, "controller", {"name", "dpo", "country"})
     ledger = _table(tables, "ledger", set(_LEDGER))
     vault = _table(tables, "vault", set(_VAULT))
     models = _table(tables, "models", set(_MODELS))
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
     references = _table(tables, "references", set(_REFERENCES))
+    certificates = _table(tables, "certificates", set(_CERTIFICATES))
     unlearning = _table(tables, "unlearning", set(_UNLEARNING))
     return Config(
         controller=_value(controller, "name", str),
@@ -258,6 +280,8 @@ def _config(tables: Mapping[str, object]) -> Config:
         in_models=_value(audit, "in_models", int),
         bank_days=_value(references, "bank_days", int),
         keep_erased=_value(references, "keep_erased", bool),
+        four_eyes=_value(certificates, "four_eyes", bool),
+        status_days=_value(certificates, "status_days", int),
         methods=_texts(unlearning, "methods"),
         tail=_value(unlearning, "tail", float),
         most_steps=_value(unlearning, "most_steps", int),

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from auditor import __version__
 from auditor.certificates.facts import (
     AccountedArtefact,
+    Approval,
     Audit,
     Conclusion,
     Control,
@@ -72,6 +73,7 @@ def document_facts(home: Home, case: str, state: ErasureCase) -> DocumentFacts:
             Control(role=item.role, audit=_audit(home, item)) for item in state.controls
         ),
         conclusion=_conclusion(home, state),
+        approval=Approval.FOUR_EYES if home.config.four_eyes else Approval.NONE,
         inventory=_inventory(state, issued, kept_until(home, state.requested.model)),
     )
 

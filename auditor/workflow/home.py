@@ -113,8 +113,25 @@ class Home:
 
     @cached_property
     def statement_signers(self) -> tuple[Signer, ...]:
-        """Ed25519 and ML-DSA-65; a statement needs both."""
-        return tuple(load_signer(self.keyring.read(name)) for name in STATEMENT_KEYS.values())
+        """Ed25519 and ML-DSA-65; a statement needs both.
+
+        Raises:
+            HomeError: a key can't be read, or the trust file says that it signs no more.
+        """
+        signers = tuple(load_signer(self.keyring.read(name)) for name in STATEMENT_KEYS.values())
+        listed = {key.key_id: key for key in self.trust.statement_keys}
+        for signer in signers:
+            key = listed.get(signer.key_id)
+            if key is None or key.valid_until or key.revoked_at:
+                raise HomeError(
+                    f"the {signer.algorithm} key that signs statements is ended or revoked by the "
+                    "trust file; make new ones: auditor keys rotate statement"
+                )
+        return signers
+
+    def forget_signers(self) -> None:
+        """Read the statement keys anew when they are next used."""
+        self.__dict__.pop("statement_signers", None)
 
     @property
     def log_signers(self) -> tuple[Signer, ...]:

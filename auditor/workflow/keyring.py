@@ -37,12 +37,13 @@ class Keyring:
 
     folder: Path
     passphrase: bytes | None = field(default=None, repr=False)
+    variable: str = PASSPHRASE_VARIABLE
 
     @classmethod
-    def from_environment(cls, folder: Path) -> Keyring:
-        """The keyring in ``folder``, with the passphrase of $AUDITOR_PASSPHRASE if that is set."""
-        text = os.environ.get(PASSPHRASE_VARIABLE, "")
-        return cls(folder=folder, passphrase=text.encode("utf-8") or None)
+    def from_environment(cls, folder: Path, variable: str = PASSPHRASE_VARIABLE) -> Keyring:
+        """The keyring in ``folder``, with the passphrase of that variable if it is set."""
+        text = os.environ.get(variable, "")
+        return cls(folder=folder, passphrase=text.encode("utf-8") or None, variable=variable)
 
     def write(self, name: str, secret: bytes) -> None:
         """Keep a key.
@@ -69,12 +70,22 @@ class Keyring:
         if not stored.startswith(b'{"format": "' + _FORMAT.encode()):
             return stored
         if self.passphrase is None:
-            raise HomeError(f"key {path} is under a passphrase; set {PASSPHRASE_VARIABLE}")
-        return _opened(path, stored, self.passphrase)
+            raise HomeError(f"key {path} is under a passphrase; set {self.variable}")
+        return self._opened(path, stored, self.passphrase)
 
     def destroy(self, name: str) -> None:
         """Overwrite and remove a key; nothing happens where there is none."""
         destroy_file(self.folder / name)
+
+    def _opened(self, path: Path, stored: bytes, passphrase: bytes) -> bytes:
+        try:
+            envelope = json.loads(stored)
+            salt, nonce, sealed = (b64decode(envelope[key]) for key in ("salt", "nonce", "sealed"))
+            return AESGCM(_derived(passphrase, salt)).decrypt(nonce, sealed, path.name.encode())
+        except InvalidTag:
+            raise HomeError(f"{self.variable} doesn't open key {path}") from None
+        except (ValueError, KeyError):
+            raise HomeError(f"key {path} is damaged; restore it from a backup") from None
 
 
 def _sealed(name: str, secret: bytes, passphrase: bytes) -> bytes:
@@ -83,17 +94,6 @@ def _sealed(name: str, secret: bytes, passphrase: bytes) -> bytes:
     fields = {"salt": salt, "nonce": nonce, "sealed": sealed}
     texts = {key: b64encode(value).decode("ascii") for key, value in fields.items()}
     return json.dumps({"format": _FORMAT, **texts}).encode("ascii")
-
-
-def _opened(path: Path, stored: bytes, passphrase: bytes) -> bytes:
-    try:
-        envelope = json.loads(stored)
-        salt, nonce, sealed = (b64decode(envelope[key]) for key in ("salt", "nonce", "sealed"))
-        return AESGCM(_derived(passphrase, salt)).decrypt(nonce, sealed, path.name.encode())
-    except InvalidTag:
-        raise HomeError(f"{PASSPHRASE_VARIABLE} doesn't open key {path}") from None
-    except (ValueError, KeyError):
-        raise HomeError(f"key {path} is damaged; restore it from a backup") from None
 
 
 def _derived(passphrase: bytes, salt: bytes) -> bytes:

@@ -4,8 +4,10 @@
     both attached -> sealed -> fsynced under a temporary name -> `certificate-issued` appended ->
     checkpoint -> its proof written beside the PDF -> renamed
 
-Stopped at any arrow, the next run goes on from there; the seal is made again only while no issued
-event exists, so there is never a second certificate.
+Where four eyes are required, the envelope waits after the first arrow for an approver's signatures
+(`auditor.workflow.approval`) and is put on the books with them. Stopped at any arrow, the next run
+goes on from there; the seal is made again only while no issued event exists, so there is never a
+second certificate.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ from pathlib import Path
 from auditor.certificates.facts import ModelFacts
 from auditor.certificates.render import render_certificate
 from auditor.certificates.seal import seal_pdf
+from auditor.certificates.signatures import PERFORMER, approvers, signed_by
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.entry import Recorded
-from auditor.domain.event import CertificateIssued, CertificatePrepared
+from auditor.domain.event import ApprovalRequested, CertificateIssued, CertificatePrepared
 from auditor.domain.kind import Event
 from auditor.errors import CertificateError, TamperedError
 from auditor.proof.dsse import sign_envelope, verify_envelope
-from auditor.proof.signing import load_verifier
 from auditor.proof.tlog_proof import format_proof
 from auditor.workflow.checkpoints import record_checkpoint, require_witnessed
 from auditor.workflow.document import document_facts
@@ -45,19 +47,35 @@ def sidecar_path(document: Path) -> Path:
 
 
 def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
-    """Sign the statement and put its digest on the books.
+    """Sign the statement and put its digest on the books, or have it approved before that.
 
     Raises:
-        CertificateError: the case isn't ready, or another model than the statement's is in service.
+        CertificateError: the case isn't ready, another model than the statement's is in service, or
+            the trust file names approvers whom the settings pass over.
         TamperedError: the stored weights aren't those that were measured.
     """
+    if state.approved is not None:
+        _prepare(home, case, state, state.approved.approved)
+        return
     facts = document_facts(home, case, state)
     _require_weights(home, facts.model)
+    four_eyes = home.config.four_eyes
+    if not four_eyes and approvers(home.trust, facts.issued.isoformat()):
+        raise CertificateError(
+            "the trust file names approvers, so no document without approval is valid: set "
+            "four_eyes = true in auditor.toml, or revoke their keys: auditor keys revoke"
+        )
     payload = statement_bytes(facts)
-    envelope = sign_envelope(PAYLOAD_TYPE, payload, home.statement_signers)
-    event = CertificatePrepared(
-        case=case, outcome=outcome_of(state), envelope=home.store.put(envelope)
-    )
+    envelope = home.store.put(sign_envelope(PAYLOAD_TYPE, payload, home.statement_signers))
+    if four_eyes:
+        asked = ApprovalRequested(case=case, outcome=outcome_of(state), envelope=envelope)
+        record(home, case_stream(case), asked, f"drafted-{state.drafts + 1}")
+    else:
+        _prepare(home, case, state, envelope)
+
+
+def _prepare(home: Home, case: str, state: ErasureCase, envelope: Digest) -> None:
+    event = CertificatePrepared(case=case, outcome=outcome_of(state), envelope=envelope)
     record(home, case_stream(case), event, "prepared")
 
 
@@ -81,8 +99,9 @@ def issue(home: Home, case: str, state: ErasureCase) -> None:
         raise CertificateError(f"case {case} has no signed statement yet")
     envelope = home.store.get(state.prepared.envelope)
     proof = _proof(home, case, CertificatePrepared)
-    verifiers = [load_verifier(s.algorithm, s.public_bytes()) for s in home.statement_signers]
-    payload = verify_envelope(envelope, verifiers).payload
+    # by keys of the trust file, as they may have been rotated since it was signed
+    keys = [key.verifier() for key in signed_by(envelope, home.trust, PERFORMER)]
+    payload = verify_envelope(envelope, keys).payload
     predicate = parse_statement(payload)["predicate"]
     pdf = render_certificate(predicate, str(Digest.of(payload)), envelope, proof)
     sealed = seal_pdf(pdf, home.seal)
@@ -135,16 +154,21 @@ def prove_event(home: Home, case: str, event: Event) -> str:
         CertificateError: too few witnesses answer.
     """
     entries = home.ledger.replay(case_stream(case))
-    return _prove(home, next(item for item in entries if item.event == event))
+    return prove_entry(home, next(item for item in entries if item.event == event))
 
 
 def _proof(home: Home, case: str, kind: type[Event]) -> str:
     """A tlog-proof of the case's event of that kind against a fresh checkpoint."""
     entries = home.ledger.replay(case_stream(case))
-    return _prove(home, next(item for item in entries if isinstance(item.event, kind)))
+    return prove_entry(home, next(item for item in entries if isinstance(item.event, kind)))
 
 
-def _prove(home: Home, entry: Recorded) -> str:
+def prove_entry(home: Home, entry: Recorded) -> str:
+    """A fresh proof of an entry of the ledger.
+
+    Raises:
+        CertificateError: too few witnesses answer.
+    """
     published = record_checkpoint(home)
     note, size = require_witnessed(published), published.found.checkpoint.size
     path = home.ledger.prove(entry.sequence, size)

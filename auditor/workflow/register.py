@@ -18,8 +18,9 @@ from auditor.workflow.home import Home
 from auditor.workflow.record import CASE_PREFIX, case_stream
 
 # Where a case stands only ever moves on; decisions change it while it hasn't begun.
-_RUNNING, _VERDICT, _CLOSED, _WITHDRAWN = "running", "verdict reached", "closed", "withdrawn"
-_ORDER = {_RUNNING: 1, _VERDICT: 2, _CLOSED: 3, _WITHDRAWN: 4}
+_RUNNING, _VERDICT, _CLOSED = "running", "verdict reached", "closed"
+_SUPERSEDED, _WITHDRAWN = "superseded", "withdrawn"
+_ORDER = {_RUNNING: 1, _VERDICT: 2, _CLOSED: 3, _SUPERSEDED: 4, _WITHDRAWN: 5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ def _fold(state: State | None, recorded: Recorded) -> State:
             return {**_moved(state, _CLOSED), "outcome": event.outcome.value}
         case ev.CertificateWithdrawn():
             return _moved(state, _WITHDRAWN)
+        case ev.CertificateSuperseded():
+            return _moved(state, _SUPERSEDED)
         case _:
             return state
 

@@ -26,6 +26,7 @@ class Step(StrEnum):
     REACH = "reach the verdict"
     ACCOUNT = "account for every copy"
     PREPARE = "sign the statement"
+    APPROVE = "wait for approval"
     ISSUE = "issue the document"
 
 
@@ -46,6 +47,8 @@ def next_step(case: ErasureCase) -> Step | None:
         return None
     if case.prepared is not None:
         return Step.ISSUE
+    if case.drafted is not None:
+        return Step.APPROVE if waits_for_approval(case) else Step.PREPARE
     if case.decided is None or case.decided.decision in (DecisionKind.HELD, DecisionKind.EXTENDED):
         raise MisuseError(
             "the desk hasn't granted this request; run `auditor request decide CASE --grant`"
@@ -63,6 +66,11 @@ def next_step(case: ErasureCase) -> Step | None:
     if case.scope.training_images == 0:
         return Step.PREPARE
     return _audit_step(case)
+
+
+def waits_for_approval(case: ErasureCase) -> bool:
+    """A statement is signed by whoever performed, and by nobody else yet."""
+    return case.drafted is not None and case.approved is None
 
 
 def _audit_step(case: ErasureCase) -> Step:

@@ -45,8 +45,8 @@ class Issued:
         )
 
 
-def issue_record(home: Home) -> Issued:
-    """File a request, refuse it, and issue the record of that."""
+def refused_case(home: Home) -> str:
+    """A request that was filed and refused."""
     case = file_request(
         home,
         model="detector",
@@ -56,7 +56,14 @@ def issue_record(home: Home) -> Issued:
         received=date.fromisoformat(datetime.now(UTC).date().isoformat()),
     )
     decide(home, case, DecisionKind.REFUSED, "dpo")
-    prepare_statement(home, case, load_case(home, case))
+    return case
+
+
+def issue_record(home: Home, case: str = "") -> Issued:
+    """Issue the record of a refused request, or of one that is prepared already."""
+    case = case or refused_case(home)
+    if load_case(home, case).prepared is None:
+        prepare_statement(home, case, load_case(home, case))
     issue(home, case, load_case(home, case))
     document = publish(home, case)
     assert document == certificate_path(home, case)

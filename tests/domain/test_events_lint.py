@@ -28,6 +28,7 @@ TEXTS = {
     "origin": "random name of a ledger",
     "previous": "random name of a ledger",
     "reason": "token from a list of reasons",
+    "successor": "random id of a case",
     "synthetic": "yes or no",
 }
 PERSONAL = ("name", "patient", "subject_id", "birth", "address", "email", "text", "note", "comment")

@@ -24,6 +24,8 @@ CONFIGS = st.builds(
     in_models=st.integers(2, 1000),
     bank_days=st.integers(0, 1000),
     keep_erased=st.booleans(),
+    four_eyes=st.booleans(),
+    status_days=st.integers(1, 92),
 )
 
 
@@ -57,6 +59,9 @@ def written(tmp_path: Path) -> Path:
         ("out_models = 16", "out_models = true", "out_models must be a count"),
         ("out_models = 16", "out_models = 1", "at least 2"),
         ("bank_days = 0", "bank_days = -1", "bank_days must be at least 0"),
+        ("four_eyes = false", "four_eyes = 0", "four_eyes must be true or false"),
+        ("status_days = 7", "status_days = 0", "status_days must lie between 1 and 92"),
+        ("status_days = 7", "status_days = 93", "status_days must lie between 1 and 92"),
         ("keep_erased = false", "keep_erased = 0", "keep_erased must be true or false"),
         ("factories = []", 'factories = "a:b"', "factories must be a list of texts"),
         ("factories = []", "factories = [1]", "factories must be a list of texts"),

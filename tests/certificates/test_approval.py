@@ -1,0 +1,223 @@
+"""Four eyes: what an approver has signed besides is valid, each forged twin is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from auditor.certificates.verify import Status, verify_certificate
+from auditor.domain.event import CertificatePrepared
+from auditor.domain.request import Outcome
+from auditor.errors import CertificateError, InvalidCertificateError, MisuseError, ProofError
+from auditor.proof.dsse import add_signatures
+from auditor.proof.signing import Signer, generate_private_key, load_signer
+from auditor.proof.trust import TrustFile, parse_trust, trust_bytes
+from auditor.workflow.approval import approve, decline, drafted_statement
+from auditor.workflow.config import write_config
+from auditor.workflow.home import SETTINGS, Home, create_home, open_home
+from auditor.workflow.notary import prepare_statement
+from auditor.workflow.record import case_stream, load_case, record
+from auditor.workflow.statement_keys import add_approver, make_approver, read_approver
+from auditor.workflow.steps import Step, next_step
+from tests.certificates.conftest import Issued, issue_record, refused_case
+from tests.cli.conftest import stock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """A home that requires four eyes, an approver's keys, and a document both have signed."""
+
+    home: Home
+    keys: tuple[Signer, ...]
+    issued: Issued
+
+
+def in_home(root: Path, *, four_eyes: bool) -> Home:
+    with closing(open_home(root)) as home:
+        write_config(root / SETTINGS, replace(home.config, four_eyes=four_eyes))
+    return open_home(root)
+
+
+def drafted(home: Home) -> str:
+    case = refused_case(home)
+    prepare_statement(home, case, load_case(home, case))
+    return case
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    folder = tmp_path_factory.mktemp("approval")
+    with closing(create_home(folder / "home", controller="St. Example", dpo="DPO")) as made:
+        stock(made)
+        public = make_approver(folder / "approver.key")
+        add_approver(made, public.read_bytes())
+    with closing(in_home(folder / "home", four_eyes=True)) as home:
+        keys = read_approver(folder / "approver.key")
+        case = drafted(home)
+        approve(home, case, keys)
+        prepare_statement(home, case, load_case(home, case))
+        yield Office(home=home, keys=keys, issued=issue_record(home, case))
+
+
+def refused(issued: Issued, trust: TrustFile | None = None) -> tuple[str, str]:
+    """The check that refuses it, and why."""
+    report = verify_certificate(
+        issued.pdf, trust or parse_trust(issued.trust), now=datetime.now(UTC)
+    )
+    assert report.status is Status.INVALID
+    return report.checks[-1].name, report.reason
+
+
+def test_a_document_that_two_have_signed_is_valid(office: Office) -> None:
+    report = office.issued.verify()
+    assert report.status is Status.VALID_STATUS_UNKNOWN
+    check = next(check for check in report.checks if check.name == "approval")
+    assert check.held is True
+    assert all(key.key_id in check.detail for key in office.keys)
+    assert report.predicate is not None and report.predicate["approval"] == "four-eyes"
+
+
+def test_nothing_is_issued_before_the_approval(office: Office) -> None:
+    home, case = office.home, drafted(office.home)
+    state = load_case(home, case)
+    assert next_step(state) is Step.APPROVE and state.prepared is None
+    assert drafted_statement(home, case)["request"]["case"] == case
+    decline(home, case)
+    assert next_step(load_case(home, case)) is Step.PREPARE
+    with pytest.raises(MisuseError, match="waits for approval"):
+        approve(home, case, office.keys)
+    prepare_statement(home, case, load_case(home, case))
+    approve(home, case, office.keys)
+    with pytest.raises(MisuseError, match="waits for approval"):
+        approve(home, case, office.keys)
+    with pytest.raises(MisuseError, match="waits for approval"):
+        decline(home, case)
+    prepared = load_case(home, case)
+    assert next_step(prepared) is Step.PREPARE and prepared.drafts == 2
+
+
+def strangers() -> tuple[Signer, ...]:
+    return tuple(load_signer(generate_private_key(name)) for name in ("ed25519", "ml-dsa-65"))
+
+
+def test_only_an_approver_approves(office: Office) -> None:
+    home, case = office.home, drafted(office.home)
+    for keys in (strangers(), home.statement_signers, office.keys[:1], office.keys[::-1], ()):
+        with pytest.raises(MisuseError):
+            approve(home, case, keys)
+    assert load_case(home, case).approved is None
+
+
+def bypassed(home: Home, signers: Sequence[Signer]) -> Issued:
+    """What a performer who writes into the home can issue without the approver."""
+    case = drafted(home)
+    asked = load_case(home, case).drafted
+    assert asked is not None
+    envelope = home.store.get(asked.envelope)
+    if signers:
+        envelope = add_signatures(envelope, signers)
+    event = CertificatePrepared(
+        case=case, outcome=Outcome.REFUSED, envelope=home.store.put(envelope)
+    )
+    record(home, case_stream(case), event, "prepared")
+    return issue_record(home, case)
+
+
+def test_a_document_without_the_approval_it_says_is_refused(office: Office) -> None:
+    name, why = refused(bypassed(office.home, ()))
+    assert (name, "no good ed25519 signature by a key of the role approval" in why) == (
+        "approval",
+        True,
+    )
+
+
+def test_the_performers_own_signature_is_no_approval(office: Office) -> None:
+    assert refused(bypassed(office.home, office.home.statement_signers))[0] == "approval"
+
+
+def test_approval_by_one_algorithm_of_two_is_refused(office: Office) -> None:
+    name, why = refused(bypassed(office.home, office.keys[:1]))
+    assert name == "approval" and "no good ml-dsa-65" in why
+
+
+def with_approvers(trust: TrustFile, **changes: str) -> TrustFile:
+    keys = tuple(
+        replace(key, **changes) if key.role == "approval" else key for key in trust.statement_keys
+    )
+    return replace(trust, statement_keys=keys)
+
+
+def test_a_key_of_another_role_does_not_approve(office: Office) -> None:
+    trust = parse_trust(office.issued.trust)
+    for role in ("statement", "seal"):
+        assert refused(office.issued, with_approvers(trust, role=role))[0] == "approval"
+
+
+def test_an_approver_counts_on_their_days_and_until_revoked(office: Office) -> None:
+    trust = parse_trust(office.issued.trust)
+    for changes in (
+        {"revoked_at": "2099-01-01T00:00:00Z"},
+        {"valid_from": "2099-01-01T00:00:00Z"},
+        {"valid_until": "2020-01-01T00:00:00Z"},
+    ):
+        assert refused(office.issued, with_approvers(trust, **changes))[0] == "approval"
+
+
+def test_no_trust_file_gives_one_key_two_roles(office: Office) -> None:
+    trust = parse_trust(office.issued.trust)
+    performer = next(key for key in trust.statement_keys if key.role == "statement")
+    with pytest.raises(ProofError, match="twice"):
+        replace(trust, statement_keys=(*trust.statement_keys, replace(performer, role="approval")))
+    assert parse_trust(trust_bytes(trust)) == trust
+
+
+def test_a_statement_that_asks_for_nobody_is_refused_where_there_are_approvers(
+    office: Office, tmp_path: Path
+) -> None:
+    """Else whoever performs could leave the second pair of eyes out by a setting."""
+    root = office.home.root
+    with closing(in_home(root, four_eyes=False)) as lax:
+        case = refused_case(lax)
+        with pytest.raises(CertificateError, match="four_eyes = true"):
+            prepare_statement(lax, case, load_case(lax, case))
+    with closing(in_home(root, four_eyes=True)):
+        pass
+    with closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as plain:
+        stock(plain)
+        document = issue_record(plain)
+        trust = parse_trust(document.trust)
+        assert document.verify().status is Status.VALID_STATUS_UNKNOWN
+        theirs = [k for k in office.home.trust.statement_keys if k.role == "approval"]
+        assert refused(
+            document, replace(trust, statement_keys=(*trust.statement_keys, *theirs))
+        ) == (
+            "approval",
+            "the trust file names approvers, but the statement asks for no approval",
+        )
+
+
+def test_a_draft_changed_behind_the_approvers_back_is_not_signed(office: Office) -> None:
+    home, case = office.home, drafted(office.home)
+    asked = load_case(home, case).drafted
+    assert asked is not None
+    forged = home.store.put(add_signatures_of_strangers(home.store.get(asked.envelope)))
+    event = replace(asked, envelope=forged)
+    record(home, case_stream(case), event, "drafted-2")
+    with pytest.raises(InvalidCertificateError):
+        approve(home, case, office.keys)
+
+
+def add_signatures_of_strangers(envelope: bytes) -> bytes:
+    """Another payload, signed by nobody whom the trust file knows."""
+    import json
+    from base64 import b64decode, b64encode
+
+    fields = json.loads(envelope)
+    payload = b64decode(fields["payload"]).replace(b"refused", b"granted")
+    fields["payload"] = b64encode(payload).decode("ascii")
+    return add_signatures(json.dumps(fields).encode(), strangers())
