@@ -7,7 +7,6 @@ can hold a per-image score, a weight delta or an identifier of a person (DESIGN 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,13 +14,13 @@ from enum import StrEnum
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.evidence import CandidateRole, Evidence, Power
+from auditor.domain.printable import flaw_of
 from auditor.domain.request import Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Decision, Finding, Verdict
 from auditor.errors import CertificateError
 
 LARGEST_MARGIN = 0.5  # DESIGN section 4 point 4
-LONGEST_NAME = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,15 +282,8 @@ class DocumentFacts:
 def require_printable(name: str, text: str) -> None:
     """Refuse text that could be read as something other than what it is.
 
-    Control, bidirectional, zero-width and unassigned characters, line breaks, and sequences that
-    change under Unicode normalisation (NFC) are refused; so is what is empty or too long.
-
     Raises:
-        CertificateError: naming the field, never the text.
+        CertificateError: naming the field, never the text (see `auditor.domain.printable`).
     """
-    if not text.strip() or len(text) > LONGEST_NAME:
-        raise CertificateError(f"{name} must be one line of 1 to {LONGEST_NAME} characters")
-    if any(unicodedata.category(char)[0] == "C" for char in text) or not text.isprintable():
-        raise CertificateError(f"{name} holds an invisible or control character; remove it")
-    if unicodedata.normalize("NFC", text) != text:
-        raise CertificateError(f"{name} is not in Unicode normal form C; write it composed")
+    if flaw := flaw_of(text):
+        raise CertificateError(f"{name} {flaw}")

@@ -11,7 +11,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -71,26 +71,37 @@ def render_certificate(
         _attachment(ENVELOPE, envelope, issued, "Data", "The signed statement (DSSE envelope)"),
         _attachment(PROOF, proof.encode("utf-8"), issued, "Supplement", "Its ledger proof"),
     ]
-    with _dated(issued):
-        pdf = HTML(string=html, url_fetcher=_ShippedOnly(), base_url="shipped:").write_pdf(
+    fetcher, pdf = _ShippedOnly(), None
+    with _dated(issued), suppress(FatalURLFetchingError):
+        pdf = HTML(string=html, url_fetcher=fetcher, base_url="shipped:").write_pdf(
             pdf_variant="pdf/a-3a",
             pdf_tags=True,
             pdf_identifier=hashlib.sha256(envelope).digest()[:16],
             attachments=attachments,
             finisher=_mark_accessible,
         )
+    if fetcher.refused:
+        raise CertificateError(f"a certificate may not load {fetcher.refused[0][:80]}")
     if not isinstance(pdf, bytes) or not pdf.startswith(b"%PDF-"):
         raise CertificateError("the page can't be drawn; is Pango installed?")
     return pdf
 
 
 class _ShippedOnly(URLFetcher):  # type: ignore[misc]  # published without types
-    """Serves the shipped fonts and refuses every other address."""
+    """Serves the shipped fonts and refuses every other address.
+
+    Refusals are written down: within a drawing, WeasyPrint goes on without what it didn't get.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: list[str] = []
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> URLFetcherResponse:
         name = url.removeprefix("shipped:")
         if name not in _FONTS:
-            raise FatalURLFetchingError(f"a certificate may not load {url[:80]}")
+            self.refused.append(url)
+            raise FatalURLFetchingError(url)
         content = (shipped("templates") / "fonts" / name).read_bytes()
         return URLFetcherResponse(url, body=content, headers={"Content-Type": "font/ttf"})
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.canonical import Canonical
+from auditor.domain.printable import flaw_of
 from auditor.errors import DataError
 from auditor.learning.pictures import read_grey
 from auditor.learning.recipe import Recipe
@@ -220,6 +221,9 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
         raise DataError(f"{where}: label must be a class number 0, 1, ...; found something else")
     if value["split"] and value["split"] not in _SPLITS:
         raise DataError(f"{where}: split must be one of {', '.join(_SPLITS)}")
+    for name in ("site", "sex"):  # they name subgroups on the certificate
+        if value[name] and (flaw := flaw_of(value[name])):
+            raise DataError(f"{where}: {name} {flaw}")
     folder = manifest.parent.resolve()
     path = (folder / value["image_path"]).resolve()
     if not path.is_relative_to(folder):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from auditor.certificates.status import LONGEST_FRESH
+from auditor.domain.printable import flaw_of
 from auditor.errors import HomeError
 from auditor.workflow.files import write_file
 
@@ -165,8 +166,8 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, text in (("name", self.controller), ("dpo", self.dpo)):
-            if not text.strip() or not text.isprintable():
-                raise HomeError(f"[controller] {name} must be one line of text")
+            if flaw := flaw_of(text):
+                raise HomeError(f"[controller] {name} {flaw}")
         if self.country and not (len(self.country) == 2 and self.country.isupper()):
             raise HomeError('[controller] country must be a code like "DE", or ""')
         if self.timestamps and not self.timestamp_roots:

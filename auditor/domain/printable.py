@@ -1,0 +1,39 @@
+"""Names that others typed in and that are printed: refused where they'd read as something else."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LONGEST_NAME = 120
+
+# Drawn as nothing though they count as letters, marks or symbols: fillers and selectors
+# (Unicode's Default_Ignorable_Code_Point beyond the control and format characters), blank Braille.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+# What a spreadsheet takes for a formula (OWASP, "CSV injection"); a signed number is none.
+_FORMULA = re.compile(r"[=@]|[+-](?!\d+(\.\d+)?$)")
+
+
+def flaw_of(text: str) -> str:
+    """Why a name can't be printed as what it is; empty where it can.
+
+    Refused are control, bidirectional, zero-width and unassigned characters, line breaks,
+    characters drawn as nothing, sequences that change under Unicode normalisation (NFC),
+    beginnings that a spreadsheet would run, and what is empty or too long.
+
+    >>> flaw_of("Dr. Margarethe Kowalczyk-Ólafsdóttir"), flaw_of("-1")
+    ('', '')
+    >>> flaw_of('=HYPERLINK("http://example.com")')
+    'begins like a formula'
+    """
+    if not text.strip() or len(text) > LONGEST_NAME:
+        return f"must be one line of 1 to {LONGEST_NAME} characters"
+    if not text.isprintable() or _UNSEEN.search(text):
+        return "holds an invisible or control character; remove it"
+    if unicodedata.normalize("NFC", text) != text:
+        return "is not in Unicode normal form C; write it composed"
+    if _FORMULA.match(unicodedata.normalize("NFKC", text)):
+        return "begins like a formula"
+    return ""
