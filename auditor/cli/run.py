@@ -19,6 +19,7 @@ _EXIT_CODES = {Verdict.FAILED: 3, Verdict.INDETERMINATE: 4, Verdict.PASSED: 0}
 @click.option("--pending", is_flag=True, help="Every granted case that isn't closed.")
 @click.option("--shared-bank", is_flag=True, help="Audit by shared references (auditor bank).")
 @click.option("--keep-scores", is_flag=True, help="Keep what is needed to replay each audit.")
+@click.option("--until-verdict", is_flag=True, help="Stop before any copy is destroyed.")
 @click.option("--workers", type=click.IntRange(min=1), help="Training processes [cores].")
 @home_option
 @json_option
@@ -29,6 +30,7 @@ def run(
     pending: bool,
     shared_bank: bool,
     keep_scores: bool,
+    until_verdict: bool,
     workers: int | None,
     home: Path | None,
     as_json: bool,
@@ -62,7 +64,14 @@ def run(
     lines, codes = [], [0]
     with progress_reporter() as (progress, notice):
         for case in cases or pending_cases(opened):
-            state = run_case(opened, case, settings, progress=progress, notice=notice)
+            state = run_case(
+                opened,
+                case,
+                settings,
+                progress=progress,
+                notice=notice,
+                until_verdict=until_verdict,
+            )
             reached = state.reached
             lines.append(
                 {

@@ -42,6 +42,8 @@ class ErasureCase:
     audits: tuple[ev.AuditStarted, ...] = ()
     controls: tuple[ev.CandidateVerified, ...] = ()
     scores: tuple[ev.ScoresKept, ...] = ()
+    handed_over: int = 0
+    taken_back: int = 0
     reached: ev.VerdictReached | None = None
     accounted: tuple[ev.ArtefactAccounted, ...] = ()
     drafts: int = 0
@@ -56,6 +58,11 @@ class ErasureCase:
     def granted(self) -> bool:
         """The desk said yes and nothing has stopped it since."""
         return self.decided is not None and self.decided.decision is DecisionKind.GRANTED
+
+    @property
+    def copies_out(self) -> bool:
+        """Whether copies of its models are with somebody who measures them again."""
+        return self.handed_over > self.taken_back
 
     @property
     def obstacle(self) -> Obstacle:
@@ -115,6 +122,10 @@ def evolve(case: ErasureCase, event: Event) -> ErasureCase:
             return replace(case, skipped=(*case.skipped, event))
         case ev.ScoresKept():
             return replace(case, scores=(*case.scores, event))
+        case ev.WeightsHandedOver():
+            return replace(case, handed_over=event.number)
+        case ev.WeightsTakenBack():
+            return replace(case, taken_back=event.number)
         case ev.VerdictReached():
             return replace(case, reached=event)
         case ev.ArtefactAccounted():

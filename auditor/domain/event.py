@@ -18,6 +18,8 @@ from auditor.domain.audit_events import AuditStarted as AuditStarted
 from auditor.domain.audit_events import CandidateVerified as CandidateVerified
 from auditor.domain.audit_events import PlanPinned as PlanPinned
 from auditor.domain.audit_events import ScoresKept as ScoresKept
+from auditor.domain.audit_events import WeightsHandedOver as WeightsHandedOver
+from auditor.domain.audit_events import WeightsTakenBack as WeightsTakenBack
 from auditor.domain.bank_events import SharedBankDestroyed as SharedBankDestroyed
 from auditor.domain.bank_events import SharedBankPlanned as SharedBankPlanned
 from auditor.domain.bank_events import SharedBankTrained as SharedBankTrained

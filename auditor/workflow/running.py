@@ -13,6 +13,7 @@ from auditor.workflow.alone import alone
 from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.desk import require_case
 from auditor.workflow.erasure import STEPS
+from auditor.workflow.handing_over import require_taken_back
 from auditor.workflow.home import Home
 from auditor.workflow.lineage import require_current
 from auditor.workflow.notary import certificate_path, issue, prepare_statement, publish
@@ -25,13 +26,22 @@ Notice = Callable[[str], None]
 
 
 def run_case(
-    home: Home, case: str, settings: RunSettings, *, progress: Progress, notice: Notice
+    home: Home,
+    case: str,
+    settings: RunSettings,
+    *,
+    progress: Progress,
+    notice: Notice,
+    until_verdict: bool = False,
 ) -> ErasureCase:
     """Take one case from wherever it stands to its certificate or record.
 
+    Args:
+        until_verdict: stop before any copy is destroyed; the next run goes on from there.
+
     Raises:
-        MisuseError: no such case, the desk hasn't decided it, or another case of the same model
-            comes first.
+        MisuseError: no such case, the desk hasn't decided it, another case of the same model
+            comes first, or copies of its models are handed over.
         HomeError: another run holds this home.
     """
     require_case(home, case)
@@ -40,12 +50,16 @@ def run_case(
             notice(f"shared bank {bank.name.value[:16]}: its last day is over; destroyed")
         work = Casework(home, case, settings, progress)
         while (step := next_step(state := load_case(home, case))) is not None:
+            if until_verdict and step is Step.ACCOUNT:
+                notice(f"case {case}: stopped before anything is destroyed")
+                return state
             notice(f"case {case}: {step.value}")
             if step is Step.APPROVE:
                 notice(f"case {case}: then run it again; auditor certificate approve {case}")
                 return state
             match step:
                 case Step.ACCOUNT:
+                    require_taken_back(case, state)
                     account(home, case, state)
                 case Step.PREPARE:
                     prepare_statement(home, case, state)
