@@ -40,8 +40,6 @@ def _noise(size: float) -> Query:
 AUGMENTATIONS: tuple[Query, ...] = (
     lambda images: images.flip(-1),
     _shift(1, 0),
-    _shift(-1, 0),
-    _shift(0, 1),
     _shift(0, -1),
 )
-NOISES: tuple[Query, ...] = (_noise(0.25), _noise(0.5), _noise(1.0))
+NOISES: tuple[Query, ...] = (_noise(0.5), _noise(1.0))
