@@ -1,7 +1,7 @@
 """Reading a sealed PDF that a stranger handed in: its one seal, and what is attached.
 
-pyHanko checks the signature; what it lets pass is refused here: bytes beside the signed ranges, a
-second signature or none, actions, attachments that unpack to more than their due.
+pyHanko checks the signature; what it lets pass is refused here and in `pdf_form`: bytes beside the
+signed ranges, a second signature or none, actions, what unpacks to more than its due.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
+from auditor.certificates.pdf_form import require_our_form
 from auditor.errors import InvalidCertificateError
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ LARGEST_ATTACHMENT = 4 << 20
 
 _ENDING = (b"%%EOF", b"%%EOF\n", b"%%EOF\r\n")
 _PADES = "/ETSI.CAdES.detached"  # ETSI EN 319 142-1 section 5.2
-_ACTIONS = ("/OpenAction", "/AA")
 _DEEPEST_NAME_TREE = 4
 
 
@@ -59,10 +59,10 @@ def read_sealed_pdf(pdf: bytes) -> SealedPdf:
     if not pdf.startswith(b"%PDF-") or not pdf.endswith(_ENDING):
         raise InvalidCertificateError("this is no PDF, or something was added to it or cut off")
     try:
+        require_our_form(pdf)
         reader = PdfFileReader(BytesIO(pdf), strict=True)
         signatures = list(reader.embedded_signatures)
         _require_one_seal(pdf, signatures)
-        _require_no_actions(reader.root)
         attachments = dict(_attachments(reader.root))
     except InvalidCertificateError:
         raise
@@ -121,11 +121,6 @@ def _require_one_seal(pdf: bytes, signatures: Sequence[EmbeddedPdfSignature]) ->
         raise InvalidCertificateError("the seal is not a PAdES signature")
     if signature.docmdp_level is not MDPPerm.NO_CHANGES:
         raise InvalidCertificateError("the seal is not a certification that forbids changes")
-
-
-def _require_no_actions(root: Mapping[str, Any]) -> None:
-    if any(name in root for name in _ACTIONS) or "/JavaScript" in root.get("/Names", {}):
-        raise InvalidCertificateError("the PDF holds actions or scripts")
 
 
 def _attachments(root: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:

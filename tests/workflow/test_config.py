@@ -95,7 +95,7 @@ def test_a_table_given_as_a_value_is_named(written: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "tab\there", "St.\u202eExample", "=1"])
 def test_names_are_what_they_seem(name: str) -> None:
-    with pytest.raises(HomeError, match="one line|invisible or control|formula"):
+    with pytest.raises(HomeError, match=r"one line|invisible or control|formula"):
         Config(controller=name, dpo="DPO")
 
 
