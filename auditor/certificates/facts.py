@@ -208,6 +208,7 @@ class DocumentFacts:
     """Everything one document states.
 
     Attributes:
+        locale: language of the document, one of `catalogue.LOCALES`.
         issued: day of issue by the issuer's clock; also the PDF's creation date.
         synthetic: the images are drawn phantoms, not patients.
         code_version: of this software.
@@ -237,6 +238,7 @@ class DocumentFacts:
     inventory: tuple[AccountedArtefact, ...] = ()
     seal: SealFacts = field(default_factory=SealFacts)
     approval: Approval = Approval.NONE
+    locale: str = "en"
 
     def __post_init__(self) -> None:
         """Hold the document to DESIGN section 4 point 10 (CertificateError where it breaks it)."""

@@ -13,6 +13,8 @@ from typing import Any
 
 import segno
 
+from auditor.domain.language import Language
+
 WIDTH = 680.0
 LEFT, RIGHT = 170.0, 668.0
 _ROWS = {"candidate": 48.0, "out": 92.0, "untouched": 136.0}
@@ -28,6 +30,16 @@ class Mark:
     x: float
     y: float
     value: str
+
+    def square(self, reach: float) -> str:
+        """An SVG path of a square about the mark; shapes tell groups apart where colours don't."""
+        x, y = self.x, self.y
+        return f"M{x - reach:.2f} {y - reach:.2f}h{2 * reach}v{2 * reach}h-{2 * reach}z"
+
+    def diamond(self, reach: float) -> str:
+        """An SVG path of a diamond about the mark."""
+        top = self.y - reach
+        return f"M{self.x:.2f} {top:.2f}l{reach} {reach}l-{reach} {reach}l-{reach} -{reach}z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +67,7 @@ class AxisFigure:
     description: str
 
 
-def influence_axis(predicate: Mapping[str, Any]) -> AxisFigure | None:
+def influence_axis(predicate: Mapping[str, Any], language: Language) -> AxisFigure | None:
     """Lay out the figure; None where nothing was audited or the gap isn't established."""
     if "audit" not in predicate or "plan" not in predicate:
         return None
@@ -86,7 +98,7 @@ def influence_axis(predicate: Mapping[str, Any]) -> AxisFigure | None:
             x=scale.x(float(estimate["point"])), y=_ROWS["candidate"], value=estimate["point"]
         ),
         interval=scale.span(float(estimate["lower"]), float(estimate["upper"])),
-        description=_describe(influence, margin),
+        description=_describe(influence, margin, language),
     )
 
 
@@ -156,16 +168,21 @@ def _swarm(values: Sequence[str], scale: _Scale, row: float) -> tuple[Mark, ...]
     return tuple(marks)
 
 
-def _describe(influence: Mapping[str, Any], margin: str) -> str:
+def _describe(influence: Mapping[str, Any], margin: str, language: Language) -> str:
     estimate = influence["equivalence"]
-    level = f"{100 * float(estimate['level']):.0f}"
-    return (
-        "Axis of residual influence, where 0 is the average model trained without the images and "
-        f"1 the average model trained with them. The margin reaches from -{margin} to {margin}. "
-        f"{len(influence['out'])} models trained without the images lie between "
-        f"{min(influence['out'], key=float)} and {max(influence['out'], key=float)}. "
-        f"{len(influence['untouched'])} untouched models lie between "
-        f"{min(influence['untouched'], key=float)} and {max(influence['untouched'], key=float)}. "
-        f"The audited model lies at {estimate['point']}, with a {level} % interval from "
-        f"{estimate['lower']} to {estimate['upper']}."
+    return language.say(
+        "Axis of residual influence, where 0 is the average model trained without the images and 1 "
+        "the average model trained with them. The margin reaches from -{margin} to {margin}. "
+        "{out} models trained without the images lie between {out_lowest} and {out_highest}. "
+        "{untouched} untouched models lie between {untouched_lowest} and {untouched_highest}. The "
+        "audited model lies at {point}, with a {level} % interval from {lower} to {upper}.",
+        margin=language.decimals(margin),
+        out=len(influence["out"]),
+        out_lowest=language.decimals(min(influence["out"], key=float)),
+        out_highest=language.decimals(max(influence["out"], key=float)),
+        untouched=len(influence["untouched"]),
+        untouched_lowest=language.decimals(min(influence["untouched"], key=float)),
+        untouched_highest=language.decimals(max(influence["untouched"], key=float)),
+        level=f"{100 * float(estimate['level']):.0f}",
+        **{key: language.decimals(estimate[key]) for key in ("lower", "point", "upper")},
     )

@@ -1,11 +1,16 @@
-"""Tokens of the statement in words, for the printed page."""
+"""Tokens of the statement in words, for the printed page; in English here, else by catalogue."""
 
 from __future__ import annotations
 
-from auditor.domain.artefact import ArtefactFate, ArtefactKind
+from collections.abc import Mapping
+from typing import Any
+
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, ItemStatus
 from auditor.domain.evidence import CandidateRole
+from auditor.domain.language import Language
 from auditor.domain.request import Ground, Outcome, Regime
-from auditor.domain.verdict import Basis, FindingStatus
+from auditor.domain.route import LeftOut
+from auditor.domain.verdict import Basis, FindingStatus, Verdict
 
 TITLES = {
     Outcome.CERTIFIED: "Certificate of Unlearning",
@@ -63,6 +68,9 @@ REASONS = {
     "medical-record-retention": "the medical record must be kept",
     "gdpr-5-2-accountability": "accountability, Article 5(2) GDPR",
     "verification-of-other-requests": "needed to verify other requests until its last day",
+    "no-longer-needed": "no longer needed",
+    "replaced-in-service": "replaced in service",
+    "erasure-not-established": "erasure not established",
 }
 
 FATES = {
@@ -108,6 +116,65 @@ TESTS = {
 }
 
 COMPARATORS = {"original": "the model before", "retrained": "models trained again"}
+
+SKIPPED = {
+    LeftOut.EXACT_DUE: "the model is due to be trained again",
+    LeftOut.NEED_NOT_MET: "the method can't be used on this model",
+    LeftOut.RECIPE_MISMATCH: "the recipe doesn't describe the model",
+    LeftOut.AUC_MARGIN_REFUSED: "too few images to watch the AUC by",
+    LeftOut.POWER_TOO_LOW: "declared power too low",
+    LeftOut.NOT_QUALIFIED: "not qualified for cohorts",
+    LeftOut.TAIL: "memorised too strongly",
+    LeftOut.NO_SURROGATES: "no surrogate patients to tune it on",
+    LeftOut.NO_PARAMETERS: "no parameters within bounds",
+    LeftOut.RESIDUAL: "residual influence on surrogate patients too large",
+    LeftOut.NO_ROOM: "significance level not split further",
+    LeftOut.NOT_CHEAPER: "no cheaper than training again",
+}
+
+PARAMETERS = {
+    "bound": "bound",
+    "by": "chosen by",
+    "damping": "damping",
+    "epochs": "epochs",
+    "layers": "layers",
+    "learning_rate": "learning rate",
+    "memory": "memory",
+    "precision": "precision",
+    "rise": "rise of the loss",
+    "seed": "seed",
+    "share": "share",
+    "subset": "images for the curvature",
+    "weight": "weight",
+}
+
+TRUSTED_TIMES = {"none": "no trusted time", "time-stamp": "with a trusted time-stamp"}
+
+ATTRIBUTES = {"age": "age", "sex": "sex", "site": "site"}
+
+IMAGES = {
+    "forgotten": "the forgotten images",
+    "never-seen": "never-seen images",
+    "retained": "the retained images",
+}
+
+ITEM_STATUSES = {
+    ItemStatus.ERASED: "erased",
+    ItemStatus.EXCEPTED: "with exceptions",
+    ItemStatus.NOT_ERASED: "not erased",
+}
+
+VERDICTS = {verdict: verdict.value for verdict in Verdict}
+
+
+def word(language: Language, table: Mapping[Any, str], token: str) -> str:
+    """A token in the language of the document: by its label, else readable as it is."""
+    return language.say(table[token] if token in table else words(token))
+
+
+def group(language: Language, attribute: str, value: str) -> str:
+    """A group of patients, e.g. ``sex F``."""
+    return f"{word(language, ATTRIBUTES, attribute)} {value}"
 
 
 def words(token: str) -> str:

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, partial
 from typing import Any
 
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from auditor.certificates import labels
+from auditor.certificates.catalogue import language_of
 from auditor.certificates.figure import influence_axis, qr_path, rosette
+from auditor.domain.language import Language
 from auditor.shipped import shipped
 
 _TEMPLATE = "certificate.html.j2"
 _STYLE = "certificate.css"
 _MINUS = re.compile(r"(?<![\w-])-(?=[\d.]|inf)")
+_DECIMAL = re.compile(r"[+−-]?\d+(\.\d+)?")
 _IDLE_ZEROS = re.compile(r"(\.\d\d\d*?)0+(?!\d)")
 
 
@@ -30,30 +36,65 @@ def document_html(predicate: Mapping[str, Any], statement_digest: str) -> str:
         predicate: of a statement that `parse_statement` has read.
         statement_digest: ``sha256:...`` of the signed payload, printed and put in the QR code.
     """
+    language = language_of(predicate["locale"])
     case = predicate["request"]["case"]
-    templates = shipped("templates")
+    side, path = qr_path(f"case {case}\n{statement_digest}")
+    return (
+        _environment(language)
+        .from_string(_shipped(_TEMPLATE))
+        .render(
+            p=predicate,
+            style=_shipped(_STYLE),
+            footer=footer(case, language),
+            statement_digest=statement_digest,
+            figure=influence_axis(predicate, language),
+            inventory=_inventory(predicate["inventory"]),
+            ornament=rosette(44, 5, 18) + rosette(34, 3, 12),
+            qr={"side": side, "path": path},
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footer:
+    """What stands at the foot of every page, before its number and between that and their count."""
+
+    before: str
+    between: str
+
+
+def footer(case: str, language: Language) -> Footer:
+    """The foot of a case's pages."""
+    return Footer(before=language.say("Case {case} · page", case=case), between=language.say("of"))
+
+
+@cache
+def _shipped(name: str) -> str:
+    return (shipped("templates") / name).read_text(encoding="utf-8")
+
+
+def _environment(language: Language) -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(grouped=_in_groups, signed=_signed, words=labels.words)
-    template = environment.from_string((templates / _TEMPLATE).read_text(encoding="utf-8"))
-    side, path = qr_path(f"case {case}\n{statement_digest}")
-    return template.render(
-        p=predicate,
+    environment.globals.update(
+        _=language.say,
+        count=language.count,
         labels=labels,
-        style=(templates / _STYLE).read_text(encoding="utf-8"),
-        footer=footer_label(case),
-        statement_digest=statement_digest,
-        figure=influence_axis(predicate),
-        inventory=_inventory(predicate["inventory"]),
-        ornament=rosette(44, 5, 18) + rosette(34, 3, 12),
-        qr={"side": side, "path": path},
+        group_name=partial(labels.group, language),
     )
-
-
-def footer_label(case: str) -> str:
-    """What stands at the foot of every page, before its number."""
-    return f"Case {case}"
+    environment.filters.update(
+        day=lambda text: language.day(date.fromisoformat(text)),
+        decimal=partial(_decimal, language),
+        grouped=_in_groups,
+        groups=lambda names: ", ".join(
+            labels.group(language, *name.split(" ", maxsplit=1)) for name in names
+        ),
+        label=language.say,
+        minus=_minus,
+        word=lambda token, table: labels.word(language, table, token),
+    )
+    return environment
 
 
 def _inventory(artefacts: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
@@ -78,12 +119,23 @@ def _in_groups(digest: str) -> str:
     return " ".join((algorithm, *groups))
 
 
-def _signed(decimal: object) -> str:
-    """Decimals as they are printed: no idle zeros, and the minus sign that belongs in print.
+def _decimal(language: Language, value: object) -> str:
+    """A decimal as it is printed: no idle zeros, the signs of the language and of print.
 
-    >>> _signed("-0.1300"), _signed("1.0000"), _signed("-0.003 [-0.018, +0.012]")
-    ('−0.13', '1.00', '−0.003 [−0.018, +0.012]')
-    >>> _signed("never-seen")
-    'never-seen'
+    >>> from auditor.domain.language import ENGLISH
+    >>> [_decimal(ENGLISH, text) for text in ("-0.1300", "1.0000", 473, "layer4.1")]
+    ['−0.13', '1.00', '473', 'layer4.1']
     """
-    return _MINUS.sub("−", _IDLE_ZEROS.sub(r"\1", str(decimal)))
+    text = str(value)
+    if not _DECIMAL.fullmatch(text):
+        return text
+    return language.decimals(_minus(_IDLE_ZEROS.sub(r"\1", text)))
+
+
+def _minus(text: str) -> str:
+    """With the minus sign that belongs in print.
+
+    >>> _minus("-0.003 (-0.018 to +0.012)"), _minus("never-seen")
+    ('−0.003 (−0.018 to +0.012)', 'never-seen')
+    """
+    return _MINUS.sub("−", text)

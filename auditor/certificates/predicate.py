@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.certificates import wording
+from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
     AccountedArtefact,
     Audit,
@@ -20,6 +21,7 @@ from auditor.certificates.facts import (
     SkippedRung,
     TriedRung,
 )
+from auditor.certificates.reasons import reasons_in_words
 from auditor.domain.artefact import item_status
 from auditor.domain.canonical import Canonical, decimal_text
 from auditor.domain.evidence import (
@@ -37,7 +39,6 @@ from auditor.domain.request import Outcome
 from auditor.domain.verdict import Decision, Finding
 
 TEMPLATE_VERSION = "1"
-LOCALE = "en"
 FEWEST_MEMBERS = 5
 """Below this, what an attack finds among patients is nearly a score of each of them."""
 
@@ -48,7 +49,7 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
     predicate: dict[str, Canonical] = {
         "documentType": "certificate" if certified else "record",
         "templateVersion": TEMPLATE_VERSION,
-        "locale": LOCALE,
+        "locale": facts.locale,
         "outcome": facts.outcome.value,
         "issued": facts.issued.isoformat(),
         "syntheticData": _yes(facts.synthetic),
@@ -306,7 +307,10 @@ def _latent(depth: LatentDepth) -> Canonical:
 def _conclusion(facts: DocumentFacts, conclusion: Conclusion) -> Canonical:
     found: dict[str, Canonical] = {
         "verdict": conclusion.decision.verdict.value,
-        "reasons": _reasons(conclusion.decision),
+        "reasons": [
+            {"code": reason.code.value, "text": reason.text}
+            for reason in reasons_in_words(conclusion.decision, facts, language_of(facts.locale))
+        ],
         "basis": conclusion.basis.value,
         "basisExplanation": wording.basis_explanation(facts, conclusion.basis),
     }

@@ -15,37 +15,36 @@ from io import BytesIO
 from pypdf import PdfReader
 from pypdf.errors import PyPdfError
 
-from auditor.certificates.page import footer_label
 from auditor.errors import InvalidCertificateError
 
 MOST_PAGES = 6
 _SILENT = frozenset({"head", "style", "title", "desc", "metadata"})
 
 
-def verify_visible(pdf: bytes, html: str, case: str) -> None:
-    """Compare the PDF's text with the page's.
+def verify_visible(pdf: bytes, html: str) -> None:
+    """Compare the PDF's text with that of the page made anew from the statement.
 
     Raises:
         InvalidCertificateError: they differ, or the PDF's text can't be read.
     """
-    page, figure = _texts_of(html)
-    drawn = _drawn(pdf, case)
+    page = _read_page(html)
+    figure, drawn = page.text(page.figure), _drawn(pdf, page)
     # a PDF draws a figure's labels in one piece, before or after the text around it
-    if figure not in drawn or drawn.replace(figure, "", 1) != page:
+    if figure not in drawn or drawn.replace(figure, "", 1) != page.text(page.words):
         raise InvalidCertificateError("the pages show something other than what was signed")
 
 
-def _drawn(pdf: bytes, case: str) -> str:
+def _drawn(pdf: bytes, page: _Page) -> str:
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it dislikes is refused below
     try:
         pages = PdfReader(BytesIO(pdf)).pages
         if len(pages) > MOST_PAGES:
             raise InvalidCertificateError(f"the document has more than {MOST_PAGES} pages")
-        texts = [_squeezed(page.extract_text()) for page in pages]
+        texts = [_squeezed(each.extract_text()) for each in pages]
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidCertificateError("the text of the pages can't be read") from None
     return "".join(
-        _without_footer(text, _squeezed(f"{footer_label(case)} · page {number} of {len(texts)}"))
+        _without_footer(text, _squeezed(f"{page.foot}{number}{page.between}{len(texts)}"))
         for number, text in enumerate(texts, start=1)
     )
 
@@ -58,27 +57,34 @@ def _without_footer(text: str, footer: str) -> str:
     raise InvalidCertificateError("a page lacks its footer, or is out of its place")
 
 
-def _texts_of(html: str) -> tuple[str, str]:
-    """The text of the page, and that of its figure."""
-    reader = _Text()
+def _read_page(html: str) -> _Page:
+    reader = _Page()
     reader.feed(html)
     reader.close()
-    return _squeezed("".join(reader.page)), _squeezed("".join(reader.figure))
+    return reader
 
 
-class _Text(HTMLParser):
-    """Text that is drawn: everything outside of elements that are never shown."""
+class _Page(HTMLParser):
+    """Text that is drawn: everything outside of elements that are never shown, and the footer."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.page: list[str] = []
+        self.words: list[str] = []
         self.figure: list[str] = []
+        self.foot = ""
+        self.between = ""
         self._silent = 0
         self._drawing = 0
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def text(self, parts: list[str]) -> str:
+        return _squeezed("".join(parts))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._silent += tag in _SILENT
         self._drawing += tag == "svg"
+        if tag == "body":
+            given = dict(attrs)
+            self.foot, self.between = given["data-foot"] or "", given["data-of"] or ""
 
     def handle_endtag(self, tag: str) -> None:
         self._silent -= tag in _SILENT
@@ -86,7 +92,7 @@ class _Text(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._silent:
-            (self.figure if self._drawing else self.page).append(data)
+            (self.figure if self._drawing else self.words).append(data)
 
 
 def _squeezed(text: str) -> str:

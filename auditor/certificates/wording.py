@@ -1,12 +1,16 @@
 """Plain sentences for a reader who knows law and no machine learning.
 
-What a document claims is worded here once, enters the signed statement, and is printed from it.
+What a document claims is worded here once, in the language of the document, enters the signed
+statement, and is printed from it: what was signed is what is read. Sentences stand here in English;
+templates/messages holds them in the other languages.
 Never "erased from existence", "anonymous", "compliant" (DESIGN section 2).
 """
 
 from __future__ import annotations
 
+from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import DocumentFacts, PlanFacts
+from auditor.domain.language import Language
 from auditor.domain.request import Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
@@ -44,18 +48,17 @@ _BASES = {
 
 _OBSTACLES = {
     Obstacle.NOTHING_LEFT: (
-        "{whose} images are all that the model was trained on: without them nothing is left to "
-        "train a model on."
+        "The model was trained on {whose} images alone: without them nothing is left to train a "
+        "model on."
     ),
     Obstacle.CLASS_LEFT_EMPTY: (
-        "{whose} images are all, or nearly all, that the model was trained on for one of its "
-        "classes: without them no model learns that class, and none can be compared with models "
-        "that know it."
+        "For one of its classes the model was trained on {whose} images alone, or nearly: without "
+        "them no model learns that class, and none can be compared with models that know it."
     ),
     Obstacle.READ_BY_METHOD: (
-        "{whose} images trained no model, but the method that made the model in service read some "
-        "of them as examples of patients it was not trained on. What that left in the model can't "
-        "be measured, and only a model trained from the start is free of it."
+        "No model was trained on {whose} images, but the method that made the model in service "
+        "read some of them as examples of patients it was not trained on. What that left in the "
+        "model can't be measured, and only a model trained from the start is free of it."
     ),
 }
 
@@ -93,149 +96,195 @@ _NO_TRUSTED_TIME = (
 )
 
 
+_REFUSED = (
+    "The request was refused and no unlearning was run. The reasons, and the right to lodge a "
+    "complaint with a supervisory authority and to seek a judicial remedy, belong in the "
+    "controller's reply to the person (Article 12(4) GDPR)."
+)
+_WITHDRAWN = "The request was withdrawn by the person who made it; the case was closed."
+
+
 def summary(facts: DocumentFacts) -> tuple[str, ...]:
     """The first lines of the document: what may be relied on, and what can't be excluded."""
+    language = language_of(facts.locale)
     match facts.outcome:
         case Outcome.CERTIFIED:
-            return (*_certified(facts), *_also(facts))
+            return (*_certified(facts, language), *_also(facts, language))
         case Outcome.NOT_ERASED:
-            return _not_erased(facts)
+            return _not_erased(facts, language)
         case Outcome.NOTHING_TO_UNLEARN:
-            return (*_nothing(facts), *_also(facts))
+            return (*_nothing(facts, language), *_also(facts, language))
         case Outcome.REFUSED:
-            return (
-                "The request was refused and no unlearning was run. The reasons, and the right to "
-                "lodge a complaint with a supervisory authority and to seek a judicial remedy, "
-                "belong in the controller's reply to the person (Article 12(4) GDPR).",
-            )
+            return (language.say(_REFUSED),)
         case Outcome.WITHDRAWN:
-            return ("The request was withdrawn by the person who made it; the case was closed.",)
+            return (language.say(_WITHDRAWN),)
 
 
 def basis_explanation(facts: DocumentFacts, basis: Basis) -> str:
     """What the basis of assurance means, in plain words."""
-    return _BASES[basis].format(whose=whose(facts))
+    return language_of(facts.locale).say(_BASES[basis], whose=whose(facts))
 
 
 def non_claims(facts: DocumentFacts) -> tuple[str, ...]:
     """What the document does not say."""
-    lines = list(_ALWAYS_DISCLAIMED)
+    say = language_of(facts.locale).say
+    lines = [say(line) for line in _ALWAYS_DISCLAIMED]
     if facts.conclusion is not None:
         exact = facts.conclusion.basis is Basis.EXACT
-        lines += [_EXACT_LIMITS.format(whose=whose(facts)) if exact else _NOT_ZERO]
+        lines += [say(_EXACT_LIMITS, whose=whose(facts)) if exact else say(_NOT_ZERO)]
         if exact and facts.attempts[-1].method == "rewind":
-            lines.append(_COUNTED_IN.format(whose=whose(facts)))
-        lines.append(_NO_FORMAL_GUARANTEE)
+            lines.append(say(_COUNTED_IN, whose=whose(facts)))
+        lines.append(say(_NO_FORMAL_GUARANTEE))
     if facts.seal.trusted_time == "none":
-        lines.append(_NO_TRUSTED_TIME)
+        lines.append(say(_NO_TRUSTED_TIME))
     return tuple(lines)
 
 
 def notices(facts: DocumentFacts) -> tuple[tuple[str, str], ...]:
     """What must be said before, or beside, anything else: subject and sentence."""
-    lines = [("synthetic-data", SYNTHETIC_NOTICE)] if facts.synthetic else []
+    say = language_of(facts.locale).say
+    lines = [("synthetic-data", say(SYNTHETIC_NOTICE))] if facts.synthetic else []
     if facts.request.regime is Regime.HIPAA or any(
         finding.rule_id.startswith("HIPAA") for finding in facts.findings
     ):
-        lines.append(("hipaa", HIPAA_BANNER))
+        lines.append(("hipaa", say(HIPAA_BANNER)))
     return tuple(lines)
 
 
 def whose(facts: DocumentFacts) -> str:
     """``the patient's`` or ``the 5 patients'``."""
-    count = facts.request.subjects
-    return "the patient's" if count == 1 else f"the {count} patients'"
+    language = language_of(facts.locale)
+    return language.count("the patient's", "the {count} patients'", facts.request.subjects)
 
 
-def percent(share: float) -> str:
+def percent(share: float, language: Language) -> str:
     """A share as a percentage without needless digits.
 
-    >>> percent(0.35), percent(0.125)
-    ('35 %', '12.5 %')
+    >>> percent(0.35, language_of("en")), percent(0.125, language_of("de"))
+    ('35 %', '12,5 %')
     """
-    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+    return language.decimals(f"{100 * share:.1f}".removesuffix(".0")) + " %"
 
 
-def _certified(facts: DocumentFacts) -> tuple[str, ...]:
+def _certified(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
     if facts.conclusion is None or facts.plan is None:
         return ()
     if facts.conclusion.basis is Basis.EXACT:
         lines = [
-            f"Exact means: the model now in service was trained again without {whose(facts)} "
-            "images, and the training, replayed, gave the same weights bit for bit."
+            language.say(
+                "Exact means: the model now in service was trained again without {whose} images, "
+                "and the training, replayed, gave the same weights bit for bit.",
+                whose=whose(facts),
+            )
         ]
         if facts.conclusion.decision.verdict is not Verdict.PASSED:
             lines.append(
-                "The statistical audit of the same model could not decide by itself; that verdict "
-                "is printed below as it is."
+                language.say(
+                    "The statistical audit of the same model could not decide by itself; that "
+                    "verdict is printed below as it is."
+                )
             )
         return tuple(lines)
-    margin = percent(facts.plan.margin)
     return (
-        f"Up to {margin} of the influence of having been trained on cannot be excluded. "
-        "No residual influence above that was detected.",
-        _declared_power(facts.plan),
+        language.say(
+            "Up to {margin} of the influence of having been trained on cannot be excluded. No "
+            "residual influence above that was detected.",
+            margin=percent(facts.plan.margin, language),
+        ),
+        _declared_power(facts.plan, language),
     )
 
 
-def _nothing(facts: DocumentFacts) -> tuple[str, ...]:
-    model = f"{facts.model.name}, version {facts.model.before.version}"
+def _nothing(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
+    say, model = language.say, facts.model
     if facts.request.earlier:
         return (
-            f"None of {whose(facts)} images is left among those that {model}, is trained on. "
-            "There is nothing more for this model to unlearn.",
+            say(
+                "None of {whose} images is left among those that {model}, version {version}, is "
+                "trained on. There is nothing more for this model to unlearn.",
+                whose=whose(facts),
+                model=model.name,
+                version=model.before.version,
+            ),
         )
     return (
-        f"None of {whose(facts)} images trained {model}. There is nothing for this model to "
-        "unlearn.",
-        "This is a finding on the record of what the model was trained on, not a measurement on "
-        "the model itself.",
+        say(
+            "None of {whose} images trained {model}, version {version}. There is nothing for this "
+            "model to unlearn.",
+            whose=whose(facts),
+            model=model.name,
+            version=model.before.version,
+        ),
+        say(
+            "This is a finding on the record of what the model was trained on, not a measurement "
+            "on the model itself."
+        ),
     )
 
 
-def _also(facts: DocumentFacts) -> tuple[str, ...]:
+def _also(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
     """What else is known of the subjects of a settled request."""
     lines = []
     if facts.request.earlier:
         lines.append(
-            "The request, or part of it, was settled before; what can be said of that stands in "
-            f"the document of case {', '.join(facts.request.earlier)}."
+            language.say(
+                "The request, or part of it, was settled before; what can be said of that stands "
+                "in the document of case {cases}.",
+                cases=", ".join(facts.request.earlier),
+            )
         )
     if held_out := facts.request.held_out_images:
         lines.append(
-            f"The data set also holds {held_out} of {whose(facts)} images that no training of this "
-            "model saw: they were set apart to choose settings by, or to test on. From now on they "
-            "are used for neither. Removing them from the data set is the controller's to do."
+            language.say(
+                "The data set also holds {number} of {whose} images that no training of this model "
+                "saw: they were set apart to choose settings by, or to test on. From now on they "
+                "are used for neither. Removing them from the data set is the controller's to do.",
+                number=held_out,
+                whose=whose(facts),
+            )
         )
     return tuple(lines)
 
 
-def _obstructed(facts: DocumentFacts) -> tuple[str, ...]:
+def _obstructed(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
+    obstacle = language.say(_OBSTACLES[facts.request.obstacle], whose=whose(facts))
     return (
-        f"No certificate is issued, and no method was run. "
-        f"{_OBSTACLES[facts.request.obstacle].format(whose=whose(facts).capitalize())}",
-        "The duty to erase is not settled by that. What is left to the controller is to take the "
-        "model out of service and destroy it, or to train another one from the start on other "
-        "data.",
+        f"{language.say('No certificate is issued, and no method was run.')} {obstacle}",
+        language.say(
+            "The duty to erase is not settled by that. What is left to the controller is to take "
+            "the model out of service and destroy it, or to train another one from the start on "
+            "other data."
+        ),
     )
 
 
-def _not_erased(facts: DocumentFacts) -> tuple[str, ...]:
+def _not_erased(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
     if facts.request.obstacle is not Obstacle.NONE:
-        return _obstructed(facts)
+        return _obstructed(facts, language)
     failed = facts.conclusion is not None and facts.conclusion.decision.verdict is Verdict.FAILED
-    end = "failed the audit" if failed else "could not be shown to be within the margin"
+    end = (
+        language.say("failed the audit")
+        if failed
+        else language.say("could not be shown to be within the margin")
+    )
     return (
-        f"No certificate is issued. Unlearning of {whose(facts)} images was attempted and {end}. "
-        "Every attempt is listed.",
-        "The request remains open to a further attempt, such as training the model again from the "
-        "start.",
+        language.say(
+            "No certificate is issued. Unlearning of {whose} images was attempted and {end}. Every "
+            "attempt is listed.",
+            whose=whose(facts),
+            end=end,
+        ),
+        language.say(
+            "The request remains open to a further attempt, such as training the model again from "
+            "the start."
+        ),
     )
 
 
-def _declared_power(plan: PlanFacts) -> str:
-    return (
-        "Declared before the run: an untouched model would be found out with probability "
-        f"{plan.power.detect_untouched:.2f}, and a model trained again without the images would "
-        f"pass with probability {plan.power.pass_retrain:.2f}."
+def _declared_power(plan: PlanFacts, language: Language) -> str:
+    return language.say(
+        "Declared before the run: an untouched model would be found out with probability {detect}, "
+        "and a model trained again without the images would pass with probability {retrain}.",
+        detect=language.decimals(f"{plan.power.detect_untouched:.2f}"),
+        retrain=language.decimals(f"{plan.power.pass_retrain:.2f}"),
     )

@@ -60,9 +60,8 @@ def ground_of_regime(papers: Papers) -> Observation:
     request, asked = papers.facts.request, _asked(papers)
     if papers.facts.ground.value.startswith(papers.facts.regime.value):
         return supports(f"{asked}.", request)
-    text = papers.say(
-        "{asked}, which is no basis under {law}.", asked=asked, law=papers.facts.regime.upper()
-    )
+    law = papers.say(papers.facts.regime.upper())
+    text = papers.say("{asked}, which is no basis under {law}.", asked=asked, law=law)
     return contradicts(text, request)
 
 

@@ -134,7 +134,7 @@ def erasure_established(papers: Papers) -> Observation:
             "The verdict ({entry}) is {verdict} and rests on no basis of assurance; erasure is not "
             "established.",
             entry=reached,
-            verdict=verdict.value,
+            verdict=say(verdict.value),
         )
         return contradicts(text, reached)
     if not audits or audits[-1].event.verdict is not verdict:
@@ -157,7 +157,7 @@ def erasure_established(papers: Papers) -> Observation:
         text = say(
             "The verdict ({entry}) is {verdict}, which can't carry the basis it names.",
             entry=reached,
-            verdict=verdict.value,
+            verdict=say(verdict.value),
         )
         return contradicts(text, audit, reached)
     if basis is Basis.EXACT and replay is None:
@@ -180,7 +180,7 @@ def erasure_established(papers: Papers) -> Observation:
     text = say(
         "Erasure rests on {basis}; the audit's verdict is {verdict} ({entries}).",
         basis=say(_BASES[basis]),
-        verdict=verdict.value,
+        verdict=say(verdict.value),
         entries=", ".join(map(papers.entry, found)),
     )
     return supports(text, *found)
@@ -284,4 +284,8 @@ def _fates(papers: Papers, leaves: list[Leaf[ev.ArtefactAccounted]]) -> str:
     counts = dict.fromkeys(ArtefactFate, 0)
     for leaf in leaves:
         counts[leaf.event.fate] += 1
-    return ", ".join(f"{count} {papers.say(fate.value)}" for fate, count in counts.items() if count)
+    return ", ".join(
+        papers.say("{count} {fate}", count=count, fate=papers.say(fate.value))
+        for fate, count in counts.items()
+        if count
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
     AccountedArtefact,
     Audit,
@@ -49,6 +50,8 @@ from auditor.domain.verdict import (
     ReasonCode,
     Verdict,
 )
+from auditor.policies.evaluate import evaluate
+from tests.policies import road
 
 
 def named(name: str) -> Digest:
@@ -487,3 +490,10 @@ ALL = {
     "refused": refused,
     "unknowable": unknowable,
 }
+
+
+def in_language(facts: DocumentFacts, locale: str) -> DocumentFacts:
+    """The same in another language, with every finding that the shipped packs make on a road."""
+    entries = road.road(regime=facts.request.regime, ground=facts.request.ground)
+    findings = evaluate(road.PACKS, road.facts(entries), language_of(locale))
+    return replace(facts, locale=locale, findings=findings)
