@@ -6,7 +6,7 @@ whoever has looked at it besides. A trust file lists no key twice, so no key has
 
 from __future__ import annotations
 
-from auditor.errors import InvalidCertificateError, ProofError
+from auditor.errors import ProofError
 from auditor.proof.dsse import verify_envelope
 from auditor.proof.signing import ED25519, ML_DSA_65
 from auditor.proof.trust import StatementKey, TrustFile
@@ -20,7 +20,7 @@ def signed_by(envelope: bytes, trust: TrustFile, role: str) -> tuple[StatementKe
     """The role's keys whose signatures the envelope holds, one for each algorithm.
 
     Raises:
-        InvalidCertificateError: an algorithm's signature is missing, or its key is revoked.
+        ProofError: an algorithm's signature is missing, or its key is revoked.
     """
     return tuple(_signed_by(envelope, trust, role, algorithm) for algorithm in ALGORITHMS)
 
@@ -35,11 +35,11 @@ def require_in_force(keys: tuple[StatementKey, ...], day: str) -> None:
     """See that all of these keys may have signed on a day.
 
     Raises:
-        InvalidCertificateError: one mayn't.
+        ProofError: one mayn't.
     """
     for key in keys:
         if not in_force(key, day):
-            raise InvalidCertificateError(
+            raise ProofError(
                 f"{key.algorithm} key {key.key_id} was not in force on the day of issue"
             )
 
@@ -59,9 +59,9 @@ def _signed_by(envelope: bytes, trust: TrustFile, role: str, algorithm: str) -> 
         revoked = key
     if revoked is not None:
         # without trusted time nobody can tell a signature made before from one after
-        raise InvalidCertificateError(f"{algorithm} key {revoked.key_id} is revoked")
+        raise ProofError(f"{algorithm} key {revoked.key_id} is revoked")
     of = "" if role == PERFORMER else f" of the role {role}"
-    raise InvalidCertificateError(f"no good {algorithm} signature by a key{of} of the trust file")
+    raise ProofError(f"no good {algorithm} signature by a key{of} of the trust file")
 
 
 def _has_signed(envelope: bytes, key: StatementKey) -> bool:

@@ -24,7 +24,7 @@ def drafted_statement(home: Home, case: str) -> Mapping[str, Any]:
 
     Raises:
         MisuseError: nothing of this case waits for approval.
-        InvalidCertificateError: the performer's signatures don't hold.
+        ProofError: the performer's signatures don't hold.
     """
     predicate: Mapping[str, Any] = parse_statement(_draft(home, case)[1])["predicate"]
     return predicate
@@ -38,7 +38,7 @@ def approve(home: Home, case: str, signers: Sequence[Signer]) -> StatementApprov
 
     Raises:
         MisuseError: nothing waits, or the keys aren't an approver's, or not on the statement's day.
-        InvalidCertificateError: the performer's signatures don't hold.
+        ProofError: the performer's signatures don't hold.
     """
     asked, payload = _draft(home, case)
     issued = str(parse_statement(payload)["predicate"]["issued"])

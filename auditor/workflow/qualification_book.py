@@ -6,6 +6,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+from auditor.certificates.signatures import PERFORMER, signed_by
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
@@ -14,7 +15,6 @@ from auditor.domain.qualification import Profile, Qualification
 from auditor.errors import TamperedError
 from auditor.learning.store import destroy_file
 from auditor.proof.dsse import sign_envelope, verify_envelope
-from auditor.proof.signing import load_verifier
 from auditor.workflow.desk import subjects_of
 from auditor.workflow.home import Home
 from auditor.workflow.record import CASE_PREFIX, load_case, model_stream, record
@@ -90,11 +90,11 @@ def read_report(home: Home, report: Digest) -> Qualification:
 
     Raises:
         TamperedError: what is stored isn't a report of this home.
-        ProofError: a signature doesn't hold.
+        ProofError: a signature doesn't hold, or its key is revoked.
     """
-    signers = home.statement_signers
-    verifiers = [load_verifier(signer.algorithm, signer.public_bytes()) for signer in signers]
-    statement = json.loads(verify_envelope(home.store.get(report), verifiers).payload)
+    envelope = home.store.get(report)
+    keys = signed_by(envelope, home.trust, PERFORMER)  # they may have been rotated since
+    statement = json.loads(verify_envelope(envelope, [key.verifier() for key in keys]).payload)
     if statement["predicateType"] != PREDICATE_TYPE:
         raise TamperedError(f"{report} is no report of a qualification")
     return typed(Qualification, statement["predicate"])

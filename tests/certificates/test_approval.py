@@ -13,7 +13,7 @@ import pytest
 from auditor.certificates.verify import Status, verify_certificate
 from auditor.domain.event import CertificatePrepared
 from auditor.domain.request import Outcome
-from auditor.errors import CertificateError, InvalidCertificateError, MisuseError, ProofError
+from auditor.errors import CertificateError, MisuseError, ProofError
 from auditor.proof.dsse import add_signatures
 from auditor.proof.signing import Signer, generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust, trust_bytes
@@ -208,7 +208,7 @@ def test_a_draft_changed_behind_the_approvers_back_is_not_signed(office: Office)
     forged = home.store.put(add_signatures_of_strangers(home.store.get(asked.envelope)))
     event = replace(asked, envelope=forged)
     record(home, case_stream(case), event, "drafted-2")
-    with pytest.raises(InvalidCertificateError):
+    with pytest.raises(ProofError):
         approve(home, case, office.keys)
 
 

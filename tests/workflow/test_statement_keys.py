@@ -1,0 +1,210 @@
+"""Keys that are added, rotated and revoked, and the list of them that the ledger vouches for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from auditor.certificates.key_list import verify_key_list
+from auditor.certificates.verify import Status
+from auditor.domain.event import TrustChanged
+from auditor.errors import AuditorError, HomeError, InvalidCertificateError, MisuseError, ProofError
+from auditor.proof.trust import TrustFile, parse_trust
+from auditor.workflow import statement_keys
+from auditor.workflow.home import Home, create_home, open_home
+from auditor.workflow.key_publishing import publish_keys
+from auditor.workflow.notary import issue, prepare_statement
+from auditor.workflow.record import load_case
+from auditor.workflow.statement_keys import (
+    APPROVER_VARIABLE,
+    add_approver,
+    make_approver,
+    read_approver,
+    revoke_key,
+    rotate_statement_keys,
+)
+from tests.certificates.conftest import issue_record, refused_case
+from tests.cli.conftest import stock
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Home]:
+    with closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as home:
+        stock(home)
+        yield home
+
+
+def roles(trust: TrustFile) -> list[tuple[str, bool, bool]]:
+    return [(key.role, bool(key.valid_until), bool(key.revoked_at)) for key in trust.statement_keys]
+
+
+def test_an_approvers_keys_are_theirs_alone(
+    office: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(APPROVER_VARIABLE, "correct horse")
+    private = tmp_path / "approver.key"
+    public = make_approver(private)
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE" not in private.read_bytes() + public.read_bytes()
+    with pytest.raises(MisuseError, match="is there already"):
+        make_approver(private)
+    added = add_approver(office, public.read_bytes())
+    assert [key.key_id for key in added] == [key.key_id for key in read_approver(private)]
+    assert roles(office.trust)[2:] == [("approval", False, False)] * 2
+    with pytest.raises(MisuseError, match="twice"):
+        add_approver(office, public.read_bytes())
+    monkeypatch.setenv(APPROVER_VARIABLE, "wrong")
+    with pytest.raises(HomeError, match=APPROVER_VARIABLE):
+        read_approver(private)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"format": "auditor-approver/v1", "keys": []}',
+        b'{"format": "auditor-approver/v2", "keys": []}',
+        b'{"format": "auditor-approver/v1", "keys": [{"algorithm": "ed25519", "public": "AA=="}]}',
+    ],
+)
+def test_a_file_that_holds_no_public_keys_is_refused(office: Home, content: bytes) -> None:
+    before = office.trust
+    with pytest.raises(MisuseError):
+        add_approver(office, content)
+    assert office.trust == before
+
+
+def test_documents_of_before_a_rotation_stay_good(office: Home) -> None:
+    old = issue_record(office)
+    waiting = refused_case(office)
+    prepare_statement(office, waiting, load_case(office, waiting))  # signed by the keys of before
+    before = [signer.key_id for signer in office.statement_signers]
+    new = rotate_statement_keys(office)
+    assert [signer.key_id for signer in office.statement_signers] == [key.key_id for key in new]
+    assert not set(before) & {key.key_id for key in new}
+    assert (
+        roles(office.trust) == [("statement", True, False)] * 2 + [("statement", False, False)] * 2
+    )
+    assert not list((office.root / "keys").glob("next-*"))
+    trust = office.trust_path.read_bytes()
+    issue(office, waiting, load_case(office, waiting))
+    for document in (old, issue_record(office)):
+        assert replace(document, trust=trust).verify().status is Status.VALID_STATUS_UNKNOWN
+    for key in before:
+        revoke_key(office, key)
+    revoked = replace(old, trust=office.trust_path.read_bytes()).verify()
+    assert revoked.status is Status.INVALID and "revoked" in revoked.reason
+
+
+@pytest.mark.parametrize("stop", ["before the trust file", "before the swap", "within the swap"])
+def test_a_rotation_that_was_stopped_is_taken_to_its_end(
+    office: Home, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise HomeError("power cut")
+
+    with monkeypatch.context() as broken:
+        if stop == "before the trust file":
+            broken.setattr(statement_keys, "_change", fail)
+        elif stop == "before the swap":
+            broken.setattr(type(office.keyring), "destroy", fail)
+        else:
+            written: list[str] = []
+            write = type(office.keyring).write
+
+            def once(self: object, name: str, secret: bytes) -> None:
+                if not name.startswith("next-") and written:
+                    fail()
+                written.extend([] if name.startswith("next-") else [name])
+                write(self, name, secret)  # type: ignore[arg-type]
+
+            broken.setattr(type(office.keyring), "write", once)
+        with pytest.raises(HomeError, match="power cut"):
+            rotate_statement_keys(office)
+    with closing(open_home(office.root)) as again:
+        if stop != "before the trust file":
+            with pytest.raises(HomeError):
+                _ = again.statement_signers
+        new = rotate_statement_keys(again)
+        assert {signer.key_id for signer in again.statement_signers} == {k.key_id for k in new}
+        assert roles(again.trust).count(("statement", False, False)) == 2
+        assert len(again.trust.statement_keys) == 4
+
+
+def test_a_revoked_key_signs_nothing_more(office: Home) -> None:
+    key = office.statement_signers[0].key_id
+    revoke_key(office, key)
+    with pytest.raises(HomeError, match="rotate statement"):
+        _ = office.statement_signers
+    with pytest.raises(MisuseError, match="was revoked at"):
+        revoke_key(office, key)
+    with pytest.raises(MisuseError, match="no statement or approval key"):
+        revoke_key(office, "0" * 32)
+    rotate_statement_keys(office)
+    assert len(office.statement_signers) == 2
+    changes = [
+        item.event for item in office.ledger.replay("home") if isinstance(item.event, TrustChanged)
+    ]
+    assert len(changes) == 2
+
+
+def listed(home: Home) -> tuple[TrustFile, str]:
+    published = publish_keys(home)
+    assert published.unproved == ""
+    return parse_trust(published.trust), published.proof
+
+
+def test_a_newer_list_follows_from_the_one_at_hand(office: Home) -> None:
+    now = datetime.now(UTC)
+    first, proof = listed(office)
+    same = verify_key_list(first, first, proof, now)
+    assert (same.entry, same.added, same.ended, same.revoked) == (0, (), (), ())
+    before = tuple(key.key_id for key in first.statement_keys)
+    added = rotate_statement_keys(office)
+    second, second_proof = listed(office)
+    revoke_key(office, before[0])
+    third, third_proof = listed(office)
+    changes = verify_key_list(first, third, third_proof, now)
+    assert changes.added == tuple(key.key_id for key in added)
+    assert (changes.ended, changes.revoked) == (before, before[:1])
+    assert verify_key_list(second, third, third_proof, now).revoked == before[:1]
+
+    with pytest.raises(InvalidCertificateError, match="another trust file"):
+        verify_key_list(first, third, second_proof, now)
+    with pytest.raises(InvalidCertificateError, match="takes back"):
+        verify_key_list(third, second, second_proof, now)  # an older list, put back
+    with pytest.raises(InvalidCertificateError, match="takes back"):
+        verify_key_list(second, first, proof, now)
+    forged = replace(third, statement_keys=third.statement_keys[1:])
+    with pytest.raises(InvalidCertificateError, match="another trust file"):
+        verify_key_list(first, forged, third_proof, now)
+    for nonsense in ("", "x", third_proof[:-9]):
+        with pytest.raises(AuditorError):
+            verify_key_list(first, third, nonsense, now)
+
+
+def test_a_list_of_another_ledger_follows_from_nothing(office: Home, tmp_path: Path) -> None:
+    with closing(create_home(tmp_path / "other", controller="St. Else", dpo="DPO")) as other:
+        theirs, proof = listed(other)
+    ours, _ = listed(office)
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    with pytest.raises(ProofError):
+        verify_key_list(ours, theirs, proof, now)
+    mixed = replace(ours, statement_keys=(*ours.statement_keys, *theirs.statement_keys))
+    with pytest.raises(ProofError):
+        verify_key_list(ours, mixed, proof, now)
+
+
+def test_keys_that_the_ledger_does_not_know_are_published_without_proof(office: Home) -> None:
+    from auditor.proof.trust import trust_bytes
+
+    changed = replace(office.trust, minimum_seal_level="B-T")
+    office.trust_path.write_bytes(trust_bytes(changed))
+    published = publish_keys(office)
+    assert published.proof == "" and "says nothing of these keys" in published.unproved
