@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from auditor.certificates.catalogue import LOCALES
 from auditor.certificates.status import LONGEST_FRESH
 from auditor.domain.printable import flaw_of
 from auditor.errors import HomeError
@@ -73,6 +74,8 @@ bank_days = {bank_days}
 keep_erased = {keep_erased}
 
 [certificates]
+# Language of certificates and records: "en", "de", "fr" or "es".
+locale = {locale}
 # Whether an approver, with a key of their own, has to sign each document before it is issued. Add
 # the approver's public key with: auditor keys add
 four_eyes = {four_eyes}
@@ -95,7 +98,11 @@ _LEDGER = ("database", "timestamps", "timestamp_roots")
 _VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
 _MODELS: Mapping[str, object] = {"factories": [], "checkpoint_spacing": 50}
 _REFERENCES: Mapping[str, object] = {"bank_days": 0, "keep_erased": False}
-_CERTIFICATES: Mapping[str, object] = {"four_eyes": False, "status_days": 7}
+_CERTIFICATES: Mapping[str, object] = {
+    "locale": "en",
+    "four_eyes": False,
+    "status_days": 7,
+}
 _UNLEARNING: Mapping[str, object] = {
     "methods": ["newton", "reset-and-heal"],
     "tail": 3.0,
@@ -120,6 +127,7 @@ class Config:
         controller: who decides on the processing (Art. 4(7) GDPR), as certificates name them.
         dpo: the data protection officer (Art. 37 GDPR), as certificates name them.
         country: ISO 3166-1 alpha-2 code for public holidays, or "".
+        locale: language of the documents, one of `catalogue.LOCALES`.
         database: address of the ledger's database, or "" for SQLite in the home.
         timestamps: address of an RFC 3161 authority, or "".
         timestamp_roots: file of its root certificates, relative to the home.
@@ -143,6 +151,7 @@ class Config:
     controller: str
     dpo: str
     country: str = ""
+    locale: str = "en"
     database: str = ""
     timestamps: str = ""
     timestamp_roots: str = ""
@@ -170,6 +179,8 @@ class Config:
                 raise HomeError(f"[controller] {name} {flaw}")
         if self.country and not (len(self.country) == 2 and self.country.isupper()):
             raise HomeError('[controller] country must be a code like "DE", or ""')
+        if self.locale not in LOCALES:
+            raise HomeError(f"[certificates] locale must be one of {', '.join(LOCALES)}")
         if self.timestamps and not self.timestamp_roots:
             raise HomeError("[ledger] timestamps needs timestamp_roots, the authority's roots")
         token = (self.pkcs11_module, self.pkcs11_token, self.pkcs11_key)
@@ -201,6 +212,7 @@ def write_config(path: Path, config: Config) -> None:
         controller=_quoted(config.controller),
         dpo=_quoted(config.dpo),
         country=_quoted(config.country),
+        locale=_quoted(config.locale),
         database=_quoted(config.database),
         timestamps=_quoted(config.timestamps),
         timestamp_roots=_quoted(config.timestamp_roots),
@@ -281,6 +293,7 @@ def _config(tables: Mapping[str, object]) -> Config:
         in_models=_value(audit, "in_models", int),
         bank_days=_value(references, "bank_days", int),
         keep_erased=_value(references, "keep_erased", bool),
+        locale=_value(certificates, "locale", str),
         four_eyes=_value(certificates, "four_eyes", bool),
         status_days=_value(certificates, "status_days", int),
         methods=_texts(unlearning, "methods"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from auditor import __version__
+from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
     AccountedArtefact,
     Approval,
@@ -65,7 +66,8 @@ def document_facts(home: Home, case: str, state: ErasureCase) -> DocumentFacts:
         code_version=__version__,
         device=_device(state),
         packs=tuple(PolicyPack(name=pack.name, digest=pack.digest) for pack in packs),
-        findings=evaluate(packs, case_facts(home, case)),
+        findings=evaluate(packs, case_facts(home, case), language_of(home.config.locale)),
+        locale=home.config.locale,
         plan=_plan(home, state),
         skipped=tuple(SkippedRung(method=s.method, reason=s.reason) for s in state.skipped),
         attempts=tuple(_attempt(home, attempt) for attempt in state.attempts),

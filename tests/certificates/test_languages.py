@@ -9,6 +9,7 @@ from functools import cache
 from gettext import NullTranslations
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 from string import Formatter
 
 import pikepdf
@@ -22,14 +23,18 @@ from auditor.certificates.facts import DocumentFacts
 from auditor.certificates.page import document_html
 from auditor.certificates.render import render_certificate
 from auditor.certificates.statement import parse_statement, statement_bytes
+from auditor.certificates.verify import Status
 from auditor.certificates.visible import MOST_PAGES, verify_visible
 from auditor.domain.artefact import Digest
 from auditor.domain.language import Language
 from auditor.errors import CertificateError, InvalidCertificateError
 from auditor.policies.evaluate import evaluate
 from auditor.shipped import shipped
+from auditor.workflow.home import create_home, open_home
 from tests.certificates import examples
+from tests.certificates.conftest import issue_record
 from tests.certificates.messages import every_message
+from tests.cli.conftest import stock
 from tests.policies import road
 
 OTHERS = [locale for locale in LOCALES if locale != "en"]
@@ -153,6 +158,25 @@ def test_every_word_of_a_page_comes_through_the_catalogue(
     reader.feed(document_html(parse_statement(payload)["predicate"], "sha256:" + "0" * 64))
     left = UNWORDED.sub("", unmarked(" ".join(reader.texts)))
     assert re.findall(r"[^\W\d_]+", left) == []
+
+
+def test_a_home_of_another_language_issues_documents_in_it(tmp_path: Path) -> None:
+    home = create_home(tmp_path / "home", controller="Klinikum Lindenau", dpo="Datenschutz")
+    settings = home.root / "auditor.toml"
+    settings.write_text(settings.read_text().replace('locale = "en"', 'locale = "de"'))
+    home.close()
+    home = open_home(home.root)
+    try:
+        stock(home)
+        issued = issue_record(home)
+        report = issued.verify()
+    finally:
+        home.close()
+    assert report.status is Status.VALID_STATUS_UNKNOWN, report.reason
+    assert report.predicate is not None
+    assert report.predicate["summary"][0].startswith("Der Antrag wurde abgelehnt")
+    (finding,) = (f for f in report.predicate["findings"] if f["rule"] == "GDPR-12-4-REFUSE")
+    assert finding["explanation"].startswith("Der Antrag ging am ")
 
 
 def html_of(facts: DocumentFacts) -> str:

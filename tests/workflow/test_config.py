@@ -25,6 +25,7 @@ CONFIGS = st.builds(
     in_models=st.integers(2, 1000),
     bank_days=st.integers(0, 1000),
     keep_erased=st.booleans(),
+    locale=st.sampled_from(["en", "de", "fr", "es"]),
     four_eyes=st.booleans(),
     status_days=st.integers(1, 92),
 )
@@ -60,6 +61,7 @@ def written(tmp_path: Path) -> Path:
         ("out_models = 16", "out_models = true", "out_models must be a count"),
         ("out_models = 16", "out_models = 1", "at least 2"),
         ("bank_days = 0", "bank_days = -1", "bank_days must be at least 0"),
+        ('locale = "en"', 'locale = "it"', "locale must be one of en, de, fr, es"),
         ("four_eyes = false", "four_eyes = 0", "four_eyes must be true or false"),
         ("status_days = 7", "status_days = 0", "status_days must lie between 1 and 92"),
         ("status_days = 7", "status_days = 93", "status_days must lie between 1 and 92"),
