@@ -18,7 +18,15 @@ _EXIT_CODES = {Verdict.FAILED: 3, Verdict.INDETERMINATE: 4, Verdict.PASSED: 0}
 @click.option("--case", "cases", multiple=True, metavar="ID", help="A case; may be repeated.")
 @click.option("--pending", is_flag=True, help="Every granted case that isn't closed.")
 @click.option("--shared-bank", is_flag=True, help="Audit by shared references (auditor bank).")
-@click.option("--keep-scores", is_flag=True, help="Keep what is needed to replay each audit.")
+@click.option(
+    "--keep-scores",
+    type=click.IntRange(min=1),
+    is_flag=False,
+    flag_value=365,
+    default=0,
+    metavar="[DAYS]",
+    help="Keep what is needed to replay each audit, for so many days [365].",
+)
 @click.option("--until-verdict", is_flag=True, help="Stop before any copy is destroyed.")
 @click.option("--workers", type=click.IntRange(min=1), help="Training processes [cores].")
 @home_option
@@ -29,7 +37,7 @@ def run(
     cases: tuple[str, ...],
     pending: bool,
     shared_bank: bool,
-    keep_scores: bool,
+    keep_scores: int,
     until_verdict: bool,
     workers: int | None,
     home: Path | None,

@@ -75,6 +75,19 @@ def export(
     emit(told | ({} if roles is None else {"weights": str(with_weights)}), as_json)
 
 
+@verification.command("forget-scores")
+@click.argument("case")
+@home_option
+@json_option
+def forget_scores(case: str, home: Path | None, as_json: bool) -> None:
+    """Destroy the scores that were kept of a closed case; `auditor run` does on their last day."""
+    from auditor.cli.opening import open_home
+    from auditor.workflow.kept_scores import forget_scores as forget
+
+    audits = forget(open_home(home), case)
+    emit({"case": case, "audits": audits, "scores": "destroyed"}, as_json)
+
+
 @verification.command("taken-back")
 @click.argument("case")
 @home_option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from auditor.domain.artefact import Digest
 from auditor.domain.evidence import CandidateRole
@@ -34,15 +35,19 @@ class AuditStarted(Event):
     plan: Digest
 
 
-@named("scores-kept/v1")
+@named("scores-kept/v2")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoresKept(Event):
-    """All models' scores in one audit are kept, so that it can be replayed; never published."""
+    """All models' scores in one audit are kept, so that it can be replayed; never published.
+
+    The first run after `destroy_by` destroys them, once the case is closed.
+    """
 
     case: str
     attempt: int
     role: CandidateRole
     scores: Digest
+    destroy_by: date
 
 
 @named("weights-handed-over/v1")

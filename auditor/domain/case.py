@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.domain import event as ev
+from auditor.domain.artefact import ArtefactFate
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind
@@ -58,6 +59,12 @@ class ErasureCase:
     def granted(self) -> bool:
         """The desk said yes and nothing has stopped it since."""
         return self.decided is not None and self.decided.decision is DecisionKind.GRANTED
+
+    @property
+    def kept_scores(self) -> tuple[ev.ScoresKept, ...]:
+        """Scores that weren't destroyed since."""
+        gone = {a.artefact for a in self.accounted if a.fate is ArtefactFate.DESTROYED}
+        return tuple(kept for kept in self.scores if kept.scores not in gone)
 
     @property
     def copies_out(self) -> bool:

@@ -8,6 +8,7 @@ one version to the fields of the next; a retired kind is never taken out of this
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import TypeAlias
 
 from auditor.domain.artefact import Digest
@@ -41,11 +42,17 @@ def _scope_established_v1(fields: Fields) -> Fields:
     return {**fields, "held_out_images": 0, "earlier": [], "obstacle": Obstacle.NONE.value}
 
 
+def _scores_kept_v1(fields: Fields) -> Fields:
+    """Version 1 promised no last day."""
+    return {**fields, "destroy_by": str(date.max)}
+
+
 UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
     "home-created/v1": ("home-created/v2", _home_created_v1),
     "scope-established/v1": ("scope-established/v2", _scope_established_v1),
     "method-calibrated/v1": ("method-calibrated/v2", _method_calibrated_v1),
     "unlearning-completed/v1": ("unlearning-completed/v2", _unlearning_completed_v1),
+    "scores-kept/v1": ("scores-kept/v2", _scores_kept_v1),
 }
 
 

@@ -50,7 +50,8 @@ class RunSettings:
         attempt_out_of_reach: run the cheapest approximate rung even where the declared power says
             that it can't earn a certificate, or where it isn't qualified for cohorts; its result is
             then a measurement, nothing more.
-        keep_scores: keep every model's scores of each audit, so that it can be replayed.
+        keep_scores: days to keep every model's scores of each audit, so that it can be replayed; 0
+            for not at all.
         shared_bank: take reference models from the model's shared banks instead of training some.
     """
 
@@ -60,7 +61,7 @@ class RunSettings:
     workers: int = 1
     required_power: float = 0.8
     shared_bank: bool = False
-    keep_scores: bool = False
+    keep_scores: int = 0
     attempt_out_of_reach: bool = False
 
 

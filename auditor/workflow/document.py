@@ -76,7 +76,7 @@ def document_facts(home: Home, case: str, state: ErasureCase) -> DocumentFacts:
         ),
         conclusion=_conclusion(home, state),
         approval=Approval.FOUR_EYES if home.config.four_eyes else Approval.NONE,
-        inventory=_inventory(state, issued, kept_until(home, state.requested.model)),
+        inventory=_inventory(state, issued, _last_days(home, state, state.requested.model)),
     )
 
 
@@ -193,6 +193,12 @@ def _impossible(state: ErasureCase) -> Decision:
 def _device(state: ErasureCase) -> str:
     devices = [item.completed.device for item in state.attempts if item.completed is not None]
     return devices[-1] if devices else "none"
+
+
+def _last_days(home: Home, state: ErasureCase, model: str) -> Mapping[Digest, date]:
+    """Of whatever is retained until a day that the ledger names."""
+    scores = {kept.scores: kept.destroy_by for kept in state.scores}
+    return {**kept_until(home, model), **scores}
 
 
 def _inventory(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from torch import nn
 
@@ -228,8 +229,7 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
     stored = work.home.store.put(outcome_bytes(evidence, decision))
     if work.settings.keep_scores:
         scores = work.home.store.put(pack_scores(readiness, measured))
-        kept = ev.ScoresKept(case=work.case, attempt=attempt, role=role, scores=scores)
-        work.write(kept, f"scores-{attempt}-{role.value}")
+        _write_kept(work, role, scores, attempt=attempt)
     if role is CandidateRole.REQUEST and work.requested.subjects > 1:
         _clear_cohort(work, weights, attempt=attempt)
     event = ev.CandidateVerified(
@@ -242,6 +242,16 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
         verdict=decision.verdict,
     )
     work.write(event, f"verified-{attempt}-{role.value}")
+
+
+def _write_kept(work: Casework, role: CandidateRole, scores: Digest, *, attempt: int) -> None:
+    """Enter kept scores with their last day; that of the first time holds where it is resumed."""
+    done = ((kept.attempt, kept.role, kept.scores) for kept in work.state.scores)
+    if (attempt, role, scores) in done:
+        return
+    last = datetime.now(UTC).date() + timedelta(days=work.settings.keep_scores)
+    kept = ev.ScoresKept(case=work.case, attempt=attempt, role=role, scores=scores, destroy_by=last)
+    work.write(kept, f"scores-{attempt}-{role.value}")
 
 
 def _clear_cohort(work: Casework, weights: Digest, *, attempt: int) -> None:

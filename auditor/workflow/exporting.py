@@ -47,15 +47,15 @@ def export_audit(home: Home, case: str, *, with_scores: bool) -> Exported:
     scores = next(
         (
             item.scores
-            for item in state.scores
+            for item in state.kept_scores
             if (item.attempt, item.role) == (audited.attempt, audited.role)
         ),
         None,
     )
     if with_scores and scores is None:
         raise MisuseError(
-            f"no scores of case {case} were kept; they are where `auditor run` is told "
-            "--keep-scores"
+            f"no scores of case {case} are here; they are kept where `auditor run` is told "
+            "--keep-scores, until their last day"
         )
     evidence, decision = stored_outcome(home.store.get(audited.evidence))
     pinned = _pinned(home, case)

@@ -15,6 +15,7 @@ from auditor.workflow.desk import require_case
 from auditor.workflow.erasure import STEPS
 from auditor.workflow.handing_over import require_taken_back
 from auditor.workflow.home import Home
+from auditor.workflow.kept_scores import forget_due
 from auditor.workflow.lineage import require_current
 from auditor.workflow.notary import certificate_path, issue, prepare_statement, publish
 from auditor.workflow.record import load_case
@@ -48,6 +49,8 @@ def run_case(
     with alone(home):
         for bank in destroy_due(home, datetime.now(UTC).date()):
             notice(f"shared bank {bank.name.value[:16]}: its last day is over; destroyed")
+        for other in forget_due(home, datetime.now(UTC).date()):
+            notice(f"case {other}: the last day of its scores is over; destroyed")
         work = Casework(home, case, settings, progress)
         while (step := next_step(state := load_case(home, case))) is not None:
             if until_verdict and step is Step.ACCOUNT:

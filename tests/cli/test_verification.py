@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,34 @@ from torch import nn
 from auditor.cli.main import main
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.case import ErasureCase
+from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import MisuseError
 from auditor.learning.datasets import read_manifest
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
+from auditor.learning.store import ContentStore
 from auditor.learning.weights import load_weights
 from auditor.verification.archive import pack, unpack
 from auditor.verification.bundle import Roles, pack_bundle, read_bundle
 from auditor.verification.measurements import Measurements
-from auditor.workflow import erasure, remeasuring
-from auditor.workflow.casework import RunSettings
+from auditor.verification.scores import scores_from
+from auditor.workflow import erasure, remeasuring, running
+from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.desk import decide, file_request
+from auditor.workflow.document import document_facts
 from auditor.workflow.home import Home, create_home, open_home
+from auditor.workflow.kept_scores import forget_due, forget_scores
 from auditor.workflow.record import case_stream, load_case
+from auditor.workflow.reerasure import came_back
 from auditor.workflow.references import Block, measure_all, measure_block
 from auditor.workflow.remeasuring import image_digests
 from auditor.workflow.running import run_case
 from auditor.workflow.scene import Scene, load_scene, train_and_register
 from tests.cli.conftest import Auditor, Ran
+from tests.cli.leaks import find_scores, known
+from tests.conftest import MakeOnce
 
 RECIPE = Recipe(
     input_size=16, width=4, epochs=3, batch_size=5, learning_rate=0.005, train_images=60
@@ -54,13 +64,29 @@ print(json.dumps([code, sorted({{name.partition(".")[0] for name in sys.modules}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lent:
-    """What a receiver was handed: a bundle with models, one with scores, too, and the data."""
+    """What a receiver was handed: a bundle, one with scores, too, the models and the data."""
 
-    bundle: Path
-    with_scores: Path
-    trust: Path
-    weights: Path
-    manifest: Path
+    folder: Path
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "b.npz"
+
+    @property
+    def with_scores(self) -> Path:
+        return self.folder / "s.npz"
+
+    @property
+    def trust(self) -> Path:
+        return self.folder / "trust.json"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights"
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / "phantoms" / "manifest.csv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +94,32 @@ class Walked:
     """A home with one closed case whose scores were kept, and what left it on the way.
 
     Attributes:
-        twin: the same home, but its case was measured on another model than it names.
+        twin: the same home, stopped at the verdict, but measured on another model than it names.
         refused: what `run` said while the models were out.
     """
 
-    root: Path
+    folder: Path
     case: str
-    lent: Lent
-    twin: Lent
     refused: str
 
+    @property
+    def root(self) -> Path:
+        return self.folder / "home"
 
-SETTINGS = RunSettings(out_models=8, in_models=6, scouts=4, keep_scores=True)
+    @property
+    def twin(self) -> Path:
+        return self.folder / "twin"
+
+    @property
+    def lent(self) -> Lent:
+        return Lent(folder=self.folder / "lent")
+
+    @property
+    def lent_by_twin(self) -> Lent:
+        return Lent(folder=self.folder / "lent-by-twin")
+
+
+SETTINGS = RunSettings(out_models=8, in_models=6, scouts=4, keep_scores=365)
 
 
 def granted(root: Path) -> str:
@@ -129,7 +169,7 @@ def measure_another(root: Path, case: str) -> None:
         run_on(root, case, until_verdict=True)
 
 
-def lend(root: Path, case: str, out: Path) -> Lent:
+def lend(root: Path, case: str, out: Path) -> None:
     """What `auditor verification export` hands over, and a copy of the data."""
     out.mkdir()
     for words in (
@@ -139,40 +179,35 @@ def lend(root: Path, case: str, out: Path) -> Lent:
         assert main(["verification", "export", case, *map(str, words), "--home", str(root)]) == 0
     shutil.copytree(root / "phantoms", out / "phantoms")
     shutil.copy(root / "trust.json", out / "trust.json")
-    return Lent(
-        bundle=out / "b.npz",
-        with_scores=out / "s.npz",
-        trust=out / "trust.json",
-        weights=out / "weights",
-        manifest=out / "phantoms" / "manifest.csv",
-    )
 
 
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
+def walk(folder: Path) -> None:
     """The whole way: verdict, models lent, refused to go on, taken back, closed."""
-    folder = tmp_path_factory.mktemp("closed")
+    folder.mkdir()
     root, twin = folder / "home", folder / "twin"
     case = granted(root)
     shutil.copytree(root, twin)
     run_on(root, case, until_verdict=True)
     shutil.copytree(root / "references", twin / "references")  # so that it needn't train again
     measure_another(twin, case)
-    lent = lend(root, case, folder / "lent")
+    lend(root, case, folder / "lent")
+    lend(twin, case, folder / "lent-by-twin")
     with pytest.raises(MisuseError) as refused:
         run_on(root, case)
     assert main(["verification", "taken-back", case, "--home", str(root)]) == 0
     run_on(root, case)
-    return Walked(
-        root=root,
-        case=case,
-        lent=lent,
-        twin=lend(twin, case, folder / "lent-twin"),
-        refused=str(refused.value),
-    )
+    told = {"case": case, "refused": str(refused.value)}
+    (folder / "told.json").write_text(json.dumps(told))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def walked(make_once: MakeOnce, tmp_path: Path) -> Walked:
+    """A copy of what `walk` made."""
+    folder = shutil.copytree(make_once("walked", walk), tmp_path / "walked")
+    return Walked(folder=folder, **json.loads((folder / "told.json").read_text()))
+
+
+@pytest.fixture
 def closed(walked: Walked) -> tuple[Path, str]:
     """A home with one closed case whose scores were kept."""
     return walked.root, walked.case
@@ -276,19 +311,6 @@ def remeasure(auditor: Auditor, monkeypatch: pytest.MonkeyPatch) -> Replay:
     return replayed
 
 
-@pytest.fixture
-def own(walked: Walked, tmp_path: Path) -> Lent:
-    """A copy of what was lent, to be changed."""
-    folder = shutil.copytree(walked.lent.bundle.parent, tmp_path / "lent")
-    return Lent(
-        bundle=folder / "b.npz",
-        with_scores=folder / "s.npz",
-        trust=folder / "trust.json",
-        weights=folder / "weights",
-        manifest=folder / "phantoms" / "manifest.csv",
-    )
-
-
 def test_models_measured_again_give_the_recorded_bits(walked: Walked, remeasure: Replay) -> None:
     lent = walked.lent
     plain = remeasure(lent)
@@ -303,7 +325,7 @@ def test_models_measured_again_give_the_recorded_bits(walked: Walked, remeasure:
 def test_who_measured_another_model_is_found_out_by_weights_alone(
     walked: Walked, auditor: Auditor, remeasure: Replay
 ) -> None:
-    twin = walked.twin
+    twin = walked.lent_by_twin
     ran = auditor("verification", "replay", twin.with_scores, "--trust", twin.trust, "--json")
     assert (ran.code, ran.json["agreement"]) == (0, "bit for bit")
     for bundle in (twin.bundle, twin.with_scores):
@@ -339,7 +361,10 @@ def test_other_rounding_is_told_from_another_audit(
     assert 0 < float(ran.json["largest_difference"].split()[0]) < 1e-6
 
 
-def test_a_swapped_or_missing_file_is_refused_by_its_digest(own: Lent, remeasure: Replay) -> None:
+def test_a_swapped_or_missing_file_is_refused_by_its_digest(
+    walked: Walked, remeasure: Replay
+) -> None:
+    own = walked.lent
     plan = read_bundle(own.bundle.read_bytes()).manifest.plan
     listed = json.loads((own.weights / plan.origin.bank.value).read_bytes())
     evidence = read_bundle(own.bundle.read_bytes()).manifest.evidence
@@ -363,7 +388,8 @@ def test_a_swapped_or_missing_file_is_refused_by_its_digest(own: Lent, remeasure
         path.write_bytes(kept)
 
 
-def test_other_data_are_refused(own: Lent, remeasure: Replay) -> None:
+def test_other_data_are_refused(walked: Walked, remeasure: Replay) -> None:
+    own = walked.lent
     text = own.manifest.read_text()
     lines = text.splitlines()
     own.manifest.write_text("\n".join([*lines[:-2], lines[-1], lines[-2]]) + "\n")
@@ -376,8 +402,9 @@ def test_other_data_are_refused(own: Lent, remeasure: Replay) -> None:
 
 
 def test_roles_that_go_against_the_registered_split_are_refused(
-    own: Lent, remeasure: Replay
+    walked: Walked, remeasure: Replay
 ) -> None:
+    own = walked.lent
     read = read_bundle(own.bundle.read_bytes())
     roles = read.roles
     assert roles is not None
@@ -482,6 +509,182 @@ def test_kept_scores_are_accounted_for(closed: tuple[Path, str]) -> None:
     for kept in state.scores:
         assert told[kept.scores].artefact_kind is ArtefactKind.SCORES
         assert told[kept.scores].fate is ArtefactFate.RETAINED
+
+
+def test_kept_scores_go_when_somebody_says_so(
+    closed: tuple[Path, str], auditor: Auditor, tmp_path: Path
+) -> None:
+    root, case = closed
+    kept = [item.scores for item in state_of(root, case).scores]
+    ran = auditor("verification", "forget-scores", case, "--home", root, "--json")
+    assert (ran.code, ran.json["audits"]) == (0, len(kept)), ran.err
+    assert not any((root / "store" / item.value).exists() for item in kept)
+    state = state_of(root, case)
+    last = {item.artefact: item for item in state.accounted}
+    assert all(last[item].fate is ArtefactFate.DESTROYED for item in kept)
+    assert state.kept_scores == () and state.issued is not None
+    words = ("verification", "export", case, "--out", tmp_path / "b.npz", "--home", root)
+    ran = auditor(*words, "--with-scores")
+    assert (ran.code, "no scores" in ran.err) == (2, True)
+    assert auditor(*words).code == 0
+    assert auditor("ledger", "audit", "--home", root).code == 0
+    version = len(state.accounted)
+    assert auditor("verification", "forget-scores", case, "--home", root).code == 0
+    assert len(state_of(root, case).accounted) == version
+
+
+def test_scores_are_destroyed_after_the_ledger_says_so(
+    closed: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, case = closed
+    kept = [item.scores for item in state_of(root, case).scores]
+    home = open_home(root)
+
+    def stop(self: ContentStore, digest: Digest) -> None:
+        told = [item for item in load_case(home, case).accounted if item.artefact == digest]
+        assert [item.fate for item in told] == [ArtefactFate.RETAINED, ArtefactFate.DESTROYED]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ContentStore, "destroy", stop)
+        forget_scores(home, case)
+    assert all(home.store.has(item) for item in kept)
+    assert forget_due(home, date(2026, 1, 1)) == (case,)  # whoever was stopped is gone on with
+    assert not any(home.store.has(item) for item in kept)
+    told = [item.artefact for item in load_case(home, case).accounted]
+    assert all(told.count(item) == 2 for item in kept)
+    home.close()
+
+
+def test_scores_go_with_the_first_run_after_their_last_day(closed: tuple[Path, str]) -> None:
+    root, case = closed
+    home = open_home(root)
+    state = load_case(home, case)
+    (last,) = {item.destroy_by for item in state.scores}
+    assert last - datetime.now(UTC).date() in (timedelta(days=365), timedelta(days=364))
+    review = {item.artefact: item.review for item in document_facts(home, case, state).inventory}
+    assert {review[item.scores] for item in state.scores} == {last}
+    assert forget_due(home, last) == ()
+    assert len(load_case(home, case).kept_scores) == len(state.scores)
+    asked: list[date] = []
+
+    def due(_: Home, today: date) -> tuple[str, ...]:
+        asked.append(today)
+        return forget_due(home, last + timedelta(days=1))
+
+    notices: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "forget_due", due)
+        run_case(home, case, SETTINGS, progress=lambda *_: None, notice=notices.append)
+    assert asked == [datetime.now(UTC).date()]
+    assert any("last day of its scores" in line for line in notices)
+    assert load_case(home, case).kept_scores == ()
+    assert forget_due(home, date.max) == ()
+    home.close()
+
+
+def test_scores_that_a_backup_brings_back_are_found_and_destroyed(
+    closed: tuple[Path, str],
+) -> None:
+    root, case = closed
+    home = open_home(root)
+    kept = [item.scores for item in load_case(home, case).scores]
+    content = home.store.get(kept[0])
+    forget_scores(home, case)
+    assert not [item for item in came_back(home, destroy=False) if item.artefact == kept[0]]
+    home.store.put(content)
+    found = [item for item in came_back(home, destroy=True) if item.artefact == kept[0]]
+    assert [(item.what, item.case, item.destroyed) for item in found] == [("scores", case, True)]
+    assert not home.store.has(kept[0])
+    home.close()
+
+
+def test_scores_of_a_case_under_way_stay_and_their_day_with_them(
+    walked: Walked, auditor: Auditor
+) -> None:
+    case = walked.case
+    ran = auditor("verification", "forget-scores", case, "--home", walked.twin)
+    assert (ran.code, "isn't closed" in ran.err) == (2, True)
+    home = open_home(walked.twin)
+    before = load_case(home, case).scores
+    assert before and forget_due(home, date.max) == ()
+    work = Casework(home, case, replace(SETTINGS, keep_scores=1), lambda *_: None)
+    first = before[0]
+    erasure._write_kept(work, first.role, first.scores, attempt=first.attempt)
+    assert load_case(home, case).scores == before
+    home.close()
+    ran = auditor("verification", "forget-scores", "nobody", "--home", walked.twin)
+    assert ran.code == 2
+
+
+def test_nothing_that_leaves_a_home_unasked_holds_a_score(
+    walked: Walked, auditor: Auditor, tmp_path: Path
+) -> None:
+    root, case, out = walked.root, walked.case, tmp_path / "out"
+    out.mkdir()
+    said = [
+        auditor(*words, "--home", root, "--json").out
+        for words in (
+            ("verification", "export", case, "--out", out / "b.npz"),
+            ("certificate", "export", case, "--to", out),
+            ("certificate", "show", case),
+            ("ledger", "export", out / "tiles"),
+            ("report", "quarter", quarter(root, case), "--csv", out / "q.csv"),
+            ("request", "show", case),
+            ("model", "show", "d"),
+        )
+    ]
+    assert all(said)
+    shutil.copy(root / "trust.json", out)
+    shutil.copy(root / "checkpoint.txt", out)
+    home = open_home(root)
+    (scores,) = [
+        scores_from(unpack(home.store.get(kept.scores)))
+        for kept in load_case(home, case).scores
+        if kept.role is CandidateRole.REQUEST
+    ]
+    home.close()
+    looked = known(
+        [
+            getattr(model, name)
+            for _, model in scores.models
+            for name in ("margins", "scores", "augmented", "noisy", "relearned")
+        ],
+        longest=max(len(scores.out), len(scores.untouched)),
+    )
+    files = {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert len(files) > 6
+    for name, content in [*files.items(), *(("said", text.encode()) for text in said)]:
+        assert find_scores(content, looked) == [], name
+    margins = scores.candidate.margins
+    for leak in (
+        walked.lent.with_scores.read_bytes(),
+        json.dumps({"margin": float(margins[3])}).encode(),
+        json.dumps({"margins": [f"{value:.2f}" for value in margins]}).encode(),
+        b"some" + margins[:1].tobytes(),
+        b"s" + margins[:2].astype(np.float32).tobytes(),
+        base64.b64encode(b"x" * 60 + margins[:9].tobytes()),
+    ):
+        assert find_scores(leak, looked)
+
+
+def test_a_plain_run_leaves_nothing_outside_the_home(walked: Walked) -> None:
+    names = {path.name for path in walked.folder.iterdir()}
+    assert names == {"home", "twin", "lent", "lent-by-twin", "told.json"}
+
+
+def state_of(root: Path, case: str) -> ErasureCase:
+    home = open_home(root)
+    try:
+        return load_case(home, case)
+    finally:
+        home.close()
+
+
+def quarter(root: Path, case: str) -> str:
+    requested = state_of(root, case).requested
+    assert requested is not None
+    return f"{requested.received.year}Q{(requested.received.month + 2) // 3}"
 
 
 def test_there_has_to_be_an_audit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import date
 
 import pytest
 
@@ -11,6 +12,7 @@ from auditor.domain.event import (
     HomeCreated,
     MethodCalibrated,
     ScopeEstablished,
+    ScoresKept,
     UnlearningCompleted,
     event_from,
     is_known,
@@ -31,6 +33,7 @@ STORED: dict[str, dict[str, object]] = {
         "training_images": 3,
         "affected": [str(TRUST)],
     },
+    "scores-kept/v1": {"case": "c-1", "attempt": 1, "role": "request", "scores": str(TRUST)},
     "unlearning-completed/v1": {
         "case": "c-1",
         "attempt": 1,
@@ -80,6 +83,13 @@ def test_a_run_before_there_were_records_has_an_empty_one() -> None:
     lifted = event_from(kind, STORED[kind])
     assert isinstance(lifted, UnlearningCompleted)
     assert lifted.record == Digest.of(b"{}")
+
+
+def test_scores_that_were_promised_no_last_day_are_never_due() -> None:
+    kind = "scores-kept/v1"
+    lifted = event_from(kind, STORED[kind])
+    assert isinstance(lifted, ScoresKept)
+    assert lifted.destroy_by == date.max
 
 
 def test_a_calibration_before_there_were_findings_belongs_to_no_version() -> None:
