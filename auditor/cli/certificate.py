@@ -135,7 +135,12 @@ def draft(case: str, home: Path | None) -> None:
 
 @certificate.command()
 @click.argument("case")
-@click.option("--reason", required=True, type=click.Choice(list(WithdrawalReason)), help="Why.")
+@click.option(
+    "--reason",
+    required=True,
+    type=click.Choice([each.value for each in WithdrawalReason]),
+    help="Why.",
+)
 @home_option
 @json_option
 def withdraw(case: str, reason: str, home: Path | None, as_json: bool) -> None:
@@ -218,14 +223,22 @@ def reverify(
         context.exit(3)
 
 
+_SCHEMAS = {
+    "statement": "erasure-certificate-v1.schema.json",
+    "status": "certificate-status-v1.schema.json",
+    "trust": "trust-v2.schema.json",
+}
+
+
 @certificate.command()
+@click.option("--of", "what", type=click.Choice(list(_SCHEMAS)), default="statement")
 @click.option("--to", "target", type=click.Path(path_type=Path), help="A file, else the terminal.")
-def schema(target: Path | None) -> None:
-    """Print the JSON Schema of the statement that documents carry (docs/predicate.md)."""
+def schema(what: str, target: Path | None) -> None:
+    """Print a JSON Schema: of what documents state, of a status, of the trust file."""
     from auditor.shipped import shipped
     from auditor.workflow.files import write_file
 
-    content = (shipped("templates") / "erasure-certificate-v1.schema.json").read_bytes()
+    content = (shipped("templates") / _SCHEMAS[what]).read_bytes()
     if target is None:
         click.echo(content.decode("utf-8"), nl=False)
     else:

@@ -146,15 +146,18 @@ def add(public: Path, home: Path | None, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key_id")
-@click.confirmation_option(
-    prompt="Every document that this key has signed becomes INVALID, whatever its date. Revoke it?"
-)
+@click.option("--yes", is_flag=True, help="Revoke it, and all that it ever signed.")
 @home_option
 @json_option
-def revoke(key_id: str, home: Path | None, as_json: bool) -> None:
+def revoke(key_id: str, yes: bool, home: Path | None, as_json: bool) -> None:
     """Revoke a statement or approval key. Then: auditor keys publish, and tell regulators."""
     from auditor.workflow.statement_keys import revoke_key
 
+    if not yes:
+        raise MisuseError(
+            "every document that this key has signed becomes INVALID, whatever its date; if that "
+            "is meant, add --yes"
+        )
     opened = open_home(home)
     _emit_changed(opened, (revoke_key(opened, key_id),), as_json)
 

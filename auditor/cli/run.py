@@ -20,7 +20,7 @@ _EXIT_CODES = {Verdict.FAILED: 3, Verdict.INDETERMINATE: 4, Verdict.PASSED: 0}
 @click.option("--shared-bank", is_flag=True, help="Audit by shared references (auditor bank).")
 @click.option(
     "--keep-scores",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
     is_flag=False,
     flag_value=365,
     default=0,

@@ -133,10 +133,15 @@ def reverify(home: Home, case: str, now: datetime) -> Reverified:
     pdf, proof = read_file(certificate_path(home, case)), proof_of_issue(home, case)
     _, status = sign_status(home, case, now)
     report = verify_certificate(pdf, home.trust, sidecar=proof, status=status, now=now)
-    return Reverified(report=report, proof=proof, status=status, service=_service(home, state))
+    return Reverified(report=report, proof=proof, status=status, service=service_of(home, state))
 
 
-def _service(home: Home, state: ErasureCase) -> Service:
+def service_of(home: Home, state: ErasureCase) -> Service:
+    """What became of the weights that a case's document certifies.
+
+    Raises:
+        TamperedError: they are in service, but stored otherwise than certified.
+    """
     if (
         state.requested is None
         or state.reached is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -44,9 +45,8 @@ from tests.certificates.conftest import Issued, issue_record
 from tests.cli.conftest import stock
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
-SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "templates" / "certificate-status-v1.schema.json").read_text()
-)
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "templates" / "certificate-status-v1.schema.json").read_text())
 
 
 def facts(issued: Issued, **changes: object) -> StatusFacts:
@@ -225,6 +225,15 @@ def test_a_status_is_read_back_and_fits_its_schema(said: StatusFacts) -> None:
         less = {k: v for k, v in json.loads(payload)["predicate"].items() if k != name}
         with pytest.raises(jsonschema.ValidationError):
             validator.validate(less)
+
+
+def test_the_document_describes_the_fields_of_the_schema() -> None:
+    text = (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
+    described = re.findall(r"^\| `([\w.]+)` \|", text, re.M)
+    ledger = SCHEMA["properties"]["ledger"]["properties"]
+    assert set(described) == {*SCHEMA["properties"], *(f"ledger.{name}" for name in ledger)}
+    assert SCHEMA["properties"]["reason"]["enum"] == [reason.value for reason in WithdrawalReason]
+    assert SCHEMA["properties"]["state"]["enum"] == [state.value for state in State]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import jsonschema
+
 from auditor.domain.artefact import Digest
 from auditor.shipped import shipped
 from auditor.workflow.home import Home, create_home
@@ -84,6 +86,10 @@ def test_the_schema_of_statements_is_at_hand_without_a_home(
     assert (ran.code, ran.json["$id"]) == (0, "urn:auditor:erasure-certificate:v1")
     assert auditor("certificate", "schema", "--to", tmp_path / "schema.json").code == 0
     assert (tmp_path / "schema.json").read_text(encoding="utf-8") == ran.out
+    for what, name in (("status", "certificate-status:v1"), ("trust", "trust:v2")):
+        schema = auditor("certificate", "schema", "--of", what).json
+        assert schema["$id"] == f"urn:auditor:{name}"
+        jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def test_the_page_for_the_browser_is_written_as_shipped(auditor: Auditor, tmp_path: Path) -> None:
