@@ -14,7 +14,8 @@ from tests.browser import Browser
 
 PAGE = Path(str(shipped("templates"))).resolve() / "verify.html"
 MADE = (
-    "form", "bytes", "attachments", "signature", "statement", "ledger", "history", "issue",
+    "form", "bytes", "attachments", "signature", "statement", "ledger", "history", "level",
+    "issue", "approval", "status",
 )  # fmt: skip
 
 
