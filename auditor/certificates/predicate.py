@@ -6,8 +6,6 @@ the JSON Schema is templates/erasure-certificate-v1.schema.json.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from auditor.certificates import wording
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
@@ -21,26 +19,14 @@ from auditor.certificates.facts import (
     SkippedRung,
     TriedRung,
 )
+from auditor.certificates.measured import estimate, measured, yes_or_no
 from auditor.certificates.reasons import reasons_in_words
 from auditor.domain.artefact import item_status
 from auditor.domain.canonical import Canonical, decimal_text
-from auditor.domain.evidence import (
-    AucComparison,
-    AucRegression,
-    Estimate,
-    Influence,
-    LatentDepth,
-    MembershipAttack,
-    Reliability,
-    SecondaryTest,
-    SubgroupAuc,
-)
 from auditor.domain.request import Outcome
 from auditor.domain.verdict import Decision, Finding
 
 TEMPLATE_VERSION = "1"
-FEWEST_MEMBERS = 5
-"""Below this, what an attack finds among patients is nearly a score of each of them."""
 
 
 def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
@@ -52,7 +38,7 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
         "locale": facts.locale,
         "outcome": facts.outcome.value,
         "issued": facts.issued.isoformat(),
-        "syntheticData": _yes(facts.synthetic),
+        "syntheticData": yes_or_no(facts.synthetic),
         "notices": [{"about": about, "text": text} for about, text in wording.notices(facts)],
         "summary": list(wording.summary(facts)),
         "controller": {
@@ -75,7 +61,7 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
     if facts.plan is not None:
         predicate["plan"] = _plan(facts.plan)
     if facts.decisive is not None and facts.decisive.audit is not None:
-        predicate["audit"] = _audit(facts.decisive.audit)
+        predicate["audit"] = measured(facts.decisive.audit)
     if facts.conclusion is not None:
         predicate["conclusion"] = _conclusion(facts, facts.conclusion)
     return predicate
@@ -136,10 +122,10 @@ def _attempt(rung: TriedRung) -> Canonical:
     attempt: dict[str, Canonical] = {
         "attempt": rung.attempt,
         "method": rung.method,
-        "exact": _yes(rung.exact),
+        "exact": yes_or_no(rung.exact),
         "parameters": dict(rung.parameters),
         "seconds": decimal_text(rung.milliseconds / 1000, 1),
-        "replayed": _yes(rung.replayed),
+        "replayed": yes_or_no(rung.replayed),
     }
     if rung.weights is not None:
         attempt["weights"] = str(rung.weights)
@@ -159,149 +145,8 @@ def _short(audit: Audit) -> dict[str, Canonical]:
     short: dict[str, Canonical] = {"verdict": audit.decision.verdict.value}
     short["reasons"] = _reasons(audit.decision)
     if audit.evidence.influence.established:
-        short["influence"] = _estimate(audit.evidence.influence.equivalence)
+        short["influence"] = estimate(audit.evidence.influence.equivalence)
     return short
-
-
-def _audit(audit: Audit) -> Canonical:
-    evidence = audit.evidence
-    return {
-        "influence": _influence(evidence.influence),
-        "auc": _auc(evidence.auc),
-        "reliability": _reliability(evidence.reliability),
-        "secondary": [_secondary(test) for test in evidence.secondary],
-        "membership": _membership(evidence.membership),
-        "latent": [_latent(depth) for depth in evidence.latent],
-        "recipeFit": {
-            "matches": _yes(evidence.recipe_fit.matches),
-            "pValue": decimal_text(evidence.recipe_fit.p_value),
-            "worst": evidence.recipe_fit.worst,
-        },
-    }
-
-
-def _influence(influence: Influence) -> Canonical:
-    """Where the gap isn't established the numbers mean nothing and aren't published."""
-    common: dict[str, Canonical] = {
-        "established": _yes(influence.established),
-        "gapT": decimal_text(influence.gap_t, 2),
-        "controlDetected": influence.control_detected,
-        "controlModels": len(influence.untouched),
-    }
-    if not influence.established:
-        return common
-    return common | {
-        "equivalence": _estimate(influence.equivalence),
-        "rejection": _estimate(influence.rejection),
-        "standardError": decimal_text(influence.standard_error),
-        "degrees": influence.degrees,
-        "out": _decimals(influence.out),
-        "untouched": _decimals(influence.untouched),
-    }
-
-
-def _auc(auc: AucRegression) -> Canonical:
-    return {
-        "before": _estimate(auc.original),
-        "after": _estimate(auc.candidate),
-        "comparisons": _comparisons(auc.comparisons),
-        "margin": decimal_text(auc.margin),
-        "marginRefused": _yes(auc.margin_refused),
-        "detectableMargin": decimal_text(auc.detectable_margin),
-        "positives": auc.positives,
-        "negatives": auc.negatives,
-        "subgroups": [_subgroup(group) for group in auc.subgroups],
-        "tooSmall": list(auc.too_small),
-    }
-
-
-def _subgroup(group: SubgroupAuc) -> Canonical:
-    return {
-        "attribute": group.attribute,
-        "value": group.value,
-        "positives": group.positives,
-        "negatives": group.negatives,
-        "after": _estimate(group.candidate),
-        "comparisons": _comparisons(group.comparisons),
-        "detectableMargin": decimal_text(group.detectable_margin),
-        "power": decimal_text(group.power),
-        "decisive": _yes(group.decisive),
-    }
-
-
-def _comparisons(comparisons: Sequence[AucComparison]) -> Canonical:
-    return [
-        {"against": item.against, "difference": _estimate(item.difference)} for item in comparisons
-    ]
-
-
-def _reliability(reliability: Reliability) -> Canonical:
-    return {
-        "brier": _estimate(reliability.brier),
-        "againstOriginal": _estimate(reliability.brier_against_original),
-        "againstRetrained": _estimate(reliability.brier_against_retrained),
-        "calibrationError": decimal_text(reliability.calibration_error),
-        "calibrationErrorOriginal": decimal_text(reliability.calibration_error_original),
-        "calibrationErrorRetrained": decimal_text(reliability.calibration_error_retrained),
-    }
-
-
-def _secondary(test: SecondaryTest) -> Canonical:
-    return {
-        "name": test.name,
-        "family": test.family,
-        "statistic": decimal_text(test.statistic, 2),
-        "pValue": decimal_text(test.p_value),
-        "adjusted": decimal_text(test.adjusted),
-        "decisive": _yes(test.decisive),
-        "rejected": _yes(test.rejected),
-    }
-
-
-def _membership(attacks: Sequence[MembershipAttack]) -> Canonical:
-    """Among very few patients an attack's rate tells how single ones scored; it stays here."""
-    told = [item for item in attacks if item.unit != "patient" or item.members >= FEWEST_MEMBERS]
-    return {
-        "attacks": [_attack(item) for item in told],
-        "tooFew": [item.name for item in attacks if item not in told],
-    }
-
-
-def _attack(attack: MembershipAttack) -> Canonical:
-    return {
-        "name": attack.name,
-        "unit": attack.unit,
-        "members": attack.members,
-        "others": attack.others,
-        "auc": _estimate(attack.auc),
-        "rates": [
-            {
-                "limit": decimal_text(rate.limit),
-                "falsePositives": _estimate(rate.false_positives),
-                "truePositives": _estimate(rate.true_positives),
-            }
-            for rate in attack.rates
-        ],
-        "ceiling": decimal_text(attack.ceiling, 2),
-    }
-
-
-def _latent(depth: LatentDepth) -> Canonical:
-    return {
-        "depth": depth.depth,
-        "measures": [
-            {
-                "name": measure.name,
-                "value": decimal_text(measure.value),
-                "expected": decimal_text(measure.expected),
-                "distance": decimal_text(measure.distance, 2),
-                "rankPValue": decimal_text(measure.rank_p_value),
-            }
-            for measure in depth.measures
-        ],
-        "noisePValue": decimal_text(depth.noise_p_value),
-        "nearerUntouchedPValue": decimal_text(depth.nearer_untouched_p_value),
-    }
 
 
 def _conclusion(facts: DocumentFacts, conclusion: Conclusion) -> Canonical:
@@ -345,20 +190,3 @@ def _finding(finding: Finding) -> Canonical:
         "leaves": list(finding.leaves),
         "explanation": finding.explanation,
     }
-
-
-def _estimate(estimate: Estimate) -> Canonical:
-    return {
-        "lower": decimal_text(estimate.lower),
-        "point": decimal_text(estimate.point),
-        "upper": decimal_text(estimate.upper),
-        "level": decimal_text(estimate.level, 2),
-    }
-
-
-def _decimals(values: Sequence[float]) -> Canonical:
-    return [decimal_text(value) for value in values]
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
