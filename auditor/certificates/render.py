@@ -19,6 +19,7 @@ from typing import Any
 from weasyprint import HTML, Attachment
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from auditor.certificates.catalogue import language_of
 from auditor.certificates.page import document_html
 from auditor.certificates.statement import ENVELOPE, PROOF
 from auditor.errors import CertificateError
@@ -67,9 +68,10 @@ def render_certificate(
     """
     html = document_html(predicate, statement_digest)
     issued = datetime.fromisoformat(predicate["issued"]).replace(tzinfo=UTC)
+    say = language_of(predicate["locale"]).say
     attachments = [
-        _attachment(ENVELOPE, envelope, issued, "Data", "The signed statement (DSSE envelope)"),
-        _attachment(PROOF, proof.encode("utf-8"), issued, "Supplement", "Its ledger proof"),
+        _attachment(ENVELOPE, envelope, issued, "Data", say("The signed statement")),
+        _attachment(PROOF, proof.encode("utf-8"), issued, "Supplement", say("Its ledger proof")),
     ]
     fetcher, pdf = _ShippedOnly(), None
     with _dated(issued), suppress(FatalURLFetchingError):
@@ -78,7 +80,7 @@ def render_certificate(
             pdf_tags=True,
             pdf_identifier=hashlib.sha256(envelope).digest()[:16],
             attachments=attachments,
-            finisher=_mark_accessible,
+            finisher=_finish,
         )
     if fetcher.refused:
         raise CertificateError(f"a certificate may not load {fetcher.refused[0][:80]}")
@@ -106,8 +108,9 @@ class _ShippedOnly(URLFetcher):  # type: ignore[misc]  # published without types
         return URLFetcherResponse(url, body=content, headers={"Content-Type": "font/ttf"})
 
 
-def _mark_accessible(_document: object, pdf: Any) -> None:
-    """Say in the metadata that the file is PDF/UA-1 too; WeasyPrint writes one mark only."""
+def _finish(_document: object, pdf: Any) -> None:
+    """Add the mark of PDF/UA-1, as WeasyPrint writes one mark only; name each attachment once."""
+    pdf.catalog["AF"][:] = dict.fromkeys(pdf.catalog["AF"])
     for item in pdf.objects:
         if getattr(item, "extra", {}).get("Type") == "/Metadata":
             (metadata,) = item.stream

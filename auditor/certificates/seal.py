@@ -118,21 +118,27 @@ def load_seal(pem: bytes) -> Seal:
 def seal_pdf(pdf: bytes, seal: Seal) -> bytes:
     """The PDF with its one signature; nothing may be added after it."""
     from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+    from pyhanko.pdf_utils.writer import BasePdfFileWriter
     from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
-    from pyhanko.sign.signers import PdfSignatureMetadata, sign_pdf
+    from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
+    from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 
+    class ArchivalSigner(PdfSigner):
+        """Stays at PDF 1.7, on which PDF/A-3 is built, where pyHanko would go to 2.0 for ECDSA."""
+
+        def register_extensions(self, pdf_out: BasePdfFileWriter, *, md_algorithm: str) -> None:
+            pdf_out.register_extension(ESIC_EXTENSION_1)
+
+    metadata = PdfSignatureMetadata(
+        field_name=FIELD,
+        md_algorithm="sha256",
+        subfilter=SigSeedSubFilter.PADES,
+        certify=True,
+        docmdp_permissions=MDPPerm.NO_CHANGES,
+    )
     sealed = BytesIO()
-    sign_pdf(
-        IncrementalPdfFileWriter(BytesIO(pdf)),
-        PdfSignatureMetadata(
-            field_name=FIELD,
-            md_algorithm="sha256",
-            subfilter=SigSeedSubFilter.PADES,
-            certify=True,
-            docmdp_permissions=MDPPerm.NO_CHANGES,
-        ),
-        signer=_signer(seal),
-        output=sealed,
+    ArchivalSigner(metadata, signer=_signer(seal)).sign_pdf(
+        IncrementalPdfFileWriter(BytesIO(pdf)), output=sealed
     )
     return sealed.getvalue()
 
