@@ -1,10 +1,11 @@
 """Verdicts on real trainings: how often is a true retrain passed, and is a fake ever?
 
-Patients are chosen by how far scout models memorised them, the most memorised first: ``--cohort``
-together, then ``--alone`` one by one. Each such request gets a bank of its own, which declares its
-powers; then fresh retrains, trained apart from the bank, and the fakes of
-`auditor.unlearning.fakes`, made of the model in service and of others like it, are audited by the
-whole plan.
+Patients are taken by how far scout models memorised them, the most memorised first: ``--cohort``
+together, or one by one until ``--alone`` of them have a bank that declares the required power. Each
+request gets OUT models of its own; the bank declares its powers; then fresh retrains, trained apart
+from it, and the fakes of `auditor.unlearning.fakes`, made of the model in service and of others
+like it, are audited by the whole plan. Where the declared power is too low only untouched models
+are audited: nothing may be PASSED there.
 
     python benchmarks/verdicts.py --data ../shared/data/nlm_tb_128/manifest.csv --cohort 24 \
         --folder build/verdicts
@@ -27,6 +28,7 @@ from statistics import median
 from scenes import ANY, scene_of
 from torch import nn
 
+from auditor.domain.artefact import digest_of
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.qualification import Tally
 from auditor.learning.datasets import load_images, read_manifest
@@ -38,60 +40,62 @@ from auditor.unlearning.task import Task
 from auditor.verification.engine import draw_up, prepare
 from auditor.verification.plan import Origin
 from auditor.verification.relearning import relearning_images
-from auditor.workflow.bank import Bank, sparing, train_bank
+from auditor.workflow.bank import sparing
 from auditor.workflow.qualification_trials import Court, Judged, tally
-from auditor.workflow.references import Block, layout_for, measure_all, train_models
+from auditor.workflow.references import (
+    Block,
+    layout_for,
+    measure_all,
+    measure_block,
+    train_models,
+)
 from auditor.workflow.scene import Scene, derive_seed
 from auditor.workflow.scouting import scout_memorisation
 from auditor.workflow.surrogates import match_surrogates
 
-_PHANTOMS = 20261125
+_PHANTOMS = 20261124  # those of the demo
 _SCOUTS = 16
 _REQUIRED = 0.8
+_MOST = 12  # patients looked at one by one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """How much is tried."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stage:
+    """Models that every request here shares, and how much is tried.
 
+    Attributes:
+        untouched: models of all training images, to audit by.
+        originals: others of them, as models in service, that fakes are made of.
+        memorised: by patient, what the scouts say.
+    """
+
+    scene: Scene
+    untouched: Block
+    originals: tuple[nn.Module, ...]
+    memorised: Mapping[str, float]
     references: int
     retrains: int
-    originals: int
     workers: int
+
+    def train(
+        self, scene: Scene, name: str, indices: Sequence[int], many: int, seed: str
+    ) -> tuple[bytes, ...]:
+        """So many models of these images."""
+        return train_models(
+            scene, name, [indices] * many, seed, workers=self.workers, progress=_tell
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Request:
-    """Some patients to be forgotten, a group like them who stay, and models that saw them all."""
+    """Some patients to be forgotten, a group like them who stay, and the plans for candidates."""
 
     name: str
+    stage: Stage
     scene: Scene
-    bank: Bank
+    forgotten: tuple[int, ...]
     others: tuple[int, ...]
-    originals: tuple[nn.Module, ...]
-
-    def court(self, original: nn.Module) -> Court:
-        """The plan by which candidates made of ``original`` are judged."""
-        scene, bank = self.scene, self.bank
-        origin = Origin(model=ANY, data=ANY, recipe=scene.recipe.digest, bank=bank.digest)
-        readiness = prepare(
-            origin=origin,
-            out=bank.out.measured,
-            untouched=bank.untouched.measured,
-            original=measure_all(scene, original),
-            layout=layout_for(scene, bank.forgotten, apart=(), unseen=scene.split.test),
-        )
-        plan = draw_up(
-            readiness,
-            case=self.name,
-            origin=origin,
-            request=ANY,
-            policies=ANY,
-            required_power=_REQUIRED,
-            seeds=(),
-            ladder=(),
-        )
-        return Court(scene=scene, readiness=readiness, plan=plan)
+    courts: tuple[Court, ...]
 
     def task(self, original: nn.Module, name: str) -> Task:
         """What a fake is made of."""
@@ -99,8 +103,8 @@ class Request:
             recipe=self.scene.recipe,
             module=original,
             images=self.scene.images,
-            forget=self.bank.forgotten,
-            retain=self.scene.without(self.bank.forgotten),
+            forget=self.forgotten,
+            retain=self.scene.without(self.forgotten),
             seed=derive_seed("verdicts", self.name, name),
             unseen=self.scene.split.validation,
         )
@@ -112,126 +116,166 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="manifest [phantoms, drawn in the folder]")
     parser.add_argument("--folder", type=Path, required=True, help="where models are kept")
     parser.add_argument("--recipe", type=Path, help="TOML [the quick recipe]")
-    parser.add_argument("--cohort", type=int, default=0, help="patients to forget together")
-    parser.add_argument("--alone", type=int, default=0, help="patients to forget one by one")
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--cohort", type=int, default=0, help="patients to forget together")
+    group.add_argument("--alone", type=int, default=0, help="patients to forget one by one")
     parser.add_argument("--references", type=int, default=16, help="OUT models, and IN models")
     parser.add_argument("--retrains", type=int, default=60)
     parser.add_argument("--originals", type=int, default=4, help="models fakes are made of")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    given = parser.parse_args()
-    asked = Asked(
-        references=given.references,
-        retrains=given.retrains,
-        originals=given.originals,
-        workers=given.workers,
-    )
-    recipe = QUICK if given.recipe is None else read_recipe(given.recipe)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    data = given.data or draw_phantoms(given.folder / "phantoms", seed=_PHANTOMS)
-    manifest = read_manifest(data)
-    folder = given.folder / f"{recipe.digest.value[:12]}-{manifest.digest.value[:12]}"
-    scene = scene_of(load_images(manifest, recipe.input_size), recipe, folder)
+    asked = parser.parse_args()
+    stage = _stage(asked)
+    ranked = sorted(stage.memorised, key=lambda subject: (-stage.memorised[subject], subject))
+    if asked.cohort:
+        _judge(_request(f"{asked.cohort} patients together", stage, ranked[: asked.cohort]))
+        return
+    decidable = 0
+    for number, subject in enumerate(ranked[:_MOST], start=1):
+        request = _request(f"one patient, number {number}", stage, [subject])
+        decidable += _judge(request)
+        if decidable == asked.alone:
+            return
+
+
+def _stage(asked: argparse.Namespace) -> Stage:
+    recipe = QUICK if asked.recipe is None else read_recipe(asked.recipe)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    drawn = asked.folder / "phantoms"
+    if asked.data is None and not drawn.exists():
+        draw_phantoms(drawn, seed=_PHANTOMS)
+    manifest = read_manifest(asked.data or drawn / "manifest.csv")
+    folder = asked.folder / f"{recipe.digest.value[:12]}-{manifest.digest.value[:12]}"
     folder.mkdir(exist_ok=True)
-    trained, left = len(scene.training), len(scene.split.test)
-    _write(f"{trained} training images, {left} never-seen ones to test on; {recipe}\n")
-    for request in _requests(scene, given.cohort, given.alone, asked):
-        _judge(request, asked)
-
-
-def _requests(scene: Scene, cohort: int, alone: int, asked: Asked) -> Iterator[Request]:
-    scouts, memorised = scout_memorisation(scene, _SCOUTS, workers=asked.workers, progress=_tell)
-    ranked = sorted(memorised, key=lambda subject: (-memorised[subject], subject))
-    groups = {f"{cohort} patients together": ranked[:cohort]} if cohort else {}
-    groups |= {f"one patient, number {n + 1}": [who] for n, who in enumerate(ranked[:alone])}
-    contents = train_models(
-        scene,
-        "original",
-        [scene.training] * asked.originals,
-        "verdicts",
-        workers=asked.workers,
-        progress=_tell,
+    scene = scene_of(load_images(manifest, recipe.input_size), recipe, folder)
+    _write(
+        f"{len(scene.training)} training images, {len(scene.split.test)} never-seen ones to test "
+        f"on; {recipe}"
     )
-    originals = tuple(load_weights(scene.recipe, content) for content in contents)
-    for name, patients in groups.items():
-        own = replace(scene, folder=scene.folder / name.replace(" ", "-").replace(",", ""))
-        own.folder.mkdir(exist_ok=True)
-        yield _request(name, own, patients, scouts, memorised, originals, asked)
+    _, memorised = scout_memorisation(scene, _SCOUTS, workers=asked.workers, progress=_tell)
+    inside, originals = (
+        train_models(
+            scene,
+            name,
+            [scene.training] * many,
+            "verdicts",
+            workers=asked.workers,
+            progress=_tell,
+        )
+        for name, many in (("in", asked.references), ("original", asked.originals))
+    )
+    return Stage(
+        scene=scene,
+        untouched=measure_block(scene, inside),
+        originals=tuple(load_weights(recipe, content) for content in originals),
+        memorised=memorised,
+        references=asked.references,
+        retrains=asked.retrains,
+        workers=asked.workers,
+    )
 
 
-def _request(
-    name: str,
-    scene: Scene,
-    patients: Sequence[str],
-    scouts: Block,
-    memorised: Mapping[str, float],
-    originals: tuple[nn.Module, ...],
-    asked: Asked,
-) -> Request:
+def _request(name: str, stage: Stage, patients: Sequence[str]) -> Request:
+    folder = stage.scene.folder / name.replace(" ", "-").replace(",", "")
+    folder.mkdir(exist_ok=True)
+    scene = replace(stage.scene, folder=folder)
     about = scene.of_subjects(patients)
-    counts = {subject: len(scene.of_subjects([subject])) for subject in memorised}
-    groups = match_surrogates(patients, counts, memorised)
+    counts = {subject: len(scene.of_subjects([subject])) for subject in stage.memorised}
+    groups = match_surrogates(patients, counts, stage.memorised)
     others, *_ = sparing(scene, about, [scene.of_subjects(group) for group in groups])
     layout = layout_for(scene, about, apart=(), unseen=scene.split.test)
-    bank = train_bank(
+    out = measure_block(
         scene,
-        about,
-        (),
-        scouts=scouts,
-        seed=f"verdicts/{name}",
-        out_models=asked.references,
-        in_models=asked.references,
-        workers=asked.workers,
-        progress=_tell,
-        relearning=relearning_images(layout).tolist(),
+        stage.train(scene, "out", scene.without(about), stage.references, name),
+        relearning_images(layout).tolist(),
     )
-    return Request(name=name, scene=scene, bank=bank, others=others, originals=originals)
+    models = [str(digest) for digest in (*out.weights, *stage.untouched.weights)]
+    origin = Origin(model=ANY, data=ANY, recipe=scene.recipe.digest, bank=digest_of(models))
+    ready = [
+        prepare(
+            origin=origin,
+            out=out.measured,
+            untouched=stage.untouched.measured,
+            original=measure_all(scene, original),
+            layout=layout,
+        )
+        for original in stage.originals
+    ]
+    plans = [
+        draw_up(
+            readiness,
+            case=name,
+            origin=origin,
+            request=ANY,
+            policies=ANY,
+            required_power=_REQUIRED,
+            seeds=(),
+            ladder=(),
+        )
+        for readiness in ready
+    ]
+    courts = (
+        Court(scene=scene, readiness=readiness, plan=plan)
+        for readiness, plan in zip(ready, plans, strict=True)
+    )
+    return Request(
+        name=name,
+        stage=stage,
+        scene=scene,
+        forgotten=about,
+        others=others,
+        courts=tuple(courts),
+    )
 
 
-def _judge(request: Request, asked: Asked) -> None:
-    courts = [request.court(original) for original in request.originals]
-    plan, readiness = courts[0].plan, courts[0].readiness
+def _judge(request: Request) -> bool:
+    """Whether the first model in service was declared to be decidable."""
+    plan, readiness = request.courts[0].plan, request.courts[0].readiness
+    decidable = plan.power.pass_retrain >= _REQUIRED
     _write(
-        f"\n### {request.name}: {len(request.bank.forgotten)} images; K = {asked.references} OUT "
-        f"and as many IN\n\nDeclared: untouched found {plan.power.detect_untouched:.3f}, retrain "
-        f"passed {plan.power.pass_retrain:.3f}; gap {readiness.scale.gap_t:.1f} standard errors, "
-        f"standard error of rho {readiness.scale.standard_error:.3f}; AUC margin "
+        f"\n### {request.name}: {len(request.forgotten)} images; K = {request.stage.references} "
+        f"OUT and as many IN\n\nDeclared: untouched found {plan.power.detect_untouched:.3f}, "
+        f"retrain passed {plan.power.pass_retrain:.3f}; gap {readiness.scale.gap_t:.1f} standard "
+        f"errors, standard error of rho {readiness.scale.standard_error:.3f}; AUC margin "
         f"{plan.auc_margin:.4f}{' (refused)' if plan.auc_margin_refused else ''}\n"
     )
     titles = "candidates | made | PASSED | FAILED | INDETERMINATE | no verdict | rho | reasons"
     _write(f"| {titles} |\n|{'---|' * 8}")
     spent: list[int] = []
-    for name, judged in _candidates(request, courts, asked):
+    for name, judged in _candidates(request) if decidable else _untouched(request):
         spent += [item.milliseconds for item in judged]
         _line(tally(name, judged))
-    _write(f"\nMedian {median(spent) / 1000:.2f} s per verdict.\n")
+    _write(f"\nMedian {median(spent) / 1000:.2f} s per verdict.")
+    return decidable
 
 
-def _candidates(
-    request: Request, courts: Sequence[Court], asked: Asked
-) -> Iterator[tuple[str, list[Judged]]]:
-    scene, first = request.scene, courts[0]
-    retained = scene.without(request.bank.forgotten)
+def _candidates(request: Request) -> Iterator[tuple[str, list[Judged]]]:
+    stage, scene, first = request.stage, request.scene, request.courts[0]
 
     def trained(name: str, of: Scene, indices: Sequence[int], many: int) -> list[Judged]:
-        contents = train_models(
-            of, name, [indices] * many, request.name, workers=asked.workers, progress=_tell
-        )
+        contents = stage.train(of, name, indices, many, request.name)
         modules = [load_weights(of.recipe, content) for content in contents]
         return [first.judge(module, CandidateRole.REQUEST) for module in modules]
 
-    yield "true retrain", trained("retrain", scene, retained, asked.retrains)
-    for name, make in EDITS.items():
-        yield (
-            name,
-            [
-                court.judge(make(request.task(original, name)), CandidateRole.REQUEST)
-                for court, original in zip(courts, request.originals, strict=True)
-            ],
-        )
-    task = request.task(request.originals[0], "trained")
+    retained = scene.without(request.forgotten)
+    yield "true retrain", trained("retrain", scene, retained, stage.retrains)
+    for name in EDITS:
+        yield _edited(request, name)
+    task = request.task(stage.originals[0], "trained")
     for name, training in trainings(task, request.others).items():
         of = replace(scene, recipe=training.recipe)
-        yield name, trained(name, of, training.indices, asked.originals)
+        yield name, trained(name, of, training.indices, len(stage.originals))
+
+
+def _untouched(request: Request) -> Iterator[tuple[str, list[Judged]]]:
+    yield _edited(request, "untouched")
+
+
+def _edited(request: Request, name: str) -> tuple[str, list[Judged]]:
+    make, originals = EDITS[name], request.stage.originals
+    return name, [
+        court.judge(make(request.task(original, name)), CandidateRole.REQUEST)
+        for court, original in zip(request.courts, originals, strict=True)
+    ]
 
 
 def _line(found: Tally) -> None:
