@@ -109,6 +109,8 @@ TESTS = {
     "lira-augmented": "Membership: likelihood ratio, changed images",
     "rmia-offline": "Membership: ratio to the population",
     "loss-threshold": "Membership: loss threshold",
+    "label-only": "Membership: labels alone",
+    "u-lira": "Membership: likelihood ratio between models",
     "latent-residual": "Inner representation: residual",
     "latent-relative": "Inner representation: nearer to which",
     "latent-probe": "Inner representation: probe of each layer",
@@ -149,6 +151,8 @@ PARAMETERS = {
 }
 
 TRUSTED_TIMES = {"none": "no trusted time", "time-stamp": "with a trusted time-stamp"}
+
+UNITS = {"patient": "patients", "model": "models"}
 
 ATTRIBUTES = {"age": "age", "sex": "sex", "site": "site"}
 

@@ -150,7 +150,7 @@ class _Worded:
             for item in group.comparisons
             if item.difference.upper < -auc.margin
         ]
-        return "; ".join(found)
+        return self._language.say("; ").join(found)
 
     def _difference(self, item: AucComparison) -> str:
         return self._language.say(

@@ -262,7 +262,7 @@ def rung(
         attempt=attempt,
         method="retrain" if exact else "guo2020newton",
         exact=exact,
-        parameters={"seed": "5"} if exact else {"curvature_images": "473", "damping": "3"},
+        parameters={"seed": "5"} if exact else {"subset": "473", "damping": "3"},
         milliseconds=13_420 if exact else 1_210,
         replayed=exact,
         weights=weights,
