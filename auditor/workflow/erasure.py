@@ -245,10 +245,7 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
 
 
 def _write_kept(work: Casework, role: CandidateRole, scores: Digest, *, attempt: int) -> None:
-    """Enter kept scores with their last day; that of the first time holds where it is resumed."""
-    done = ((kept.attempt, kept.role, kept.scores) for kept in work.state.scores)
-    if (attempt, role, scores) in done:
-        return
+    """Enter kept scores with their last day; where an audit is resumed, the first entry stands."""
     last = datetime.now(UTC).date() + timedelta(days=work.settings.keep_scores)
     kept = ev.ScoresKept(case=work.case, attempt=attempt, role=role, scores=scores, destroy_by=last)
     work.write(kept, f"scores-{attempt}-{role.value}")

@@ -73,8 +73,8 @@ def hand_over(home: Home, case: str, folder: Path, *, workers: int, progress: Pr
         roles = _roles(work, listing)
         number = state.handed_over + 1
         event = ev.WeightsHandedOver(case=case, number=number, weights=tuple(contents))
-        record(home, case_stream(case), event, f"handed-over-{number}")
         with new_folder(folder.absolute(), "weights folder") as making:
+            record(home, case_stream(case), event, f"handed-over-{number}")
             for digest, content in contents.items():
                 write_file(making / digest.value, content, mode=OWNER_ONLY)
     return roles

@@ -20,10 +20,12 @@ from auditor.domain.bank_events import BankDesign
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.verdict import Basis, FindingStatus, Verdict
 from auditor.errors import EvidenceError, LedgerError, MisuseError
+from auditor.learning.progress import silent
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
 from auditor.policies.load import load_packs
+from auditor.verification.bundle import pack_bundle, read_bundle, replay
 from auditor.verification.engine import Readiness, prepare
 from auditor.workflow import bank_trial
 from auditor.workflow.bank_trial import Tried, try_shared_bank
@@ -31,11 +33,14 @@ from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.config import Config, write_config
 from auditor.workflow.desk import case_facts, decide, file_request
 from auditor.workflow.document import _inventory
+from auditor.workflow.exporting import export_audit
+from auditor.workflow.handing_over import hand_over, take_back
 from auditor.workflow.home import Home, open_home
 from auditor.workflow.record import model_stream, record
 from auditor.workflow.reerasure import came_back
 from auditor.workflow.references import Block, train_models
-from auditor.workflow.registry import deploy, register_version, require_model
+from auditor.workflow.registry import data_record, deploy, register_version, require_model
+from auditor.workflow.remeasuring import measure_again
 from auditor.workflow.running import run_case
 from auditor.workflow.scene import derive_seed, load_scene
 from auditor.workflow.shared_bank import (
@@ -335,7 +340,7 @@ def test_a_bank_of_a_version_that_left_service_is_neither_tried_nor_finished(
         )
 
 
-def test_a_case_goes_its_whole_road_by_a_shared_bank(banked: Home) -> None:
+def test_a_case_goes_its_whole_road_by_a_shared_bank(banked: Home, tmp_path: Path) -> None:
     tried(banked)
     scene = load_scene(banked, MODEL)
     case = file_request(
@@ -348,7 +353,10 @@ def test_a_case_goes_its_whole_road_by_a_shared_bank(banked: Home) -> None:
     )
     decide(banked, case, DecisionKind.GRANTED, "dpo")
     settings = RunSettings(scouts=4, shared_bank=True)
-    state = run_case(banked, case, settings, progress=lambda *_: None, notice=lambda _: None)
+    run = partial(run_case, banked, case, settings, progress=silent, notice=lambda _: None)
+    run(until_verdict=True)
+    assert is_replayed_from_weights(banked, case, tmp_path / "lent")
+    state = run()
     assert state.issued is not None and state.bank is not None and state.reached is not None
     assert state.reached.basis is Basis.EXACT
     assert (state.bank.out_models, state.bank.in_models) == (8, 8)
@@ -358,6 +366,17 @@ def test_a_case_goes_its_whole_road_by_a_shared_bank(banked: Home) -> None:
     findings = evaluate(load_packs(), case_facts(banked, case))
     assert not [item for item in findings if item.status is FindingStatus.NOT_MET]
     assert not came_back(banked, destroy=False)
+
+
+def is_replayed_from_weights(home: Home, case: str, folder: Path) -> bool:
+    """Lend the models, have them measured again by someone who holds the data, take them back."""
+    exported = export_audit(home, case, with_scores=False)
+    roles = hand_over(home, case, folder, workers=1, progress=silent)
+    bundle = read_bundle(pack_bundle(exported.manifest, scores=None, roles=roles))
+    _, record = data_record(home, require_model(home, MODEL).current.data_set)
+    scores = measure_again(bundle, data=record.manifest, weights=folder)
+    take_back(home, case)
+    return replay(bundle.manifest, scores).identical
 
 
 STOPS = frozenset({"record", "write_atomically", "destroy_file", "seal", "forget"})

@@ -1,0 +1,53 @@
+"""Measuring a model: the same bits whatever the number of threads."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from auditor.learning.datasets import ImageSet
+from auditor.learning.models import build
+from auditor.learning.recipe import Recipe
+from auditor.verification.measurements import Measurements
+from auditor.workflow.references import measure_all
+from auditor.workflow.remeasuring import Lent
+
+RECIPE = Recipe(input_size=32, width=16)
+COUNT = 64
+
+
+@pytest.fixture
+def bench() -> Lent:
+    draw = torch.Generator().manual_seed(3)
+    nothing = ("",) * COUNT
+    images = ImageSet(
+        images=torch.randn(COUNT, 1, 32, 32, generator=draw),
+        labels=torch.arange(COUNT) % 2,
+        subjects=tuple(map(str, range(COUNT))),
+        sites=nothing,
+        sexes=nothing,
+        ages=nothing,
+        splits=nothing,
+    )
+    return Lent(recipe=RECIPE, images=images)
+
+
+def measured_on(threads: int, bench: Lent) -> Measurements:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return measure_all(bench, build(RECIPE, seed=1), range(8))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_scores_dont_hang_on_the_number_of_threads(bench: Lent) -> None:
+    one, two = (measured_on(threads, bench) for threads in (1, 2))
+    for item in fields(Measurements):
+        first, second = getattr(one, item.name), getattr(two, item.name)
+        if item.name == "features":
+            first, second = (np.concatenate(list(each.values()), 1) for each in (first, second))
+        assert first.size and np.array_equal(first, second), item.name
