@@ -138,7 +138,7 @@ class _Reading:
 
 def _unpacked(header: bytes, packed: bytes) -> bytes:
     filters = _FILTER.findall(header)
-    if not filters:
+    if b"/Filter" not in header:
         content = packed
     elif filters == [b"/FlateDecode"]:
         unpacker = zlib.decompressobj()
@@ -185,11 +185,14 @@ def _listed(revision: _Revision) -> Iterator[tuple[int, int]]:
     widths, index = rows.get(b"W", []), rows.get(b"Index", [0, size])
     if len(widths) != 3 or widths[0] != 1 or len(index) % 2 or size > MOST_OBJECTS:
         raise _damaged()
-    counts = index[1::2]
+    firsts, counts = index[::2], index[1::2]
+    ends = map(sum, zip(firsts, counts, strict=True))
+    if any(end > first for end, first in zip(ends, firsts[1:], strict=False)):
+        raise _damaged()  # a number could be listed twice
     if sum(counts) > MOST_OBJECTS or sum(counts) * sum(widths) != len(revision.content):
         raise _damaged()
     at = 0
-    for first, count in zip(index[::2], counts, strict=True):
+    for first, count in zip(firsts, counts, strict=True):
         for number in range(first, first + count):
             row = revision.content[at : at + sum(widths)]
             at += len(row)

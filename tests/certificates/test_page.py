@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,10 +19,19 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from auditor.proof.trust import fingerprint
+from auditor.certificates.render import render_certificate
+from auditor.certificates.sealed_pdf import read_sealed_pdf
+from auditor.certificates.sealing import seal_pdf
+from auditor.certificates.statement import ENVELOPE, PAYLOAD_TYPE, PROOF, parse_statement
+from auditor.certificates.status import State, status_bytes
+from auditor.domain.artefact import Digest
+from auditor.proof.dsse import sign_envelope, verify_envelope
+from auditor.proof.trust import fingerprint, parse_trust
 from tests.browser import Browser, browsing, resize
 from tests.certificates.checking import MADE, PAGE, Seen, check, choose, results, spoken
 from tests.certificates.conftest import Issued
+from tests.certificates.test_status import facts as status_facts
+from tests.vectors.make_certificate_corpus import amended, with_files
 
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
@@ -101,6 +112,155 @@ def altered(trust: bytes, **changes: str) -> bytes:
     for key in document["statement_keys"]:
         key.update(changes)
     return json.dumps(document).encode()
+
+
+PROOFS = Path(__file__).parents[1] / "vectors" / "proof"
+# Of the golden proofs the page can't judge cosignatures, times, and what ML-DSA signed.
+BEYOND_IT = {
+    f"checkpoint-7-forged-{name}.txt"
+    for name in (
+        "04-in-a-06-line",
+        "06-in-a-04-line",
+        "601-seconds-ahead",
+        "cosignature-of-8",
+        "cosignature-twice",
+        "cosignatures-time-changed",
+        "ml-dsa-44-of-8",
+        "time-of-2-to-63",
+        "without-a-witness",
+    )
+} | {"3-of-7-forged-checkpoint-not-cosigned.tlog-proof"}
+_JUDGE = """
+const [items, policy, done] = arguments, trust = { log_policy: policy };
+const judge = async (text, carried) => {
+  if (!carried) return verifyCheckpoint(text, trust);
+  const { entry, index, path, note } = parseProof(text), { size, root } = await verifyCheckpoint(note, trust);
+  return verifyInclusion(entry, index, size, path, root);
+};
+Promise.all(items.map(([text, carried]) => judge(text, carried).then(() => "accepted", () => "refused"))).then(done);
+"""  # noqa: E501
+
+
+def test_its_ledger_proofs_are_held_to_the_golden_files(browser: Browser) -> None:
+    told = json.loads((PROOFS / "index.json").read_text(encoding="utf-8"))["files"]
+    items = {}
+    for name, item in told.items():
+        text = (PROOFS / name).read_bytes().decode()
+        if name.endswith(".tlog-proof") and "extra" not in name:
+            entry = item["entry"].encode() if "entry" in item else bytes.fromhex(item["entry_hex"])
+            header, _, rest = text.partition("\n")  # a document's proof carries its entry
+            carried = base64.b64encode(entry).decode()
+            items[name] = (f"{header}\nextra {carried}\n{rest}", True)
+        elif name.startswith("checkpoint"):
+            items[name] = (text, False)
+    browser.get(PAGE.as_uri())
+    policy = (PROOFS / "policy.txt").read_text(encoding="utf-8")
+    found = browser.execute_async_script(_JUDGE, list(items.values()), policy)
+    expected = {name: told[name]["expect"] for name in items} | dict.fromkeys(BEYOND_IT, "accepted")
+    assert dict(zip(items, found, strict=True)) == expected
+    assert list(expected.values()).count("refused") > 20
+
+
+_CHECK = """
+const [shared, variants, done] = arguments;
+const raw = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+(async () => {
+  const trust = await readTrust(raw(shared.trust)), found = [];
+  for (const variant of variants) {
+    const files = Object.fromEntries(Object.entries({ ...shared, ...variant }).map(([k, v]) => [k, raw(v)]));
+    const { made } = await check({ ...files, trust, proof: undefined });
+    found.push([(made.find(({ state }) => state === "failed") ?? { name: "" }).name, made.at(-1).detail]);
+  }
+  done(found);
+})();
+"""  # noqa: E501
+
+
+def found(browser: Browser, issued: Issued, *variants: dict[str, bytes]) -> list[tuple[str, str]]:
+    """For each variant of a document and its status: the check that fails, and what was said of
+    the status."""
+
+    def encoded(files: dict[str, bytes]) -> dict[str, str]:
+        return {name: base64.b64encode(content).decode() for name, content in files.items()}
+
+    browser.get(PAGE.as_uri())
+    shared = encoded({"pdf": issued.pdf, "trust": issued.trust})
+    told = browser.execute_async_script(_CHECK, shared, [encoded(each) for each in variants])
+    return [(failing, detail) for failing, detail in told]
+
+
+def test_any_flipped_bit_is_refused(browser: Browser, issued: Issued) -> None:
+    """But in the seal's own signature, of which it says that it isn't checked."""
+    draw = random.Random(20261125)
+    (_, before, after, _) = read_sealed_pdf(issued.pdf).signature.byte_range
+    places = [each for each in draw.sample(range(len(issued.pdf)), 80) if not before < each < after]
+    variants = []
+    for place in (*places, 0, len(issued.pdf) - 1):
+        forged = bytearray(issued.pdf)
+        forged[place] ^= 1 << draw.randrange(8)
+        variants.append({"pdf": bytes(forged)})
+    refused = {failing for failing, _ in found(browser, issued, *variants)}
+    assert "" not in refused and "bytes" in refused
+
+
+def swapped(old: str, new: str) -> Callable[[bytes], bytes]:
+    def change(payload: bytes) -> bytes:
+        assert old.encode() in payload
+        return payload.replace(old.encode(), new.encode(), 1)
+
+    return change
+
+
+def test_what_the_true_keys_signed_must_be_a_statement_of_ours(
+    browser: Browser, issued: Issued
+) -> None:
+    attached = read_sealed_pdf(issued.pdf).attachments
+    keys = [key.verifier() for key in parse_trust(issued.trust).statement_keys]
+    payload = verify_envelope(attached[ENVELOPE], keys).payload
+    shown, digest = parse_statement(payload)["predicate"], str(Digest.of(payload))
+    drawn = render_certificate(shown, digest, attached[ENVELOPE], attached[PROOF].decode())
+
+    def twin(change: Callable[[bytes], bytes], kind: str = PAYLOAD_TYPE) -> dict[str, bytes]:
+        envelope = sign_envelope(kind, change(payload), issued.home.statement_signers)
+        return {"pdf": seal_pdf(amended(drawn, with_files((ENVELOPE, envelope), PROOF)), seal)}
+
+    seal = issued.home.seal
+    twins = (
+        ("signature", twin(bytes, "text/plain")),
+        ("statement", twin(swapped("erasure-certificate", "other"))),
+        ("statement", twin(swapped('"record"', '"certificate"'))),
+        ("statement", twin(swapped('{"_type"', '{ "_type"'))),
+        ("statement", twin(swapped('"outcome":', '"outcome":"certified","outcome":'))),
+        ("ledger", twin(bytes)),  # ML-DSA signatures are randomised, so that it is another envelope
+    )
+    failing = [name for name, _ in found(browser, issued, *(pdf for _, pdf in twins))]
+    assert failing == [name for name, _ in twins]
+
+
+def test_a_status_tells_nothing_unless_it_is_one(browser: Browser, issued: Issued) -> None:
+    def said(change: Callable[[bytes], bytes] = bytes, **changes: object) -> dict[str, bytes]:
+        payload = change(status_bytes(status_facts(issued, **changes)))
+        return {"status": sign_envelope(PAYLOAD_TYPE, payload, issued.home.statement_signers)}
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    variants = {
+        "good as of": said(),
+        "it is no status": said(swapped("certificate-status", "other")),
+        "not canonical": said(swapped('{"_type"', '{ "_type"')),
+        "fresh for too long": said(swapped('"freshUntil":"20', '"freshUntil":"21')),
+        "it has no dates": said(swapped("Z", "z")),
+        "yet to come": said(as_of=now + timedelta(hours=2), fresh_until=now + timedelta(days=2)),
+        "about another document": said(pdf=Digest.of(b"another")),
+        "was not in force": said(
+            as_of=now - timedelta(days=80), fresh_until=now + timedelta(days=1)
+        ),
+    }
+    for told, (failing, detail) in zip(
+        variants, found(browser, issued, *variants.values()), strict=True
+    ):
+        assert not failing and told in detail
+    withdrawn = said(state=State.WITHDRAWN, reason="issued-in-error")
+    assert found(browser, issued, withdrawn) == [("status", "withdrawn by its issuer")]
 
 
 @pytest.mark.parametrize(
