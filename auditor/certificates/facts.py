@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
@@ -196,6 +196,15 @@ class Approval(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedFacts:
+    """Which weights an endpoint says it serves: when it was asked, and its signed answer."""
+
+    asked: datetime
+    weights: Digest
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealFacts:
     """What the verifier must find: PAdES level, and whether trusted time is expected."""
 
@@ -217,6 +226,7 @@ class DocumentFacts:
         plan: None where the case ended before one was pinned.
         attempts: every rung tried, in order; the last audited one decides.
         conclusion: None where no verdict was reached (refused, withdrawn, nothing to unlearn).
+        served: what the endpoint answered; None where none was asked.
         approval: whether an approver's signature must stand beside the performer's.
     """
 
@@ -237,6 +247,7 @@ class DocumentFacts:
     conclusion: Conclusion | None = None
     inventory: tuple[AccountedArtefact, ...] = ()
     seal: SealFacts = field(default_factory=SealFacts)
+    served: ServedFacts | None = None
     approval: Approval = Approval.NONE
     locale: str = "en"
 
@@ -251,6 +262,9 @@ class DocumentFacts:
             raise CertificateError(f"outcome {self.outcome} and its conclusion don't fit together")
         if (self.outcome is Outcome.CERTIFIED) != (self.model.after is not None):
             raise CertificateError("exactly a certificate names the weights that replaced the old")
+        after = None if self.model.after is None else self.model.after.weights
+        if self.served is not None and self.served.weights != after:
+            raise CertificateError("the endpoint serves other weights than are certified")
         if self.conclusion is not None:
             self._check_conclusion(self.conclusion)
 

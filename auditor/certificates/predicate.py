@@ -6,6 +6,8 @@ the JSON Schema is templates/erasure-certificate-v1.schema.json.
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from auditor.certificates import wording
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
@@ -16,11 +18,13 @@ from auditor.certificates.facts import (
     DocumentFacts,
     ModelVersion,
     PlanFacts,
+    ServedFacts,
     SkippedRung,
     TriedRung,
 )
 from auditor.certificates.measured import estimate, measured, yes_or_no
 from auditor.certificates.reasons import reasons_in_words
+from auditor.certificates.served import INSTANT
 from auditor.domain.artefact import item_status
 from auditor.domain.canonical import Canonical, decimal_text
 from auditor.domain.request import Outcome
@@ -58,6 +62,8 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
         "approval": facts.approval.value,
         "seal": {"level": facts.seal.level, "trustedTime": facts.seal.trusted_time},
     }
+    if facts.served is not None:
+        predicate["served"] = _served(facts.served)
     if facts.plan is not None:
         predicate["plan"] = _plan(facts.plan)
     if facts.decisive is not None and facts.decisive.audit is not None:
@@ -65,6 +71,14 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
     if facts.conclusion is not None:
         predicate["conclusion"] = _conclusion(facts, facts.conclusion)
     return predicate
+
+
+def _served(served: ServedFacts) -> Canonical:
+    return {
+        "asked": served.asked.strftime(INSTANT),
+        "weights": str(served.weights),
+        "answer": b64encode(served.answer).decode("ascii"),
+    }
 
 
 def _request(facts: DocumentFacts) -> Canonical:

@@ -1,7 +1,8 @@
 """Whose signatures an envelope holds: pairs of Ed25519 and ML-DSA-65 by keys of the trust file.
 
 Every role has keys of its own: ``statement`` for whoever performs and states, ``approval`` for
-whoever has looked at it besides. A trust file lists no key twice, so no key has two roles.
+whoever has looked at it besides, ``serving`` for what answers requests with the model. A trust file
+lists no key twice, so no key has two roles.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from auditor.proof.trust import StatementKey, TrustFile
 
 PERFORMER = "statement"
 APPROVER = "approval"
+ENDPOINT = "serving"
 ALGORITHMS = (ED25519, ML_DSA_65)
 
 
@@ -44,9 +46,9 @@ def require_in_force(keys: tuple[StatementKey, ...], day: str) -> None:
             )
 
 
-def approvers(trust: TrustFile, day: str) -> tuple[StatementKey, ...]:
-    """Keys that may have approved a document of that day."""
-    return tuple(key for key in trust.statement_keys if key.role == APPROVER and in_force(key, day))
+def keys_in_force(trust: TrustFile, role: str, day: str) -> tuple[StatementKey, ...]:
+    """Keys of a role that may have signed on a day."""
+    return tuple(key for key in trust.statement_keys if key.role == role and in_force(key, day))
 
 
 def _signed_by(envelope: bytes, trust: TrustFile, role: str, algorithm: str) -> StatementKey:

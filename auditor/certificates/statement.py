@@ -36,7 +36,7 @@ _REQUIRED = frozenset(
         "templateVersion",
     }
 )  # fmt: skip
-_OPTIONAL = frozenset({"audit", "conclusion", "plan"})
+_OPTIONAL = frozenset({"audit", "conclusion", "plan", "served"})
 
 
 def statement_bytes(facts: DocumentFacts) -> bytes:
@@ -96,6 +96,8 @@ def _check_predicate(predicate: object) -> None:
     certified = predicate["outcome"] == Outcome.CERTIFIED
     if predicate["documentType"] != ("certificate" if certified else "record"):
         raise CertificateError("the document's type is at odds with its outcome")
+    if "served" in predicate and not certified:
+        raise CertificateError("only a certificate says which weights are served")
     judged = certified or predicate["outcome"] == Outcome.NOT_ERASED
     if judged != ("conclusion" in predicate) or (certified and "audit" not in predicate):
         raise CertificateError("the document's conclusion is at odds with its outcome")

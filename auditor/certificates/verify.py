@@ -15,7 +15,9 @@
                    none is at hand, the proof inside
    12 approval     where the statement says four eyes, or the trust file names approvers: signed
                    by an approver's keys, too
-   13 status       not withdrawn or superseded, by a fresh status of the issuer's (where at hand)
+   13 serving      on certificates, where the statement holds an endpoint's answer, or the trust
+                   file names one: signed by its keys, for this case and these weights
+   14 status       not withdrawn or superseded, by a fresh status of the issuer's (where at hand)
 
 No network, no engine, no database, no renderer. Whether a document was withdrawn since can't be
 seen in itself: without a fresh status the best answer is VALID_STATUS_UNKNOWN.
@@ -34,10 +36,12 @@ from auditor.certificates.facts import Approval
 from auditor.certificates.page import document_html
 from auditor.certificates.seal import LEVEL
 from auditor.certificates.sealed_pdf import SealedPdf, read_sealed_pdf, verify_seal
+from auditor.certificates.served import verify_served
 from auditor.certificates.signatures import (
     APPROVER,
+    ENDPOINT,
     PERFORMER,
-    approvers,
+    keys_in_force,
     require_in_force,
     signed_by,
 )
@@ -47,6 +51,7 @@ from auditor.certificates.visible import verify_visible
 from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificateIssued, CertificatePrepared, event_from
 from auditor.domain.kind import Event
+from auditor.domain.request import Outcome
 from auditor.errors import CertificateError, InvalidCertificateError, ProofError
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.dsse import Opened, verify_envelope
@@ -168,6 +173,7 @@ class _Verification:
             ("issue", self.issue),
             ("witnesses", self.witnesses),
             ("approval", self.approval),
+            ("serving", self.serving),
             ("status", self.status),
         )
 
@@ -265,7 +271,7 @@ class _Verification:
     def approval(self) -> _Outcome:
         issued = str(self.predicate["issued"])
         if self.predicate["approval"] == Approval.NONE:
-            if approvers(self.trust, issued):
+            if keys_in_force(self.trust, APPROVER, issued):
                 raise InvalidCertificateError(
                     "the trust file names approvers, but the statement asks for no approval"
                 )
@@ -275,6 +281,18 @@ class _Verification:
         if {key.key_id for key in keys} & {key.key_id for key in self.keys}:
             raise InvalidCertificateError("performer and approver are the same")
         return True, ", ".join(f"{key.algorithm} {key.key_id}" for key in keys)
+
+    def serving(self) -> _Outcome:
+        issued = str(self.predicate["issued"])
+        if self.predicate["outcome"] != Outcome.CERTIFIED:
+            return None, "no weights are certified"
+        if "served" not in self.predicate:
+            if keys_in_force(self.trust, ENDPOINT, issued):
+                raise InvalidCertificateError(
+                    "the trust file names an endpoint, but the statement holds no answer of it"
+                )
+            return None, "no endpoint was asked"
+        return True, verify_served(self.predicate, self.trust)
 
     def status(self) -> _Outcome:
         if self.given_status is None:

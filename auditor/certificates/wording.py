@@ -90,6 +90,10 @@ _COUNTED_IN = (
     "They were left out of it, not drawn again without: how many there were, and where in the "
     "order, can show in it. What they show cannot."
 )
+_ENDPOINTS_WORD = (
+    "What the endpoint answered is its own word at that moment, by its own key: not what it "
+    "computes its results with, nor what it serves later."
+)
 _NO_TRUSTED_TIME = (
     "Dates are those of the issuer's clock. The ledger fixes the order of events, but no "
     "independent time-stamp was obtained."
@@ -135,6 +139,8 @@ def non_claims(facts: DocumentFacts) -> tuple[str, ...]:
         if exact and facts.attempts[-1].method == "rewind":
             lines.append(say(_COUNTED_IN, whose=whose(facts)))
         lines.append(say(_NO_FORMAL_GUARANTEE))
+    if facts.served is not None:
+        lines.append(say(_ENDPOINTS_WORD))
     if facts.seal.trusted_time == "none":
         lines.append(say(_NO_TRUSTED_TIME))
     return tuple(lines)

@@ -102,12 +102,12 @@ def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
 def approve(case: str, key: Path, home: Path | None, as_json: bool) -> None:
     """Sign a statement that waits for a second person; `auditor run` then issues the document.
 
-    Read it first: auditor certificate draft CASE. Make keys with: auditor keys new-approver
+    Read it first: auditor certificate draft CASE. Make keys with: auditor keys new
     """
     from auditor.workflow.approval import approve as approve_statement
-    from auditor.workflow.statement_keys import read_approver
+    from auditor.workflow.statement_keys import read_pair
 
-    done = approve_statement(open_home(home), case, read_approver(key))
+    done = approve_statement(open_home(home), case, read_pair(key))
     emit({"case": case, "approved": str(done.approved), "key": done.actor}, as_json)
 
 

@@ -118,30 +118,31 @@ def check(newer: Path, held: Path, as_json: bool) -> None:
     )
 
 
-@keys.command("new-approver")
+@keys.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
-def new_approver(file: Path, as_json: bool) -> None:
-    """Make an approver's keys: FILE keeps them, FILE.pub goes to the home (`auditor keys add`).
+def new(file: Path, as_json: bool) -> None:
+    """Make the keys of an approver or an endpoint: FILE keeps them, FILE.pub goes to the home.
 
-    For the approver alone, who keeps FILE away from whoever runs cases. It is under a passphrase
-    where AUDITOR_APPROVER_PASSPHRASE is set; its name is part of what the passphrase opens.
+    For whoever is to sign with them alone, away from whoever runs cases. FILE is under a passphrase
+    where AUDITOR_KEY_PASSPHRASE is set; its name is part of what the passphrase opens.
     """
-    from auditor.workflow.statement_keys import make_approver
+    from auditor.workflow.statement_keys import make_pair
 
-    emit({"private": str(file), "public": str(make_approver(file))}, as_json)
+    emit({"private": str(file), "public": str(make_pair(file))}, as_json)
 
 
 @keys.command()
 @click.argument("public", type=click.Path(path_type=Path))
+@click.option("--role", required=True, type=click.Choice(["approval", "serving"]), help="For what.")
 @home_option
 @json_option
-def add(public: Path, home: Path | None, as_json: bool) -> None:
-    """Add an approver's public keys (FILE.pub) to the trust file."""
-    from auditor.workflow.statement_keys import add_approver
+def add(public: Path, role: str, home: Path | None, as_json: bool) -> None:
+    """Add public keys (FILE.pub) to the trust file: an approver's, or an endpoint's."""
+    from auditor.workflow.statement_keys import add_pair
 
     opened = open_home(home)
-    _emit_changed(opened, add_approver(opened, read_input(public)), as_json)
+    _emit_changed(opened, add_pair(opened, read_input(public), role), as_json)
 
 
 @keys.command()
@@ -150,7 +151,7 @@ def add(public: Path, home: Path | None, as_json: bool) -> None:
 @home_option
 @json_option
 def revoke(key_id: str, yes: bool, home: Path | None, as_json: bool) -> None:
-    """Revoke a statement or approval key. Then: auditor keys publish, and tell regulators."""
+    """Revoke a key, and all that it signed. Then: auditor keys publish, and tell regulators."""
     from auditor.workflow.statement_keys import revoke_key
 
     if not yes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option, progress_reporter
+from auditor.cli.output import emit, home_option, json_option, progress_reporter, read_input
 
 if TYPE_CHECKING:
     from auditor.domain.event import ModelRegistered
@@ -85,6 +85,24 @@ def register(
         notice=_notice,
     )
     emit(_row(version), as_json)
+
+
+@model.command()
+@click.argument("name")
+@click.argument("challenge")
+@click.option("--weights", required=True, type=_FILE, help="The file that is served.")
+@click.option("--key", required=True, type=_FILE, help="File of the endpoint's keys.")
+def answer(name: str, challenge: str, weights: Path, key: Path) -> None:
+    """Answer, where a model is served, which weights are: print a signed answer to a challenge.
+
+    Needs no home. Make the keys with `auditor keys new`; see `challenge` in auditor.toml.
+    """
+    from auditor.domain.artefact import Digest
+    from auditor.workflow.serving import answer_for
+    from auditor.workflow.statement_keys import read_pair
+
+    digest = Digest.of(read_input(weights))
+    click.echo(answer_for(name, challenge, digest, read_pair(key)).decode("utf-8"))
 
 
 @model.command("list")

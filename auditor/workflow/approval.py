@@ -85,7 +85,7 @@ def _require_approver(home: Home, signers: Sequence[Signer], day: str) -> None:
         if key is None or key.role != APPROVER:
             raise MisuseError(
                 f"{signer.algorithm} key {signer.key_id} is no approver's by the trust file; "
-                "add its public half: auditor keys add"
+                "add its public half: auditor keys add --role approval"
             )
         if not in_force(key, day):
             raise MisuseError(

@@ -19,80 +19,9 @@ from auditor.certificates.status import LONGEST_FRESH
 from auditor.domain.printable import flaw_of
 from auditor.errors import HomeError
 from auditor.workflow.files import write_file
+from auditor.workflow.settings_text import SETTINGS_TEXT
 
 LARGEST_MARGIN = 0.5  # DESIGN section 4 point 4: beyond it, half an influence would pass
-
-_TEMPLATE = """\
-# Settings of this auditor home. Unknown keys are errors.
-
-[controller]
-name = {controller}
-dpo = {dpo}
-# ISO 3166-1 code of the country whose public holidays move legal deadlines; "" for weekends only.
-country = {country}
-
-[ledger]
-# Address of the ledger's database; "" for a SQLite file in this home. On PostgreSQL name the
-# application's role, and keep its password out of here (a .pgpass file, or PGPASSWORD).
-database = {database}
-# RFC 3161 time-stamping authority that `auditor ledger checkpoint` asks, and the file of root
-# certificates its stamps must lead to (PEM, relative to this home); "" for none.
-timestamps = {timestamps}
-timestamp_roots = {timestamp_roots}
-
-[vault]
-# PKCS#11 library, token label and key label of the key that payloads of the vault lie under; all ""
-# for a key in a file of this home. The PIN is read from $AUDITOR_PKCS11_PIN. After a change, run:
-# auditor keys rotate vault
-pkcs11_module = {pkcs11_module}
-pkcs11_token = {pkcs11_token}
-pkcs11_key = {pkcs11_key}
-
-[models]
-# Networks of your own, as "module:factory". They are code, run with the rights of whoever runs
-# auditor: list only what you trust. A recipe that names any other is refused.
-factories = {factories}
-# Steps between the checkpoints that a training keeps, so that it can be gone back to; 0 for none.
-# Each takes about three times the space of the model's weights.
-checkpoint_spacing = {checkpoint_spacing}
-
-[audit]
-# Share of a patient's influence that can't be excluded after PASSED; at most 0.5.
-margin = {margin}
-# Below this power an approximate method isn't tried; the next basis is taken at once.
-required_power = {required_power}
-# Reference models trained without and with the patient.
-out_models = {out_models}
-in_models = {in_models}
-
-[references]
-# Days that reference models which serve several requests are kept (`auditor bank`); 0 for the end
-# of the quarter after the one they were planned in.
-bank_days = {bank_days}
-# Whether those that an erased patient's images had trained stay until then, listed in the
-# certificate as retained. Without it they are destroyed with the case.
-keep_erased = {keep_erased}
-
-[certificates]
-# Language of certificates and records: "en", "de", "fr" or "es".
-locale = {locale}
-# Whether an approver, with a key of their own, has to sign each document before it is issued. Add
-# the approver's public key with: auditor keys add
-four_eyes = {four_eyes}
-# Days for which a signed status ("not withdrawn") counts as fresh; at most 92.
-status_days = {status_days}
-
-[unlearning]
-# Approximate methods that a case may try before it trains again; see the table in docs/routing.md.
-methods = {methods}
-# How strongly a patient may be memorised for a single step to be tried: standard deviations by
-# which the score of their images rises from models trained without them to models trained with.
-tail = {tail}
-# What may come between two exact trainings of a model: approximate erasures, and the sum of what
-# they left, each patient's whole influence counted as 1.
-most_steps = {most_steps}
-most_residual = {most_residual}
-"""
 
 _LEDGER = ("database", "timestamps", "timestamp_roots")
 _VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
@@ -102,6 +31,7 @@ _CERTIFICATES: Mapping[str, object] = {
     "locale": "en",
     "four_eyes": False,
     "status_days": 7,
+    "challenge": [],
 }
 _UNLEARNING: Mapping[str, object] = {
     "methods": ["newton", "reset-and-heal"],
@@ -142,6 +72,7 @@ class Config:
         keep_erased: keep its models that an erased patient's images had trained until then.
         four_eyes: an approver has to sign each document, too.
         status_days: that a signed status counts as fresh, from 1 to `LONGEST_FRESH`.
+        challenge: command that asks the endpoint which weights it serves, or empty.
         methods: approximate ones that a case may try.
         tail: memorisation from which on a single step isn't tried, above 0.
         most_steps: approximate erasures between two exact trainings, at least 1.
@@ -168,6 +99,7 @@ class Config:
     keep_erased: bool = False
     four_eyes: bool = False
     status_days: int = 7
+    challenge: tuple[str, ...] = ()
     methods: tuple[str, ...] = ("newton", "reset-and-heal")
     tail: float = 3.0
     most_steps: int = 20
@@ -208,7 +140,7 @@ class Config:
 
 def write_config(path: Path, config: Config) -> None:
     """Write the settings, with a comment on each that needs one."""
-    text = _TEMPLATE.format(
+    text = SETTINGS_TEXT.format(
         controller=_quoted(config.controller),
         dpo=_quoted(config.dpo),
         country=_quoted(config.country),
@@ -229,6 +161,7 @@ def write_config(path: Path, config: Config) -> None:
         keep_erased=json.dumps(config.keep_erased),
         four_eyes=json.dumps(config.four_eyes),
         status_days=config.status_days,
+        challenge=json.dumps(config.challenge, ensure_ascii=False),
         methods=json.dumps(config.methods),
         tail=config.tail,
         most_steps=config.most_steps,
@@ -296,6 +229,7 @@ def _config(tables: Mapping[str, object]) -> Config:
         locale=_value(certificates, "locale", str),
         four_eyes=_value(certificates, "four_eyes", bool),
         status_days=_value(certificates, "status_days", int),
+        challenge=_texts(certificates, "challenge"),
         methods=_texts(unlearning, "methods"),
         tail=_value(unlearning, "tail", float),
         most_steps=_value(unlearning, "most_steps", int),

@@ -12,12 +12,13 @@ second certificate.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from auditor.certificates.facts import ModelFacts
 from auditor.certificates.render import render_certificate
 from auditor.certificates.seal import seal_pdf
-from auditor.certificates.signatures import PERFORMER, approvers, signed_by
+from auditor.certificates.signatures import APPROVER, PERFORMER, keys_in_force, signed_by
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
@@ -33,6 +34,7 @@ from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.registry import require_model
+from auditor.workflow.serving import ask_endpoint
 from auditor.workflow.steps import outcome_of
 
 
@@ -50,8 +52,8 @@ def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
     """Sign the statement and put its digest on the books, or have it approved before that.
 
     Raises:
-        CertificateError: the case isn't ready, another model than the statement's is in service, or
-            the trust file names approvers whom the settings pass over.
+        CertificateError: the case isn't ready, another model than the statement's is in service or
+            served, or the trust file names approvers or an endpoint whom the settings pass over.
         TamperedError: the stored weights aren't those that were measured.
     """
     if state.approved is not None:
@@ -60,11 +62,12 @@ def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
     facts = document_facts(home, case, state)
     _require_weights(home, facts.model)
     four_eyes = home.config.four_eyes
-    if not four_eyes and approvers(home.trust, facts.issued.isoformat()):
+    if not four_eyes and keys_in_force(home.trust, APPROVER, facts.issued.isoformat()):
         raise CertificateError(
             "the trust file names approvers, so no document without approval is valid: set "
             "four_eyes = true in auditor.toml, or revoke their keys: auditor keys revoke"
         )
+    facts = replace(facts, served=ask_endpoint(home, facts))
     payload = statement_bytes(facts)
     envelope = home.store.put(sign_envelope(PAYLOAD_TYPE, payload, home.statement_signers))
     if four_eyes:

@@ -1,4 +1,4 @@
-"""Keys that sign statements and approvals: made, added, rotated, revoked.
+"""Keys that sign statements, approvals and answers: made, added, rotated, revoked.
 
 The trust file lists every key that ever signed, with its days and its revocation; each change of it
 is an event, so that the ledger vouches for the list (`auditor.certificates.key_list`).
@@ -33,19 +33,19 @@ from auditor.workflow.home import Home
 from auditor.workflow.keyring import Keyring
 from auditor.workflow.witnesses import change_trust
 
-APPROVER_VARIABLE = "AUDITOR_APPROVER_PASSPHRASE"
+PAIR_VARIABLE = "AUDITOR_KEY_PASSPHRASE"
 PUBLIC_SUFFIX = ".pub"
 
-_FORMAT = "auditor-approver/v1"
+_FORMAT = "auditor-public-keys/v1"
 _LARGEST = 1 << 16
 _PEM = re.compile(rb"-----BEGIN [^-]+-----\n[^-]+-----END [^-]+-----\n?")
 
 
-def make_approver(path: Path) -> Path:
-    """Make an approver's keys in a file of their own, which no home ever needs to see.
+def make_pair(path: Path) -> Path:
+    """Make the keys of an approver, or of an endpoint, in a file that no home needs to see.
 
     Returns:
-        The file beside it that holds the public halves, for `add_approver`.
+        The file beside it that holds the public halves, for `add_pair`.
 
     Raises:
         MisuseError: there is such a file already.
@@ -65,34 +65,34 @@ def make_approver(path: Path) -> Path:
             for signer in map(load_signer, pems)
         ],
     }
-    Keyring.from_environment(path.parent, APPROVER_VARIABLE).write(path.name, b"".join(pems))
+    Keyring.from_environment(path.parent, PAIR_VARIABLE).write(path.name, b"".join(pems))
     write_file(public_path, f"{json.dumps(public, indent=2)}\n".encode())
     return public_path
 
 
-def read_approver(path: Path) -> tuple[Signer, ...]:
-    """An approver's private keys.
+def read_pair(path: Path) -> tuple[Signer, ...]:
+    """The private keys of an approver or an endpoint.
 
     Raises:
         HomeError: unreadable, open to others, or under another passphrase.
         ProofError: it holds something else.
     """
-    keyring = Keyring.from_environment(path.parent, APPROVER_VARIABLE)
+    keyring = Keyring.from_environment(path.parent, PAIR_VARIABLE)
     return tuple(load_signer(pem) for pem in _PEM.findall(keyring.read(path.name)))
 
 
-def add_approver(home: Home, public: bytes) -> tuple[StatementKey, ...]:
-    """Let regulators trust an approver's keys, from today on.
+def add_pair(home: Home, public: bytes, role: str = APPROVER) -> tuple[StatementKey, ...]:
+    """Let regulators trust the keys of an approver or an endpoint, from today on.
 
     Args:
-        public: the file that `make_approver` wrote beside the private keys.
+        public: the file that `make_pair` wrote beside the private keys.
 
     Raises:
         MisuseError: not such a file, or a key that the trust file lists already.
     """
     now = _now()
     try:
-        keys = tuple(_listed(algorithm, raw, APPROVER, now) for algorithm, raw in _public(public))
+        keys = tuple(_listed(algorithm, raw, role, now) for algorithm, raw in _public(public))
         with signing_alone(home):
             _change(home, (*home.trust.statement_keys, *keys))
     except ProofError as error:
@@ -136,7 +136,9 @@ def revoke_key(home: Home, named: str) -> StatementKey:
     with signing_alone(home):
         keys = {key.key_id: key for key in home.trust.statement_keys}
         if named not in keys:
-            raise MisuseError("no statement or approval key of that id; see: auditor keys list")
+            raise MisuseError(
+                "no statement key, approver's or endpoint's of that id; see: auditor keys list"
+            )
         if keys[named].revoked_at:
             raise MisuseError(f"key {named} was revoked at {keys[named].revoked_at}")
         keys[named] = replace(keys[named], revoked_at=_now())
@@ -166,7 +168,7 @@ def _next_signers(keyring: Keyring) -> list[Signer]:
 
 
 def _public(content: bytes) -> list[tuple[str, bytes]]:
-    what = "the approver's public file"
+    what = "the file of public keys"
     fields = read_object(content, what, _LARGEST)
     exact_fields(fields, {"format", "keys"}, what)
     if fields["format"] != _FORMAT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
@@ -18,6 +18,7 @@ from auditor.certificates.facts import (
     PlanFacts,
     PolicyPack,
     RequestFacts,
+    ServedFacts,
     SkippedRung,
     TriedRung,
 )
@@ -421,6 +422,9 @@ def exact() -> DocumentFacts:
         facts,
         synthetic=True,
         model=replace(facts.model, after=replace(_AFTER, weights=RETRAINED)),
+        served=ServedFacts(
+            asked=datetime(2026, 11, 24, 9, 30, tzinfo=UTC), weights=RETRAINED, answer=b"{}"
+        ),
         skipped=(SkippedRung(method="guo2020newton", reason="declared-power-too-low"),),
         attempts=(rung(1, RETRAINED, 0.17, 0.31, STRADDLES, exact=True),),
         conclusion=Conclusion(decision=STRADDLES, basis=Basis.EXACT),

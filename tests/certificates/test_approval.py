@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from auditor.certificates.signatures import keys_in_force
 from auditor.certificates.verify import Status, verify_certificate
 from auditor.domain.event import CertificatePrepared
 from auditor.domain.request import Outcome
@@ -22,7 +23,7 @@ from auditor.workflow.config import write_config
 from auditor.workflow.home import SETTINGS, Home, create_home, open_home
 from auditor.workflow.notary import prepare_statement
 from auditor.workflow.record import case_stream, load_case, record
-from auditor.workflow.statement_keys import add_approver, make_approver, read_approver
+from auditor.workflow.statement_keys import add_pair, make_pair, read_pair
 from auditor.workflow.steps import Step, next_step
 from tests.certificates.conftest import Issued, issue_record, refused_case
 from tests.cli.conftest import stock
@@ -54,10 +55,10 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("approval")
     with closing(create_home(folder / "home", controller="St. Example", dpo="DPO")) as made:
         stock(made)
-        public = make_approver(folder / "approver.key")
-        add_approver(made, public.read_bytes())
+        public = make_pair(folder / "approver.key")
+        add_pair(made, public.read_bytes())
     with closing(in_home(folder / "home", four_eyes=True)) as home:
-        keys = read_approver(folder / "approver.key")
+        keys = read_pair(folder / "approver.key")
         case = drafted(home)
         approve(home, case, keys)
         prepare_statement(home, case, load_case(home, case))
@@ -199,6 +200,13 @@ def test_a_statement_that_asks_for_nobody_is_refused_where_there_are_approvers(
             "approval",
             "the trust file names approvers, but the statement asks for no approval",
         )
+
+
+def test_an_approver_who_is_revoked_is_asked_no_more(office: Office) -> None:
+    trust = with_approvers(office.home.trust, revoked_at="2026-01-01T00:00:00Z")
+    today = datetime.now(UTC).date().isoformat()
+    assert keys_in_force(office.home.trust, "approval", today)
+    assert not keys_in_force(trust, "approval", today)
 
 
 def test_a_draft_changed_behind_the_approvers_back_is_not_signed(office: Office) -> None:

@@ -40,10 +40,10 @@ def test_four_eyes_from_the_setting_to_the_verdict(
     auditor: Auditor, home: Home, tmp_path: Path
 ) -> None:
     root, key = home.root, tmp_path / "approver.key"
-    public = auditor("keys", "new-approver", key, "--json").json["public"]
-    added = auditor("keys", "add", public, "--home", root, "--json")
+    public = auditor("keys", "new", key, "--json").json["public"]
+    added = auditor("keys", "add", public, "--role", "approval", "--home", root, "--json")
     assert [row["role"] for row in added.json] == ["approval", "approval"]
-    assert auditor("keys", "add", public, "--home", root).code == 2
+    assert auditor("keys", "add", public, "--role", "approval", "--home", root).code == 2
     write_config(root / SETTINGS, replace(home.config, four_eyes=True))
 
     case = refused_case(home)

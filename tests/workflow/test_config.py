@@ -28,6 +28,7 @@ CONFIGS = st.builds(
     locale=st.sampled_from(["en", "de", "fr", "es"]),
     four_eyes=st.booleans(),
     status_days=st.integers(1, 92),
+    challenge=st.lists(PRINTABLE, max_size=3).map(tuple),
 )
 
 
@@ -63,6 +64,7 @@ def written(tmp_path: Path) -> Path:
         ("bank_days = 0", "bank_days = -1", "bank_days must be at least 0"),
         ('locale = "en"', 'locale = "it"', "locale must be one of en, de, fr, es"),
         ("four_eyes = false", "four_eyes = 0", "four_eyes must be true or false"),
+        ("challenge = []", 'challenge = "ask"', "challenge must be a list of texts"),
         ("status_days = 7", "status_days = 0", "status_days must lie between 1 and 92"),
         ("status_days = 7", "status_days = 93", "status_days must lie between 1 and 92"),
         ("keep_erased = false", "keep_erased = 0", "keep_erased must be true or false"),

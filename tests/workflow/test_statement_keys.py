@@ -21,10 +21,10 @@ from auditor.workflow.key_publishing import publish_keys
 from auditor.workflow.notary import issue, prepare_statement
 from auditor.workflow.record import load_case
 from auditor.workflow.statement_keys import (
-    APPROVER_VARIABLE,
-    add_approver,
-    make_approver,
-    read_approver,
+    PAIR_VARIABLE,
+    add_pair,
+    make_pair,
+    read_pair,
     revoke_key,
     rotate_statement_keys,
 )
@@ -46,21 +46,21 @@ def roles(trust: TrustFile) -> list[tuple[str, bool, bool]]:
 def test_an_approvers_keys_are_theirs_alone(
     office: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(APPROVER_VARIABLE, "correct horse")
+    monkeypatch.setenv(PAIR_VARIABLE, "correct horse")
     private = tmp_path / "approver.key"
-    public = make_approver(private)
+    public = make_pair(private)
     assert private.stat().st_mode & 0o777 == 0o600
     assert b"PRIVATE" not in private.read_bytes() + public.read_bytes()
     with pytest.raises(MisuseError, match="is there already"):
-        make_approver(private)
-    added = add_approver(office, public.read_bytes())
-    assert [key.key_id for key in added] == [key.key_id for key in read_approver(private)]
+        make_pair(private)
+    added = add_pair(office, public.read_bytes())
+    assert [key.key_id for key in added] == [key.key_id for key in read_pair(private)]
     assert roles(office.trust)[2:] == [("approval", False, False)] * 2
     with pytest.raises(MisuseError, match="twice"):
-        add_approver(office, public.read_bytes())
-    monkeypatch.setenv(APPROVER_VARIABLE, "wrong")
-    with pytest.raises(HomeError, match=APPROVER_VARIABLE):
-        read_approver(private)
+        add_pair(office, public.read_bytes())
+    monkeypatch.setenv(PAIR_VARIABLE, "wrong")
+    with pytest.raises(HomeError, match=PAIR_VARIABLE):
+        read_pair(private)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,15 @@ def test_an_approvers_keys_are_theirs_alone(
     [
         b"",
         b"[]",
-        b'{"format": "auditor-approver/v1", "keys": []}',
-        b'{"format": "auditor-approver/v2", "keys": []}',
-        b'{"format": "auditor-approver/v1", "keys": [{"algorithm": "ed25519", "public": "AA=="}]}',
+        b'{"format": "auditor-public-keys/v1", "keys": []}',
+        b'{"format": "auditor-public-keys/v2", "keys": []}',
+        b'{"format": "auditor-public-keys/v1", "keys": [{"algorithm": "x", "public": "AA=="}]}',
     ],
 )
 def test_a_file_that_holds_no_public_keys_is_refused(office: Home, content: bytes) -> None:
     before = office.trust
     with pytest.raises(MisuseError):
-        add_approver(office, content)
+        add_pair(office, content)
     assert office.trust == before
 
 
@@ -144,7 +144,7 @@ def test_a_revoked_key_signs_nothing_more(office: Home) -> None:
         _ = office.statement_signers
     with pytest.raises(MisuseError, match="was revoked at"):
         revoke_key(office, key)
-    with pytest.raises(MisuseError, match="no statement or approval key"):
+    with pytest.raises(MisuseError, match="no statement key"):
         revoke_key(office, "0" * 32)
     rotate_statement_keys(office)
     assert len(office.statement_signers) == 2
