@@ -1,20 +1,18 @@
-"""The PDF seal: one invisible PAdES certification signature over the whole file.
+"""The seal that documents carry: its key and its certificates.
 
-Level B-B (ETSI EN 319 142-1): CMS with the signing certificate bound in, ECDSA P-256, SHA-256, and
-DocMDP "no changes". `make_test_seal` gives a home its first seal from an authority of its own, so
-no PDF reader trusts it by itself; a hospital puts its own certificate in its place.
+`make_test_seal` gives a home its first seal from an authority of its own, so no PDF reader trusts
+it by itself; a hospital puts its own in its place, with the key in a file or on a PKCS#11 token.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from io import BytesIO
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -25,13 +23,8 @@ from cryptography.x509.oid import NameOID
 
 from auditor.errors import CertificateError
 
-if TYPE_CHECKING:
-    from pyhanko.sign.signers import SimpleSigner
-
-FIELD = "Seal"
-LEVEL = "B-B"
-
 _YEARS = 10
+_SMALLEST_RSA = 3072
 _LONGEST_NAME = 64  # RFC 5280 appendix A: ub-common-name, ub-organization-name
 _KEY_USAGE = {
     "digital_signature": False,
@@ -55,10 +48,27 @@ class NewSeal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
-    """A key, its certificate and the certificates between it and the root."""
+class SealToken:
+    """Where a key lies that never leaves its PKCS#11 token.
 
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    Attributes:
+        module: the token's PKCS#11 library.
+        token: label of the token.
+        pin: of its user.
+        label: of the private key.
+    """
+
+    module: Path
+    token: str
+    pin: str = field(repr=False)
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """A key (PKCS#8, DER, or a token), its certificate and those between it and the root."""
+
+    key: bytes | SealToken = field(repr=False)
     certificate: x509.Certificate
     others: tuple[x509.Certificate, ...] = ()
 
@@ -97,68 +107,45 @@ def make_test_seal(controller: str, moment: datetime) -> NewSeal:
     )
 
 
-def load_seal(pem: bytes) -> Seal:
+def load_seal(content: bytes) -> Seal:
     """Read a seal: a PKCS#8 key, its certificate, then any certificates between it and the root.
 
     Raises:
-        CertificateError: not such a file, not an ECDSA P-256 key, or the two don't belong together.
+        CertificateError: not such a file, a key that isn't fit, or the two don't belong together.
     """
     try:
-        key = load_pem_private_key(pem, None)
-        certificate, *others = x509.load_pem_x509_certificates(pem)
+        key = load_pem_private_key(content, None)
+        certificate, *others = x509.load_pem_x509_certificates(content)
     except (ValueError, TypeError):
         raise CertificateError("the seal can't be read; expected a key and certificates") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-        raise CertificateError("the seal's key isn't ECDSA P-256")
+    _require_fit(key.public_key())
     if certificate.public_key() != key.public_key():
         raise CertificateError("the seal's certificate belongs to another key")
-    return Seal(key=key, certificate=certificate, others=tuple(others))
+    private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return Seal(key=private, certificate=certificate, others=tuple(others))
 
 
-def seal_pdf(pdf: bytes, seal: Seal) -> bytes:
-    """The PDF with its one signature; nothing may be added after it."""
-    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-    from pyhanko.pdf_utils.writer import BasePdfFileWriter
-    from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
-    from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
-    from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
+def load_token_seal(content: bytes, token: SealToken) -> Seal:
+    """A seal whose key lies on a PKCS#11 token; the file holds certificates only.
 
-    class ArchivalSigner(PdfSigner):
-        """Stays at PDF 1.7, on which PDF/A-3 is built, where pyHanko would go to 2.0 for ECDSA."""
-
-        def register_extensions(self, pdf_out: BasePdfFileWriter, *, md_algorithm: str) -> None:
-            pdf_out.register_extension(ESIC_EXTENSION_1)
-
-    metadata = PdfSignatureMetadata(
-        field_name=FIELD,
-        md_algorithm="sha256",
-        subfilter=SigSeedSubFilter.PADES,
-        certify=True,
-        docmdp_permissions=MDPPerm.NO_CHANGES,
-    )
-    sealed = BytesIO()
-    ArchivalSigner(metadata, signer=_signer(seal)).sign_pdf(
-        IncrementalPdfFileWriter(BytesIO(pdf)), output=sealed
-    )
-    return sealed.getvalue()
+    Raises:
+        CertificateError: not such a file, or a key that isn't fit.
+    """
+    try:
+        certificate, *others = x509.load_pem_x509_certificates(content)
+    except ValueError:
+        raise CertificateError("the seal's certificates can't be read; expected PEM") from None
+    _require_fit(certificate.public_key())
+    return Seal(key=token, certificate=certificate, others=tuple(others))
 
 
-def _signer(seal: Seal) -> SimpleSigner:
-    from asn1crypto import keys
-    from asn1crypto import x509 as asn1
-    from pyhanko.sign.signers import SimpleSigner
-    from pyhanko_certvalidator.registry import SimpleCertificateStore
-
-    private = seal.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    certificates = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # half typed
-    certificates.register_multiple(
-        asn1.Certificate.load(item.public_bytes(Encoding.DER)) for item in seal.others
-    )
-    return SimpleSigner(
-        signing_cert=asn1.Certificate.load(seal.certificate.public_bytes(Encoding.DER)),
-        signing_key=keys.PrivateKeyInfo.load(private),
-        cert_registry=certificates,
-    )
+def _require_fit(public: object) -> None:
+    """ECDSA P-256 or RSA from 3072 bits up, the kinds that PDF readers know."""
+    if isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name == "secp256r1":
+        return
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size >= _SMALLEST_RSA:
+        return
+    raise CertificateError(f"the seal's key is neither ECDSA P-256 nor RSA {_SMALLEST_RSA}")
 
 
 def _builder(

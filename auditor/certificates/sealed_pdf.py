@@ -9,21 +9,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import pem
-from asn1crypto import x509 as asn1
 from pyhanko.pdf_utils.generic import Dereferenceable
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.general import CMSExtractionError, CMSStructuralError
-from pyhanko.sign.validation import validate_pdf_signature
-from pyhanko.sign.validation.errors import SignatureValidationError
-from pyhanko.sign.validation.status import SignatureCoverageLevel
-from pyhanko_certvalidator import ValidationContext
 
 from auditor.certificates.pdf_form import require_our_form
 from auditor.errors import InvalidCertificateError
@@ -40,15 +33,32 @@ _DEEPEST_NAME_TREE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the file keeps to check its seal by later: certificates, and lists of revoked ones."""
+
+    certificates: tuple[bytes, ...]
+    revoked: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealedPdf:
-    """What a sealed PDF holds, its form checked, its seal not yet."""
+    """What a sealed PDF holds, its form checked, its seal not yet.
+
+    Attributes:
+        attachments: by name.
+        signature: the seal.
+        stamp: the time stamp over the whole file, where there is one.
+        evidence: what is kept to check both by, where there is any.
+    """
 
     attachments: Mapping[str, bytes]
     signature: EmbeddedPdfSignature
+    stamp: EmbeddedPdfSignature | None = None
+    evidence: Evidence | None = None
 
 
 def read_sealed_pdf(pdf: bytes) -> SealedPdf:
-    """Open a PDF that carries exactly one seal over all its bytes.
+    """Open a PDF that carries exactly one seal over all its bytes but those of one time stamp.
 
     Raises:
         InvalidCertificateError: too large, not a PDF, none or several signatures, bytes that the
@@ -61,66 +71,65 @@ def read_sealed_pdf(pdf: bytes) -> SealedPdf:
     try:
         require_our_form(pdf)
         reader = PdfFileReader(BytesIO(pdf), strict=True)
-        signatures = list(reader.embedded_signatures)
-        _require_one_seal(pdf, signatures)
+        seals = list(reader.embedded_regular_signatures)
+        stamp = _stamp(pdf, list(reader.embedded_timestamp_signatures))
+        end = len(pdf) if stamp is None else _covered(pdf, seals[0]) if seals else 0
+        _require_one_seal(pdf, seals, end)
         attachments = dict(_attachments(reader.root))
+        evidence = _evidence(reader.root)
     except InvalidCertificateError:
         raise
-    except (PdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error):
+    except (
+        *(PdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error),
+        *(CMSExtractionError, CMSStructuralError),
+    ):
         raise InvalidCertificateError("the PDF can't be read; it is damaged") from None
     except RecursionError:
         raise InvalidCertificateError("the PDF is nested too deep") from None
-    return SealedPdf(attachments=attachments, signature=signatures[0])
+    return SealedPdf(attachments=attachments, signature=seals[0], stamp=stamp, evidence=evidence)
 
 
-def verify_seal(signature: EmbeddedPdfSignature, roots: Sequence[str], now: datetime) -> str:
-    """Check the seal against trusted roots, offline.
-
-    Args:
-        roots: PEM certificates.
-        now: when the chain must be valid; without trusted time there is no other moment.
-
-    Returns:
-        Whom the seal names.
-
-    Raises:
-        InvalidCertificateError: changed bytes, another authority, an expired or unfit certificate.
-    """
-    trusted = [asn1.Certificate.load(pem.unarmor(root.encode("ascii"))[2]) for root in roots]
-    context = ValidationContext(trust_roots=trusted, allow_fetching=False, moment=now)
-    try:
-        status = validate_pdf_signature(signature, signer_validation_context=context)
-    except (
-        SignatureValidationError,
-        CMSExtractionError,
-        CMSStructuralError,
-        PdfError,
-        ValueError,
-    ):
-        raise InvalidCertificateError("the seal can't be read") from None
-    if not (status.intact and status.valid):
-        raise InvalidCertificateError("the seal is broken: the file was changed after sealing")
-    if status.coverage is not SignatureCoverageLevel.ENTIRE_FILE or not status.docmdp_ok:
-        raise InvalidCertificateError("the seal doesn't cover the whole file")
-    if not status.trusted:
-        raise InvalidCertificateError("the seal's certificate doesn't lead to a trusted root")
-    return str(status.signing_cert.subject.human_friendly)
-
-
-def _require_one_seal(pdf: bytes, signatures: Sequence[EmbeddedPdfSignature]) -> None:
-    if len(signatures) != 1:
+def _require_one_seal(pdf: bytes, seals: Sequence[EmbeddedPdfSignature], end: int) -> None:
+    """Exactly one seal, over all bytes up to ``end``: those of the file, or of its revision."""
+    if len(seals) != 1:
         raise InvalidCertificateError(
-            "the PDF carries no seal" if not signatures else "the PDF carries more than one seal"
+            "the PDF carries no seal" if not seals else "the PDF carries more than one seal"
         )
-    (signature,) = signatures
+    (seal,) = seals
+    if _covered(pdf, seal) != end or not pdf[:end].endswith(_ENDING):
+        raise InvalidCertificateError("the seal doesn't cover the whole file")
+    if seal.sig_object.get("/SubFilter") != _PADES:
+        raise InvalidCertificateError("the seal is not a PAdES signature")
+    if seal.docmdp_level is not MDPPerm.NO_CHANGES:
+        raise InvalidCertificateError("the seal is not a certification that forbids changes")
+
+
+def _stamp(pdf: bytes, stamps: Sequence[EmbeddedPdfSignature]) -> EmbeddedPdfSignature | None:
+    """The time stamp over the whole file, where there is one."""
+    if not stamps:
+        return None
+    if len(stamps) > 1 or _covered(pdf, stamps[0]) != len(pdf):
+        raise InvalidCertificateError("the PDF's time stamp doesn't cover the whole file")
+    return stamps[0]
+
+
+def _covered(pdf: bytes, signature: EmbeddedPdfSignature) -> int:
+    """Up to where a signature covers the file, from its start on; 0 where it leaves a gap."""
     start, before, after, rest = (int(number) for number in signature.byte_range)
     hole = pdf[before:after]
-    if start != 0 or after + rest != len(pdf) or not (hole[:1] == b"<" and hole[-1:] == b">"):
-        raise InvalidCertificateError("the seal doesn't cover the whole file")
-    if signature.sig_object.get("/SubFilter") != _PADES:
-        raise InvalidCertificateError("the seal is not a PAdES signature")
-    if signature.docmdp_level is not MDPPerm.NO_CHANGES:
-        raise InvalidCertificateError("the seal is not a certification that forbids changes")
+    whole = start == 0 and hole[:1] == b"<" and hole[-1:] == b">"
+    return after + rest if whole else 0
+
+
+def _evidence(root: Mapping[str, Any]) -> Evidence | None:
+    """The document security store (ETSI EN 319 142-1 section 5.4)."""
+    if "/DSS" not in root:
+        return None
+    store = root["/DSS"]
+    return Evidence(
+        certificates=tuple(_content(item) for item in store.get("/Certs", ())),
+        revoked=tuple(_content(item) for item in store.get("/CRLs", ())),
+    )
 
 
 def _attachments(root: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -34,8 +34,8 @@ from typing import Any
 
 from auditor.certificates.facts import Approval
 from auditor.certificates.page import document_html
-from auditor.certificates.seal import LEVEL
-from auditor.certificates.sealed_pdf import SealedPdf, read_sealed_pdf, verify_seal
+from auditor.certificates.seal_check import SealFound, verify_seal
+from auditor.certificates.sealed_pdf import SealedPdf, read_sealed_pdf
 from auditor.certificates.served import verify_served
 from auditor.certificates.signatures import (
     APPROVER,
@@ -151,6 +151,7 @@ class _Verification:
         self.given_status = status
         self.now = now
         self.document: SealedPdf
+        self.sealed: SealFound
         self.envelope: bytes
         self.opened: Opened
         self.keys: tuple[StatementKey, ...]
@@ -182,8 +183,11 @@ class _Verification:
         return True, "one certification seal over the whole file"
 
     def seal(self) -> _Outcome:
-        signer = verify_seal(self.document.signature, self.trust.seal_roots, self.now)
-        return True, f"sealed by {signer}"
+        trust = self.trust
+        self.sealed = verify_seal(
+            self.document, trust.seal_roots, trust.timestamp_roots, self.now
+        )
+        return True, f"sealed by {self.sealed.signer}"
 
     def attachments(self) -> _Outcome:
         if set(self.document.attachments) != {ENVELOPE, PROOF}:
@@ -235,16 +239,20 @@ class _Verification:
         return True, "the pages show what was signed"
 
     def level(self) -> _Outcome:
-        declared = self.predicate["seal"]
-        if declared["trustedTime"] != "none":
-            raise InvalidCertificateError("the statement declares trusted time, the file has none")
-        if declared["level"] != LEVEL:
-            raise InvalidCertificateError(f"the statement declares another seal than {LEVEL}")
-        if SEAL_LEVELS.index(LEVEL) < SEAL_LEVELS.index(self.trust.minimum_seal_level):
+        declared, level = self.predicate["seal"], self.sealed.level
+        moment = self.sealed.moment
+        if declared["level"] != level:
+            raise InvalidCertificateError(
+                f"the statement declares a seal of level {declared['level']}, the file has {level}"
+            )
+        if (declared["trustedTime"] == "none") != (moment is None):
+            raise InvalidCertificateError("the statement says otherwise of trusted time")
+        if SEAL_LEVELS.index(level) < SEAL_LEVELS.index(self.trust.minimum_seal_level):
             raise InvalidCertificateError(
                 f"the trust file asks for a seal of level {self.trust.minimum_seal_level}"
             )
-        return True, f"PAdES {LEVEL}, no trusted time"
+        when = "no trusted time" if moment is None else f"stamped {moment:%Y-%m-%dT%H:%M:%SZ}"
+        return True, f"PAdES {level}, {when}"
 
     def issue(self) -> _Outcome:
         if self.sidecar is None:

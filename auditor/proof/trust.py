@@ -3,6 +3,7 @@
     {"format": "auditor-trust/v2", "log_origin": ..., "log_policy": ..., "statement_keys": [...],
      "seal_roots": [...], "minimum_seal_level": "B-B", "checkpoint": ...}
 
+`timestamp_roots` stands there besides where seals are time-stamped.
 It reaches the verifier by another way than the certificate; `fingerprint` is what both sides read
 out to each other. Times are RFC 3339 UTC; an empty text means "none".
 """
@@ -77,6 +78,7 @@ class TrustFile:
             text; it may list origins that the ledger signed under before.
         statement_keys: every key that ever signed statements.
         seal_roots: PEM certificates that PDF seals must chain to.
+        timestamp_roots: PEM certificates that the time stamps of seals must chain to.
         minimum_seal_level: least PAdES baseline level accepted.
         checkpoint: the newest known checkpoint as a signed note, or empty.
     """
@@ -87,6 +89,7 @@ class TrustFile:
     seal_roots: tuple[str, ...]
     minimum_seal_level: str = "B-B"
     checkpoint: str = ""
+    timestamp_roots: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.policy.keys_of(self.log_origin):
@@ -97,8 +100,8 @@ class TrustFile:
             _check_key(key)
         if len({key.public for key in self.statement_keys}) != len(self.statement_keys):
             raise ProofError("the trust file lists a statement key twice")
-        if not all(_PEM.fullmatch(root) for root in self.seal_roots):
-            raise ProofError("a seal root of the trust file is not one PEM certificate")
+        if not all(_PEM.fullmatch(root) for root in (*self.seal_roots, *self.timestamp_roots)):
+            raise ProofError("a root of the trust file is not one PEM certificate")
         if self.checkpoint:
             # dated by itself: whether its time lies ahead of the clock is the reader's to ask
             examine_checkpoint(self.checkpoint, self.policy, _END_OF_TIME)
@@ -119,6 +122,7 @@ def parse_trust(data: bytes) -> TrustFile:
     value = dict(read_object(data, "the trust file", LARGEST_TRUST_FILE))
     if value.pop("format", None) != FORMAT:
         raise ProofError(f"this is not a trust file ({FORMAT})")
+    value.setdefault("timestamp_roots", [])
     exact_fields(value, {field.name for field in fields(TrustFile)}, "the trust file")
     texts = {
         name: as_text(value[name], f"the trust file's {name}")
@@ -132,6 +136,10 @@ def parse_trust(data: bytes) -> TrustFile:
         seal_roots=tuple(
             as_text(item, "a seal root of the trust file")
             for item in as_list(value["seal_roots"], "the trust file's seal_roots")
+        ),
+        timestamp_roots=tuple(
+            as_text(item, "a time stamp root of the trust file")
+            for item in as_list(value["timestamp_roots"], "the trust file's timestamp_roots")
         ),
         **texts,
     )
@@ -151,6 +159,8 @@ def trust_bytes(trust: TrustFile) -> bytes:
         "minimum_seal_level": trust.minimum_seal_level,
         "checkpoint": trust.checkpoint,
     }
+    if trust.timestamp_roots:
+        document["timestamp_roots"] = list(trust.timestamp_roots)
     text = json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True)
     return f"{text}\n".encode()
 

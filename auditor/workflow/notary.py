@@ -17,7 +17,7 @@ from pathlib import Path
 
 from auditor.certificates.facts import ModelFacts
 from auditor.certificates.render import render_certificate
-from auditor.certificates.seal import seal_pdf
+from auditor.certificates.sealing import seal_pdf
 from auditor.certificates.signatures import APPROVER, PERFORMER, keys_in_force, signed_by
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
 from auditor.domain.artefact import Digest

@@ -36,6 +36,7 @@ _OF_THE_SEAL = {
     "interactive forms (/AcroForm) are not supported",
     "permissions (/Perms) are not supported",
     "embedded files are not supported",
+    "unrecognized key(s) /DSS are not checked",
 }
 _DRAWS = {
     *("Tj", "TJ", "'", '"', "Do", "sh", "S", "s", "f", "F", "f*", "B", "B*", "b", "b*", "EI"),

@@ -15,7 +15,8 @@ from pathlib import Path
 import pikepdf
 import pytest
 
-from auditor.certificates.seal import load_seal, make_test_seal, seal_pdf
+from auditor.certificates.seal import load_seal, make_test_seal
+from auditor.certificates.sealing import seal_pdf
 from tests.certificates import examples
 from tests.certificates.conformance import has_verapdf, shortcomings, verapdf
 from tests.certificates.test_languages import made
