@@ -45,11 +45,11 @@ class Issued:
         )
 
 
-def refused_case(home: Home) -> str:
+def refused_case(home: Home, model: str = "detector") -> str:
     """A request that was filed and refused."""
     case = file_request(
         home,
-        model="detector",
+        model=model,
         subjects=("patient-4711",),
         regime=Regime.GDPR,
         ground=Ground.CONSENT_WITHDRAWN,

@@ -41,7 +41,8 @@ from auditor.workflow.certificate_life import (
 )
 from auditor.workflow.home import Home, create_home
 from auditor.workflow.record import load_case
-from tests.certificates.conftest import Issued, issue_record
+from auditor.workflow.registry import register_version, require_model
+from tests.certificates.conftest import Issued, issue_record, refused_case
 from tests.cli.conftest import stock
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
@@ -299,6 +300,25 @@ def test_a_life(life: tuple[Home, Issued, Issued]) -> None:
     status, check = judged(first, good, newest)
     assert (status, check.held) == (Status.VALID_STATUS_UNKNOWN, None)
     assert judged(second, sign_status(home, second.case, now)[1], newest)[0] is Status.VALID
+
+
+def test_a_document_about_another_model_takes_nobodys_place(
+    life: tuple[Home, Issued, Issued],
+) -> None:
+    home, _, second = life
+    (detector,) = require_model(home, "detector").versions
+    register_version(
+        home,
+        model="other",
+        architecture="small-resnet",
+        weights=home.store.put(b"other weights"),
+        recipe=detector.recipe,
+        data_set="data-1",
+        training_images=30,
+    )
+    other = issue_record(home, refused_case(home, "other"))
+    with pytest.raises(MisuseError, match="different models"):
+        supersede(home, second.case, other.case)
 
 
 def test_verified_again(life: tuple[Home, Issued, Issued]) -> None:

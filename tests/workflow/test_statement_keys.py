@@ -14,6 +14,8 @@ from auditor.certificates.key_list import verify_key_list
 from auditor.certificates.verify import Status
 from auditor.domain.event import TrustChanged
 from auditor.errors import AuditorError, HomeError, InvalidCertificateError, MisuseError, ProofError
+from auditor.proof.checkpoint import key_of
+from auditor.proof.signing import ED25519, generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust
 from auditor.workflow import statement_keys
 from auditor.workflow.home import Home, create_home, open_home
@@ -28,6 +30,7 @@ from auditor.workflow.statement_keys import (
     revoke_key,
     rotate_statement_keys,
 )
+from auditor.workflow.witnesses import change_trust
 from tests.certificates.conftest import issue_record, refused_case
 from tests.cli.conftest import stock
 
@@ -187,6 +190,29 @@ def test_a_newer_list_follows_from_the_one_at_hand(office: Home) -> None:
     for nonsense in ("", "x", third_proof[:-9]):
         with pytest.raises(AuditorError):
             verify_key_list(first, third, nonsense, now)
+
+
+def test_an_end_or_a_revocation_is_not_taken_back(office: Home) -> None:
+    """Not even by a list that the ledger vouches for."""
+    rotate_statement_keys(office)
+    revoke_key(office, office.trust.statement_keys[0].key_id)
+    held, _ = listed(office)
+    for name in ("valid_until", "revoked_at"):
+        keys = tuple(replace(key, **{name: ""}) for key in held.statement_keys)
+        change_trust(office, replace(office.trust, statement_keys=keys))
+        offered, proof = listed(office)
+        with pytest.raises(InvalidCertificateError, match="takes back"):
+            verify_key_list(held, offered, proof, datetime.now(UTC))
+        change_trust(office, replace(office.trust, statement_keys=held.statement_keys))
+
+
+def test_a_list_needs_the_witnesses_that_the_one_at_hand_asks_for(office: Home) -> None:
+    held, proof = listed(office)
+    witness = key_of(load_signer(generate_private_key(ED25519)), "w.example", witness=True)
+    policy = f"{held.log_policy.removesuffix('quorum none' + chr(10))}witness w {witness.vkey}\n"
+    strict = replace(held, log_policy=f"{policy}quorum w\n")
+    with pytest.raises(ProofError, match="too few witnesses"):
+        verify_key_list(strict, held, proof, datetime.now(UTC))
 
 
 def test_a_list_of_another_ledger_follows_from_nothing(office: Home, tmp_path: Path) -> None:
