@@ -77,15 +77,20 @@ def run_case(
 
 
 def pending_cases(home: Home) -> tuple[str, ...]:
-    """Granted cases that aren't closed: those that have begun, then the others, oldest first."""
+    """Granted cases that aren't closed: those that have begun, then the others, oldest first.
+
+    Those whose models are lent wait for these to come back.
+    """
     begun: list[str] = []
     waiting: list[str] = []
     for line in list_cases(home):
         state = load_case(home, line.case)
         try:
-            unfinished = next_step(state) is not None
+            step = next_step(state)
         except MisuseError:
             continue
-        if unfinished or not certificate_path(home, line.case).exists():
+        if step is Step.ACCOUNT and state.copies_out:
+            continue
+        if step is not None or not certificate_path(home, line.case).exists():
             (waiting if state.scope is None else begun).append(line.case)
     return (*begun, *waiting)

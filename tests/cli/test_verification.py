@@ -43,7 +43,7 @@ from auditor.workflow.record import case_stream, load_case
 from auditor.workflow.reerasure import came_back
 from auditor.workflow.references import Block, measure_all, measure_block
 from auditor.workflow.remeasuring import image_digests
-from auditor.workflow.running import run_case
+from auditor.workflow.running import pending_cases, run_case
 from auditor.workflow.scene import Scene, load_scene, train_and_register
 from tests.cli.conftest import Auditor, Ran
 from tests.cli.leaks import find_scores, known
@@ -169,6 +169,14 @@ def measure_another(root: Path, case: str) -> None:
         run_on(root, case, until_verdict=True)
 
 
+def pending(root: Path) -> tuple[str, ...]:
+    home = open_home(root)
+    try:
+        return pending_cases(home)
+    finally:
+        home.close()
+
+
 def lend(root: Path, case: str, out: Path) -> None:
     """What `auditor verification export` hands over, and a copy of the data."""
     out.mkdir()
@@ -194,7 +202,9 @@ def walk(folder: Path) -> None:
     lend(twin, case, folder / "lent-by-twin")
     with pytest.raises(MisuseError) as refused:
         run_on(root, case)
+    assert pending(root) == ()  # so that it stops no others
     assert main(["verification", "taken-back", case, "--home", str(root)]) == 0
+    assert pending(root) == (case,)
     run_on(root, case)
     told = {"case": case, "refused": str(refused.value)}
     (folder / "told.json").write_text(json.dumps(told))
@@ -666,6 +676,34 @@ def test_nothing_that_leaves_a_home_unasked_holds_a_score(
         base64.b64encode(b"x" * 60 + margins[:9].tobytes()),
     ):
         assert find_scores(leak, looked)
+
+
+@pytest.mark.parametrize(
+    ("words", "days", "until"),
+    [
+        ((), 0, False),
+        (("--keep-scores",), 365, False),
+        (("--keep-scores", "30"), 30, False),
+        (("--keep-scores", "--until-verdict"), 365, True),
+    ],
+)
+def test_a_run_is_told_how_long_to_keep_scores_and_where_to_stop(
+    home: Home,
+    auditor: Auditor,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    days: int,
+    until: bool,
+) -> None:
+    told: list[tuple[int, bool]] = []
+
+    def ran(_: Home, case: str, settings: RunSettings, **rest: Any) -> ErasureCase:
+        told.append((settings.keep_scores, rest["until_verdict"]))
+        return ErasureCase()
+
+    monkeypatch.setattr(running, "run_case", ran)
+    assert auditor("run", *words, "--case", "c", "--home", home.root).code == 0
+    assert told == [(days, until)]
 
 
 def test_a_plain_run_leaves_nothing_outside_the_home(walked: Walked) -> None:
