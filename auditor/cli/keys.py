@@ -163,6 +163,21 @@ def revoke(key_id: str, yes: bool, home: Path | None, as_json: bool) -> None:
     _emit_changed(opened, (revoke_key(opened, key_id),), as_json)
 
 
+@keys.command()
+@home_option
+@json_option
+def seal(home: Path | None, as_json: bool) -> None:
+    """Let the trust file name the roots of the seal and of its time stamps that [seal] has.
+
+    Run it after a change in [seal] of auditor.toml, and publish the trust file afterwards.
+    """
+    from auditor.workflow.seals import trust_seal
+
+    opened = open_home(home)
+    changed = trust_seal(opened)
+    emit({"changed": changed, "fingerprint": opened.trust_fingerprint}, as_json)
+
+
 @keys.group()
 def rotate() -> None:
     """Put new keys in the place of old ones."""

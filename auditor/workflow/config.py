@@ -18,6 +18,7 @@ from auditor.certificates.catalogue import LOCALES
 from auditor.certificates.status import LONGEST_FRESH
 from auditor.domain.printable import flaw_of
 from auditor.errors import HomeError
+from auditor.proof.trust import SEAL_LEVELS
 from auditor.workflow.files import write_file
 from auditor.workflow.settings_text import SETTINGS_TEXT
 
@@ -25,6 +26,7 @@ LARGEST_MARGIN = 0.5  # DESIGN section 4 point 4: beyond it, half an influence w
 
 _LEDGER = ("database", "timestamps", "timestamp_roots")
 _VAULT = ("pkcs11_module", "pkcs11_token", "pkcs11_key")
+_SEAL = ("level", "roots", "revoked", *_VAULT)
 _MODELS: Mapping[str, object] = {"factories": [], "checkpoint_spacing": 50}
 _REFERENCES: Mapping[str, object] = {"bank_days": 0, "keep_erased": False}
 _CERTIFICATES: Mapping[str, object] = {
@@ -42,7 +44,7 @@ _UNLEARNING: Mapping[str, object] = {
 
 _TABLES = {
     *("controller", "ledger", "vault", "models", "audit", "references", "certificates"),
-    "unlearning",
+    *("seal", "unlearning"),
 }
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -73,6 +75,12 @@ class Config:
         four_eyes: an approver has to sign each document, too.
         status_days: that a signed status counts as fresh, from 1 to `LONGEST_FRESH`.
         challenge: command that asks the endpoint which weights it serves, or empty.
+        seal_level: PAdES level of the seal.
+        seal_roots: file of root certificates it leads to, relative to the home, or "".
+        seal_revoked: file of lists of revoked certificates, relative to the home, or "".
+        seal_pkcs11_module: library of the token that holds the seal's key, or "" for a file.
+        seal_pkcs11_token: label of that token.
+        seal_pkcs11_key: label of the key on it.
         methods: approximate ones that a case may try.
         tail: memorisation from which on a single step isn't tried, above 0.
         most_steps: approximate erasures between two exact trainings, at least 1.
@@ -100,6 +108,12 @@ class Config:
     four_eyes: bool = False
     status_days: int = 7
     challenge: tuple[str, ...] = ()
+    seal_level: str = "B-B"
+    seal_roots: str = ""
+    seal_revoked: str = ""
+    seal_pkcs11_module: str = ""
+    seal_pkcs11_token: str = ""
+    seal_pkcs11_key: str = ""
     methods: tuple[str, ...] = ("newton", "reset-and-heal")
     tail: float = 3.0
     most_steps: int = 20
@@ -118,6 +132,7 @@ class Config:
         token = (self.pkcs11_module, self.pkcs11_token, self.pkcs11_key)
         if any(token) and not all(token):
             raise HomeError(f"[vault] needs all of {', '.join(_VAULT)}, or none")
+        self._check_seal()
         if bad := [name for name in self.factories if not _FACTORY.fullmatch(name)]:
             raise HomeError(f'[models] factories are "module:factory"; found {bad[0]!r}')
         if self.checkpoint_spacing < 0:
@@ -136,6 +151,18 @@ class Config:
             raise HomeError(
                 "[unlearning] tail and most_residual must lie above 0, most_steps at 1 or above"
             )
+
+
+    def _check_seal(self) -> None:
+        token = (self.seal_pkcs11_module, self.seal_pkcs11_token, self.seal_pkcs11_key)
+        if any(token) and not all(token):
+            raise HomeError(f"[seal] needs all of {', '.join(_VAULT)}, or none")
+        if self.seal_level not in SEAL_LEVELS:
+            raise HomeError(f"[seal] level must be one of {', '.join(SEAL_LEVELS)}")
+        if self.seal_level != "B-B" and not self.timestamps:
+            raise HomeError(f"[seal] level {self.seal_level} needs [ledger] timestamps")
+        if self.seal_level in ("B-LT", "B-LTA") and not self.seal_revoked:
+            raise HomeError(f"[seal] level {self.seal_level} needs revoked, a file of CRLs")
 
 
 def write_config(path: Path, config: Config) -> None:
@@ -162,6 +189,12 @@ def write_config(path: Path, config: Config) -> None:
         four_eyes=json.dumps(config.four_eyes),
         status_days=config.status_days,
         challenge=json.dumps(config.challenge, ensure_ascii=False),
+        seal_level=_quoted(config.seal_level),
+        seal_roots=_quoted(config.seal_roots),
+        seal_revoked=_quoted(config.seal_revoked),
+        seal_pkcs11_module=_quoted(config.seal_pkcs11_module),
+        seal_pkcs11_token=_quoted(config.seal_pkcs11_token),
+        seal_pkcs11_key=_quoted(config.seal_pkcs11_key),
         methods=json.dumps(config.methods),
         tail=config.tail,
         most_steps=config.most_steps,
@@ -196,6 +229,7 @@ def _config(tables: Mapping[str, object]) -> Config:
         "models": _MODELS,
         "references": _REFERENCES,
         "certificates": _CERTIFICATES,
+        "seal": {**dict.fromkeys(_SEAL, ""), "level": "B-B"},
         "unlearning": _UNLEARNING,
         **tables,
     }
@@ -207,6 +241,7 @@ def _config(tables: Mapping[str, object]) -> Config:
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
     references = _table(tables, "references", set(_REFERENCES))
     certificates = _table(tables, "certificates", set(_CERTIFICATES))
+    seal = _table(tables, "seal", set(_SEAL))
     unlearning = _table(tables, "unlearning", set(_UNLEARNING))
     return Config(
         controller=_value(controller, "name", str),
@@ -230,6 +265,12 @@ def _config(tables: Mapping[str, object]) -> Config:
         four_eyes=_value(certificates, "four_eyes", bool),
         status_days=_value(certificates, "status_days", int),
         challenge=_texts(certificates, "challenge"),
+        seal_level=_value(seal, "level", str),
+        seal_roots=_value(seal, "roots", str),
+        seal_revoked=_value(seal, "revoked", str),
+        seal_pkcs11_module=_value(seal, "pkcs11_module", str),
+        seal_pkcs11_token=_value(seal, "pkcs11_token", str),
+        seal_pkcs11_key=_value(seal, "pkcs11_key", str),
         methods=_texts(unlearning, "methods"),
         tail=_value(unlearning, "tail", float),
         most_steps=_value(unlearning, "most_steps", int),

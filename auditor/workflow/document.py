@@ -38,6 +38,7 @@ from auditor.workflow.desk import case_facts
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream
 from auditor.workflow.registry import data_record, require_model
+from auditor.workflow.seals import seal_facts
 from auditor.workflow.shared_bank_book import kept_until
 from auditor.workflow.steps import EXACT_METHODS, last_audit, outcome_of
 
@@ -68,6 +69,7 @@ def document_facts(home: Home, case: str, state: ErasureCase) -> DocumentFacts:
         packs=tuple(PolicyPack(name=pack.name, digest=pack.digest) for pack in packs),
         findings=evaluate(packs, case_facts(home, case), language_of(home.config.locale)),
         locale=home.config.locale,
+        seal=seal_facts(home),
         plan=_plan(home, state),
         skipped=tuple(SkippedRung(method=s.method, reason=s.reason) for s in state.skipped),
         attempts=tuple(_attempt(home, attempt) for attempt in state.attempts),

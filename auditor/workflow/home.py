@@ -23,7 +23,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from auditor import __version__
-from auditor.certificates.seal import Seal, load_seal
+from auditor.certificates.seal import Seal
 from auditor.domain.artefact import Digest
 from auditor.domain.event import HomeCreated
 from auditor.errors import HomeError
@@ -39,7 +39,6 @@ from auditor.workflow.config import Config, read_config, write_config
 from auditor.workflow.files import new_folder, write_file
 from auditor.workflow.founding import (
     LOG_ALGORITHMS,
-    SEAL,
     STATEMENT_KEYS,
     log_key_file,
     make_keys,
@@ -54,6 +53,7 @@ from auditor.workflow.guard import (
     why_read_only,
 )
 from auditor.workflow.keyring import Keyring
+from auditor.workflow.seal_key import open_seal
 from auditor.workflow.vault_keys import open_vault
 
 SETTINGS = "auditor.toml"
@@ -145,8 +145,8 @@ class Home:
 
     @cached_property
     def seal(self) -> Seal:
-        """Certificate and key of the PDF seal."""
-        return load_seal(self.keyring.read(SEAL))
+        """Key and certificates of the PDF seal."""
+        return open_seal(self.keyring, self.config)
 
     @cached_property
     def vault(self) -> Vault:

@@ -34,6 +34,7 @@ from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.registry import require_model
+from auditor.workflow.seals import trusted_time
 from auditor.workflow.serving import ask_endpoint
 from auditor.workflow.steps import outcome_of
 
@@ -107,7 +108,7 @@ def issue(home: Home, case: str, state: ErasureCase) -> None:
     payload = verify_envelope(envelope, keys).payload
     predicate = parse_statement(payload)["predicate"]
     pdf = render_certificate(predicate, str(Digest.of(payload)), envelope, proof)
-    sealed = seal_pdf(pdf, home.seal)
+    sealed = seal_pdf(pdf, home.seal, trusted_time(home, predicate["seal"]["level"]))
     home.certificates.mkdir(exist_ok=True)
     write_file(_unpublished(home, case), sealed)
     event = CertificateIssued(case=case, outcome=state.prepared.outcome, pdf=Digest.of(sealed))

@@ -66,6 +66,21 @@ status_days = {status_days}
 # model answer` printed there. [] for none. Add its keys with: auditor keys add --role serving
 challenge = {challenge}
 
+[seal]
+# PAdES level of the PDF seal: "B-B", or "B-T", "B-LT", "B-LTA", which are time-stamped by the
+# authority of [ledger] timestamps. After a change in this table run: auditor keys seal
+level = {seal_level}
+# Root certificates that the seal in keys/seal.pem leads to, and, from "B-LT" on, the lists of
+# revoked certificates (CRL) of every authority of seal and stamps. PEM files, relative to this
+# home, for you to keep up to date; "" for what the home was made with, and for none.
+roots = {seal_roots}
+revoked = {seal_revoked}
+# PKCS#11 library, token label and key label of the seal's key, where keys/seal.pem holds its
+# certificates only; all "" for a key in that file. The PIN is read from $AUDITOR_PKCS11_PIN.
+pkcs11_module = {seal_pkcs11_module}
+pkcs11_token = {seal_pkcs11_token}
+pkcs11_key = {seal_pkcs11_key}
+
 [unlearning]
 # Approximate methods that a case may try before it trains again; see the table in docs/routing.md.
 methods = {methods}

@@ -39,8 +39,13 @@ class Sealer:
 
     issuer: Issuer
     root_pem: str
-    seal: Seal
+    pem: bytes
     tsa: Authority
+
+    @property
+    def seal(self) -> Seal:
+        """The seal, read."""
+        return load_seal(self.pem)
 
     def trusted(self, level: str, *, serials: tuple[int, ...] = ()) -> TrustedTime:
         """What a level needs; ``serials`` are revoked by the seal's authority."""
@@ -70,7 +75,7 @@ def sealer(folder: Path, *, until: datetime | None = None, kind: str = "ec") -> 
     return Sealer(
         issuer=root,
         root_pem=root_certificate.public_bytes(Encoding.PEM).decode(),
-        seal=load_seal(private + certificate.public_bytes(Encoding.PEM)),
+        pem=private + certificate.public_bytes(Encoding.PEM),
         tsa=authority(folder / "tsa", until=now + 9 * DAY),
     )
 

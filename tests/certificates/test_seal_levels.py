@@ -15,7 +15,7 @@ from asn1crypto import cms, pem
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
-from auditor.certificates.seal import SealToken, load_token_seal
+from auditor.certificates.seal import SealToken, load_seal, load_token_seal
 from auditor.certificates.seal_check import SealFound, verify_seal
 from auditor.certificates.sealed_pdf import Evidence, SealedPdf, read_sealed_pdf
 from auditor.certificates.sealing import LEVELS, seal_pdf
@@ -210,7 +210,7 @@ def test_rsa_seals_too_but_not_with_a_short_key(page: bytes, tmp_path: Path) -> 
     assert found(office, seal_pdf(page, office.seal)).level == "B-B"
     (tmp_path / "short").mkdir()
     with pytest.raises(CertificateError, match="neither ECDSA P-256 nor RSA 3072"):
-        sealer(tmp_path / "short", kind="2048")
+        load_seal(sealer(tmp_path / "short", kind="2048").pem)
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ CONFIGS = st.builds(
     locale=st.sampled_from(["en", "de", "fr", "es"]),
     four_eyes=st.booleans(),
     status_days=st.integers(1, 92),
+    seal_roots=PRINTABLE,
+    seal_revoked=PRINTABLE,
     challenge=st.lists(PRINTABLE, max_size=3).map(tuple),
 )
 
@@ -63,6 +65,8 @@ def written(tmp_path: Path) -> Path:
         ("out_models = 16", "out_models = 1", "at least 2"),
         ("bank_days = 0", "bank_days = -1", "bank_days must be at least 0"),
         ('locale = "en"', 'locale = "it"', "locale must be one of en, de, fr, es"),
+        ('level = "B-B"', 'level = "B-X"', "level must be one of B-B, B-T, B-LT, B-LTA"),
+        ('level = "B-B"', 'level = "B-T"', "level B-T needs [ledger] timestamps"),
         ("four_eyes = false", "four_eyes = 0", "four_eyes must be true or false"),
         ("challenge = []", 'challenge = "ask"', "challenge must be a list of texts"),
         ("status_days = 7", "status_days = 0", "status_days must lie between 1 and 92"),
