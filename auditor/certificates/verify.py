@@ -184,9 +184,7 @@ class _Verification:
 
     def seal(self) -> _Outcome:
         trust = self.trust
-        self.sealed = verify_seal(
-            self.document, trust.seal_roots, trust.timestamp_roots, self.now
-        )
+        self.sealed = verify_seal(self.document, trust.seal_roots, trust.timestamp_roots, self.now)
         return True, f"sealed by {self.sealed.signer}"
 
     def attachments(self) -> _Outcome:

@@ -152,7 +152,6 @@ class Config:
                 "[unlearning] tail and most_residual must lie above 0, most_steps at 1 or above"
             )
 
-
     def _check_seal(self) -> None:
         token = (self.seal_pkcs11_module, self.seal_pkcs11_token, self.seal_pkcs11_key)
         if any(token) and not all(token):

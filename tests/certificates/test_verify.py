@@ -42,7 +42,7 @@ def test_the_true_document_is_valid(issued: Issued) -> None:
     report = issued.verify()
     assert report.status is Status.VALID_STATUS_UNKNOWN, report.reason
     held = [check.held for check in report.checks]
-    assert held == [True] * 10 + [None] * 3  # no witness, no approver, no status
+    assert held == [True] * 10 + [None] * 4  # no witness, approver, endpoint, status
     assert report.predicate is not None
     assert report.predicate["request"]["case"] == issued.case
     without = verify_certificate(
@@ -50,7 +50,7 @@ def test_the_true_document_is_valid(issued: Issued) -> None:
     )
     assert without.status is Status.VALID_STATUS_UNKNOWN
     unchecked = [check.name for check in without.checks if not check.held]
-    assert unchecked == ["issue", "witnesses", "approval", "status"]
+    assert unchecked == ["issue", "witnesses", "approval", "serving", "status"]
 
 
 def test_any_flipped_bit_is_refused(issued: Issued) -> None:
