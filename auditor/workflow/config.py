@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from auditor.certificates.catalogue import LOCALES
 from auditor.certificates.status import LONGEST_FRESH
+from auditor.domain.evidence import LEAST_IN, LEAST_OUT
 from auditor.domain.printable import flaw_of
 from auditor.errors import HomeError
 from auditor.proof.trust import SEAL_LEVELS
@@ -141,8 +142,10 @@ class Config:
             raise HomeError(f"[audit] margin must lie above 0 and at most at {LARGEST_MARGIN}")
         if not 0 < self.required_power < 1:
             raise HomeError("[audit] required_power must lie between 0 and 1")
-        if min(self.out_models, self.in_models) < 2:
-            raise HomeError("[audit] out_models and in_models must be at least 2")
+        if self.out_models < LEAST_OUT or self.in_models < LEAST_IN:
+            raise HomeError(
+                f"[audit] out_models must be at least {LEAST_OUT}, in_models at least {LEAST_IN}"
+            )
         if self.bank_days < 0:
             raise HomeError("[references] bank_days must be at least 0")
         if not 1 <= self.status_days <= LONGEST_FRESH:

@@ -162,7 +162,9 @@ class _Trial:
             power=plan.power,
             retrains=tally(_RETRAIN, retrains),
             fakes=tuple(fakes),
-            tampering=try_tampering(home, scene.version.weights),
+            tampering=try_tampering(
+                home, scene.version.weights, self._task(service, "tampering", 0)
+            ),
             unlearned=(tally(method.name, unlearned),) if unlearned else (),
             u_lira=_u_lira(courts[0], unlearned, retrains),
             power_lines=power_lines(home, courts[0], bench.bank, bench.patients),

@@ -8,31 +8,47 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
+from torch import nn
+
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.qualification import Tampering
 from auditor.errors import TamperedError
 from auditor.learning.store import ContentStore
+from auditor.learning.training import train
+from auditor.learning.weights import weights_bytes
 from auditor.ledger.ledger import Ledger
 from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.store import Draft, Write
+from auditor.unlearning.fakes import shorter_of
+from auditor.unlearning.method import METHODS
+from auditor.unlearning.run import run
+from auditor.unlearning.task import Task
 from auditor.workflow.checkpoints import record_checkpoint
 from auditor.workflow.guard import require_extends_kept
 from auditor.workflow.home import Home
 
-SWAPPED, FORGED = "swapped-weights", "forged-log"
+SWAPPED, FORGED, OTHER_RECIPE = "swapped-weights", "forged-log", "other-recipe"
 
 
-def try_tampering(home: Home, weights: Digest) -> tuple[Tampering, ...]:
-    """Other weights under the digest in service, and a ledger rewritten from its first entry on.
+def try_tampering(home: Home, weights: Digest, task: Task) -> tuple[Tampering, ...]:
+    """Put each forgery to the code that has to refuse it.
+
+    Other weights under the digest in service; a ledger rewritten from its first entry on; and a
+    model trained without the patients, but by another recipe, handed over as a retrain. It has
+    nothing of theirs left that statistics could find: only the replay can tell.
 
     Nothing of the home is changed but for a fresh checkpoint; the forgeries are copies.
+
+    Args:
+        task: the erasure that the retrain is claimed for.
     """
     record_checkpoint(home)
     with TemporaryDirectory() as folder:
         return (
             Tampering(name=SWAPPED, refused=_swapped(home, weights, Path(folder) / "store")),
             Tampering(name=FORGED, refused=_forged(home, Path(folder) / "forged.db")),
+            Tampering(name=OTHER_RECIPE, refused=not _replays(task, _by_other_recipe(task))),
         )
 
 
@@ -63,6 +79,19 @@ def _forged(home: Home, path: Path) -> bool:
     finally:
         ledger.close()
     return False
+
+
+def _by_other_recipe(task: Task) -> Digest:
+    return _digest(train(shorter_of(task.recipe), task.images, task.retain, task.seed))
+
+
+def _replays(task: Task, claimed: Digest) -> bool:
+    """Whether a retrain gives these weights again, as an exact basis asks for."""
+    return run(METHODS["retrain"], task, {}, digest=_digest).record.after == claimed
+
+
+def _digest(module: nn.Module) -> Digest:
+    return Digest.of(weights_bytes(module))
 
 
 def rewritten(entries: Iterable[bytes]) -> Iterable[Write]:

@@ -18,6 +18,7 @@ from auditor.errors import MisuseError, ProofError, TamperedError
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
 from auditor.unlearning.fakes import EDITS
+from auditor.unlearning.task import Task
 from auditor.verification.clopper_pearson import clopper_pearson
 from auditor.verification.engine_code import engine_digest
 from auditor.workflow.guard import require_extends_kept
@@ -26,7 +27,7 @@ from auditor.workflow.qualification import qualify
 from auditor.workflow.qualification_bench import Effort
 from auditor.workflow.qualification_book import begin, enter, find_current, read_report
 from auditor.workflow.record import model_stream
-from auditor.workflow.scene import load_scene, train_and_register
+from auditor.workflow.scene import load_module, load_scene, train_and_register
 from auditor.workflow.tampering import try_tampering
 from tests.workflow.trained import begun
 
@@ -79,7 +80,7 @@ def test_everything_is_tried_and_no_fake_passes(
 ) -> None:
     report, _ = found
     names = [fake.name for fake in report.fakes]
-    assert set(names) > set(EDITS) and len(names) == len(set(names)) == len(EDITS) + 5 - 1
+    assert set(names) > set(EDITS) and len(names) == len(set(names)) == len(EDITS) + 3
     for tally in (report.retrains, *report.fakes, *report.unlearned):
         counts = tally.passed + tally.failed + tally.indeterminate + tally.refused
         assert counts == tally.candidates
@@ -95,6 +96,7 @@ def test_everything_is_tried_and_no_fake_passes(
     assert [item.name for item in report.tampering if item.refused] == [
         "swapped-weights",
         "forged-log",
+        "other-recipe",
     ]
 
 
@@ -222,11 +224,29 @@ def test_a_forged_log_is_refused_for_what_was_signed_and_nothing_else(
     home: Home, monkeypatch: pytest.MonkeyPatch, found: tuple[Qualification, ev.MethodQualified]
 ) -> None:
     weights = found[0].weights
-    assert all(item.refused for item in try_tampering(home, weights))
+    scene = load_scene(home, MODEL)
+    about = scene.of_subjects([scene.images.subjects[scene.training[0]]])
+    task = Task(
+        recipe=scene.recipe,
+        module=load_module(home, scene, weights),
+        images=scene.images,
+        forget=about,
+        retain=scene.without(about),
+        seed=7,
+        unseen=scene.split.validation,
+    )
+    assert all(item.refused for item in try_tampering(home, weights, task))
     with monkeypatch.context() as patch:
         patch.setattr("auditor.workflow.tampering.require_extends_kept", lambda *_: 0)
-        refused = {item.name: item.refused for item in try_tampering(home, weights)}
-    assert refused == {"swapped-weights": True, "forged-log": False}  # a sound ledger by itself
+        refused = {item.name: item.refused for item in try_tampering(home, weights, task)}
+    assert refused == {
+        "swapped-weights": True,
+        "forged-log": False,  # a sound ledger by itself
+        "other-recipe": True,
+    }
+    with monkeypatch.context() as patch:  # by the recipe after all: a retrain like any other
+        patch.setattr("auditor.workflow.tampering.shorter_of", lambda recipe: recipe)
+        assert not try_tampering(home, weights, task)[2].refused
     assert require_extends_kept(home.root, home.ledger) > 0  # the home's own is as it was
     with pytest.raises(TamperedError):
         broken = home.store.put(b"some weights")
