@@ -11,13 +11,14 @@ anew to verify.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from auditor.certificates.facts import Approval, DocumentFacts
 from auditor.certificates.predicate import predicate_of
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
+from auditor.domain.printable import hides
 from auditor.domain.request import Outcome
 from auditor.errors import CertificateError
 
@@ -62,8 +63,8 @@ def parse_statement(payload: bytes) -> Mapping[str, Any]:
     """Read a statement, refusing whatever `statement_bytes` couldn't have written.
 
     Raises:
-        CertificateError: too large, not canonical JSON, another type, or a section missing,
-            unknown or at odds with the outcome.
+        CertificateError: too large, not canonical JSON, another type, text that hides something,
+            or a section missing, unknown or at odds with the outcome.
     """
     if len(payload) > LARGEST_STATEMENT:
         raise CertificateError("the statement is larger than any that is ever issued")
@@ -78,9 +79,19 @@ def parse_statement(payload: bytes) -> Mapping[str, Any]:
         raise CertificateError("the statement has missing or unknown fields")
     if (statement["_type"], statement["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
         raise CertificateError("this is a statement of another type")
+    if any(map(hides, _texts(statement))):
+        raise CertificateError("the statement holds invisible or control characters")
     _check_predicate(statement["predicate"])
     _check_subject(statement)
     return cast("Mapping[str, Any]", statement)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 def _check_predicate(predicate: object) -> None:

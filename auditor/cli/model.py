@@ -101,7 +101,7 @@ def answer(name: str, challenge: str, weights: Path, key: Path) -> None:
     from auditor.workflow.serving import answer_for
     from auditor.workflow.statement_keys import read_pair
 
-    digest = Digest.of(read_input(weights))
+    digest = Digest.of(read_input(weights, most=None))
     click.echo(answer_for(name, challenge, digest, read_pair(key)).decode("utf-8"))
 
 

@@ -15,6 +15,9 @@ from auditor.learning.progress import Progress
 
 Notice = Callable[[str], None]
 
+LARGEST_PAPER = 64 << 20
+"""Bytes of a certificate, a trust file, a proof: far more than any of ours has."""
+
 home_option = click.option(
     "--home",
     type=click.Path(path_type=Path),
@@ -27,16 +30,20 @@ class UnreadableError(AuditorError):
     """A file named on the command line can't be read."""
 
 
-def read_input(path: Path) -> bytes:
-    """A file named on the command line.
+def read_input(path: Path, most: int | None = LARGEST_PAPER) -> bytes:
+    """A file named on the command line, of at most so many bytes.
 
     Raises:
-        UnreadableError: it can't be read.
+        UnreadableError: it can't be read, or is larger.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read() if most is None else file.read(most + 1)
     except OSError as error:
         raise UnreadableError(f"can't read {path}: {error.strerror}") from None
+    if most is not None and len(content) > most:
+        raise UnreadableError(f"{path} is larger than {most >> 20} MiB")
+    return content
 
 
 def emit(result: Mapping[str, object] | Sequence[Mapping[str, object]], as_json: bool) -> None:

@@ -37,3 +37,17 @@ def flaw_of(text: str) -> str:
     if _FORMULA.match(unicodedata.normalize("NFKC", text)):
         return "begins like a formula"
     return ""
+
+
+def hides(text: str) -> bool:
+    """Whether a text holds something that isn't seen, or that turns the order of what is seen.
+
+    Spaces of any width are seen; line breaks aren't text.
+
+    >>> hides("« Zentrum »"), hides(f"St.{chr(0x202E)}elpmaxE"), hides(f"two{chr(10)}lines")
+    (False, True, True)
+    """
+    return any(
+        unicodedata.category(each)[0] == "C" or unicodedata.category(each) in ("Zl", "Zp")
+        for each in set(text)
+    ) or bool(_UNSEEN.search(text))

@@ -230,6 +230,7 @@ def test_what_the_true_keys_signed_must_be_a_statement_of_ours(
         ("statement", twin(swapped("erasure-certificate", "other"))),
         ("statement", twin(swapped('"record"', '"certificate"'))),
         ("statement", twin(swapped('{"_type"', '{ "_type"'))),
+        ("statement", twin(swapped("DPO office", "DPO \u202eoffice"))),
         ("statement", twin(swapped('"outcome":', '"outcome":"certified","outcome":'))),
         ("ledger", twin(bytes)),  # ML-DSA signatures are randomised, so that it is another envelope
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
@@ -15,7 +16,8 @@ from auditor.certificates.facts import DocumentFacts, Parties, SkippedRung
 from auditor.certificates.page import document_html
 from auditor.certificates.predicate import predicate_of
 from auditor.certificates.render import render_certificate
-from auditor.certificates.statement import ENVELOPE, PROOF
+from auditor.certificates.statement import ENVELOPE, PROOF, parse_statement, statement_bytes
+from auditor.domain.canonical import canonical_bytes
 from auditor.errors import CertificateError, DataError
 from auditor.learning.datasets import read_manifest
 from tests.certificates.examples import passed
@@ -111,6 +113,18 @@ def test_names_that_mislead_never_reach_a_document(name: str) -> None:
         replace(passed().model, name=name)
 
 
+@pytest.mark.parametrize("hidden", sorted(UNSEEN.keys() - {"no-break space"}))
+def test_a_statement_that_hides_something_is_refused_though_signed(hidden: str) -> None:
+    statement = json.loads(statement_bytes(passed()))
+    statement["predicate"]["controller"]["name"] = UNSEEN[hidden]
+    try:
+        payload = canonical_bytes(statement)
+    except (UnicodeError, ValueError):  # half a pair is no text at all
+        return
+    with pytest.raises(CertificateError, match="invisible or control"):
+        parse_statement(payload)
+
+
 @pytest.mark.parametrize("column", ["site", "sex"])
 @pytest.mark.parametrize("name", [UNSEEN["right-to-left override"], FORMULAS[0], "x" * 121])
 def test_a_group_named_to_mislead_is_refused_with_its_manifest(
@@ -146,11 +160,11 @@ def test_a_page_that_asks_for_anything_is_not_drawn(
 ) -> None:
     monkeypatch.setattr(render, "document_html", lambda *_: page.format(address))
     with pytest.raises(CertificateError, match="may not load"):
-        render_certificate({"issued": "2026-11-24"}, DIGEST, b"{}", "proof")
+        render_certificate({"issued": "2026-11-24", "locale": "en"}, DIGEST, b"{}", "proof")
 
 
 @pytest.mark.parametrize("address", ["shipped:../certificate.css", "shipped:", "a.png", "//host/a"])
 def test_only_the_shipped_fonts_are_served(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(render, "document_html", lambda *_: f"<img src='{address}'>")
     with pytest.raises(CertificateError, match="may not load"):
-        render_certificate({"issued": "2026-11-24"}, DIGEST, b"{}", "proof")
+        render_certificate({"issued": "2026-11-24", "locale": "en"}, DIGEST, b"{}", "proof")

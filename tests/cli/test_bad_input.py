@@ -238,3 +238,13 @@ def test_a_full_disk_at_pdf_time_loses_nothing(auditor: Auditor, stocked: Home) 
     assert auditor("run", "--case", identity, *words).code == 0
     assert len(auditor("certificate", "list", *words, "--json").json) == 1
     assert auditor("ledger", "audit", *words).code == 0
+
+
+def test_a_paper_of_any_size_is_not_read_whole(
+    auditor: Auditor, home: Home, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.pdf"
+    with large.open("wb") as file:
+        file.truncate(65 << 20)
+    ran = auditor("verify", large, "--trust", home.trust_path)
+    assert (ran.code, "is larger than 64 MiB" in ran.err) == (1, True)

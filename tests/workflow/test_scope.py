@@ -197,7 +197,7 @@ def test_the_whole_training_set_ends_in_a_record(home: Home, scene: Scene) -> No
     case = filed(home, names(scene, scene.training))
     state = ran(home, case)
     assert state.obstacle is Obstacle.NOTHING_LEFT
-    assert "all that the model was trained on" in stated(home, case)["summary"][0]
+    assert "nothing is left to train a model on" in stated(home, case)["summary"][0]
     assert case not in pending_cases(home)
 
 
