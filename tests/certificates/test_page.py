@@ -319,7 +319,7 @@ def step_back(browser: Browser) -> None:
 
 def focused(browser: Browser) -> tuple[str, str]:
     """Which element has the focus, and how it is outlined."""
-    return tuple(  # type: ignore[return-value]
+    return tuple(  # type: ignore[return-value]  # of as many as are unpacked
         browser.execute_script(
             """const here = document.activeElement;
             return [here.id, getComputedStyle(here).outlineStyle]"""

@@ -63,7 +63,7 @@ def facts(issued: Issued, **changes: object) -> StatusFacts:
         fresh_until=now + timedelta(days=7),
         ledger=known,
     )
-    return replace(good, **changes)  # type: ignore[arg-type]
+    return replace(good, **changes)  # type: ignore[arg-type]  # by name
 
 
 def signed(issued: Issued, said: StatusFacts) -> bytes:
@@ -195,7 +195,7 @@ def test_no_status_outlives_a_quarter_or_lacks_its_reason(issued: Issued) -> Non
         {"superseded_by": Digest.of(b"x")},
     ):
         with pytest.raises(CertificateError):
-            replace(good, **changes)  # type: ignore[arg-type]
+            replace(good, **changes)  # type: ignore[arg-type]  # by name
 
 
 SAID = StatusFacts(

@@ -52,7 +52,7 @@ def twin(
             if left:
                 optimiser.zero_grad()
                 logits = module(images.images[left])
-                functional.cross_entropy(logits, images.labels[left]).backward()  # type: ignore[no-untyped-call]
+                functional.cross_entropy(logits, images.labels[left]).backward()  # type: ignore[no-untyped-call]  # torch leaves it bare
                 optimiser.step()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a first step that isn't taken
@@ -62,7 +62,7 @@ def twin(
 
 
 def trained(recipe: Recipe, **options: object) -> bytes:
-    return weights_bytes(train(recipe, IMAGES, INDICES, SEED, **options))  # type: ignore[arg-type]
+    return weights_bytes(train(recipe, IMAGES, INDICES, SEED, **options))  # type: ignore[arg-type]  # by name
 
 
 def order_of(recipe: Recipe) -> BatchOrder:

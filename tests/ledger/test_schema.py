@@ -75,7 +75,7 @@ def test_an_old_ledger_is_brought_along_and_no_leaf_changes(old_book: Path) -> N
     ledger = open_ledger(old_book)
     audited = ledger.audit()
     assert audited.entries == 9
-    assert audited.root == root_of([leaf_hash(bytes(row[4])) for row in before])  # type: ignore[call-overload]
+    assert audited.root == root_of([leaf_hash(bytes(row[4])) for row in before])  # type: ignore[call-overload]  # a bare row
     assert stored(old_book) == before
     fill(ledger, 3)
     assert ledger.audit().entries == 12

@@ -89,5 +89,5 @@ def test_a_token_that_cannot_be_used_is_one_clear_error(
     token_key: Pkcs11Key, wrong: dict[str, object]
 ) -> None:
     with pytest.raises(LedgerError, match="PKCS#11") as caught:
-        replace(token_key, **wrong).wrap(SECRET, "subject")  # type: ignore[arg-type]
+        replace(token_key, **wrong).wrap(SECRET, "subject")  # type: ignore[arg-type]  # wrong on purpose
     assert PIN not in str(caught.value)

@@ -186,7 +186,7 @@ def without(test: Callable[[Event], bool]) -> Edit:
 def changed(kind: type[Event], **fields: object) -> Edit:
     """Change fields of every event of that kind."""
     return lambda entries: [
-        (stream, day, replace(event, **fields) if isinstance(event, kind) else event)  # type: ignore[arg-type]
+        (stream, day, replace(event, **fields) if isinstance(event, kind) else event)  # type: ignore[arg-type]  # by name
         for stream, day, event in entries
     ]
 
@@ -195,7 +195,7 @@ def changed_last(kind: type[Event], **fields: object) -> Edit:
     def edit(entries: list[Entry]) -> list[Entry]:
         at = max(i for i, entry in enumerate(entries) if isinstance(entry[2], kind))
         stream, day, event = entries[at]
-        return [*entries[:at], (stream, day, replace(event, **fields)), *entries[at + 1 :]]  # type: ignore[arg-type]
+        return [*entries[:at], (stream, day, replace(event, **fields)), *entries[at + 1 :]]  # type: ignore[arg-type]  # by name
 
     return edit
 

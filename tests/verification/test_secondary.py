@@ -165,8 +165,8 @@ def test_the_evidence_survives_its_bytes() -> None:
     untouched = [model(draw, rise=3.0, moved=1.0) for _ in range(6)]
     depths = describe_depths(latent_statistics(out, untouched[0], untouched, LAYOUT))
     attacks = describe_membership(untouched[0], out, untouched, LAYOUT)
-    assert typed(tuple[LatentDepth, ...], plain(depths)) == depths  # type: ignore[type-var]
-    assert typed(tuple[MembershipAttack, ...], plain(attacks)) == attacks  # type: ignore[type-var]
+    assert typed(tuple[LatentDepth, ...], plain(depths)) == depths  # type: ignore[type-var]  # a tuple of them
+    assert typed(tuple[MembershipAttack, ...], plain(attacks)) == attacks  # type: ignore[type-var]  # the same
     assert [item.depth for item in depths] == ["early", "head"]
 
 

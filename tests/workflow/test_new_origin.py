@@ -101,7 +101,7 @@ def test_a_fork_goes_on_under_a_name_that_is_linked_to_the_old(forked: Restored)
 
 def test_the_books_commit_to_the_trust_file_that_names_the_new_keys(forked: Restored) -> None:
     go_on(forked.home)
-    trust = TrustFile(**{**_fields(forked.home.trust), "checkpoint": ""})  # type: ignore[arg-type]
+    trust = TrustFile(**{**_fields(forked.home.trust), "checkpoint": ""})  # type: ignore[arg-type]  # by name
     *_, last = forked.home.ledger.replay("home")
     assert last.event == TrustChanged(trust=Digest.of(trust_bytes(trust)))
 

@@ -207,7 +207,7 @@ def test_what_is_current(home: Home, found: tuple[Qualification, ev.MethodQualif
             "today": TODAY,
             **changes,
         }
-        return find_current(home, MODEL, METHOD, **about)  # type: ignore[arg-type]
+        return find_current(home, MODEL, METHOD, **about)  # type: ignore[arg-type]  # by name
 
     assert current() is None  # the first one found shortfalls
     entered = enter(home, report)

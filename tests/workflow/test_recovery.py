@@ -224,7 +224,7 @@ def test_entries_are_not_put_back_onto_damaged_ones(behind: Restored) -> None:
     with_a_byte_changed(behind.home.root / "ledger.db", 4)
     for words in ({"source": behind.export}, {"source": None, "new_origin": True}):
         with pytest.raises(TamperedError, match="entry 4"):
-            recover(behind.home, **{"known": [], "new_origin": False, **words})  # type: ignore[arg-type]
+            recover(behind.home, **{"known": [], "new_origin": False, **words})  # type: ignore[arg-type]  # by name
     assert sqlite_size(behind.home.root / "ledger.db") == BEFORE
 
 

@@ -151,7 +151,7 @@ def _of(facts: DocumentFacts, keys: tuple[Signer, ...], **other: object) -> dict
         "challenge": challenge_of(facts.request.case, WEIGHTS, asked),
         "weights": WEIGHTS,
     } | other
-    answer = answer_for(**said, signers=keys)  # type: ignore[arg-type]
+    answer = answer_for(**said, signers=keys)  # type: ignore[arg-type]  # by name
     return {"asked": asked.strftime("%Y-%m-%dT%H:%M:%SZ"), **_base64(answer)}
 
 

@@ -138,7 +138,7 @@ def names(digests: tuple[Digest, ...]) -> set[str]:
 
 
 def settings(home: Home, **changed: object) -> Home:
-    config = Config(controller="St. Example", dpo="DPO office", **changed)  # type: ignore[arg-type]
+    config = Config(controller="St. Example", dpo="DPO office", **changed)  # type: ignore[arg-type]  # by name
     write_config(home.root / "auditor.toml", config)
     return open_home(home.root)
 

@@ -125,7 +125,7 @@ def test_a_rotation_that_was_stopped_is_taken_to_its_end(
                 if not name.startswith("next-") and written:
                     fail()
                 written.extend([] if name.startswith("next-") else [name])
-                write(self, name, secret)  # type: ignore[arg-type]
+                write(self, name, secret)  # type: ignore[arg-type]  # as it is called
 
             broken.setattr(type(office.keyring), "write", once)
         with pytest.raises(HomeError, match="power cut"):

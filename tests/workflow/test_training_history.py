@@ -239,7 +239,7 @@ def test_checkpoints_of_another_model_are_no_business_of_a_case(trained: Home) -
     assert other is not None and other.checkpoints
     erase(trained, patient_of(trained, 1), "newton", Basis.STATISTICAL_INDIVIDUAL)
     assert {saved.digest for saved in other.checkpoints} < on_disk(trained)
-    assert load_history(trained, load_scene(trained, "other")).checkpoints == other.checkpoints  # type: ignore[union-attr]
+    assert load_history(trained, load_scene(trained, "other")).checkpoints == other.checkpoints  # type: ignore[union-attr]  # it is recorded
 
 
 def test_no_training_starts_while_a_run_works_in_the_home(trained: Home) -> None:
@@ -256,7 +256,7 @@ def stopped(
     """Copies of a home in which the act was killed before one of its writes, and one where not."""
     for call in count(1, every):
         root = Path(shutil.copytree(ready, tmp_path / str(call) / "home"))
-        went_on = killed_before(call, CALLS, lambda root=root: act(open_home(root)))  # type: ignore[misc]
+        went_on = killed_before(call, CALLS, lambda root=root: act(open_home(root)))  # type: ignore[misc]  # bound in the loop
         home = open_home(root)
         yield home
         home.close()
