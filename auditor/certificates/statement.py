@@ -100,9 +100,9 @@ def _check_predicate(predicate: object) -> None:
     sections = set(predicate)
     if not sections >= _REQUIRED or not sections <= _REQUIRED | _OPTIONAL:
         raise CertificateError("the predicate has missing or unknown sections")
-    if predicate["outcome"] not in set(Outcome):
+    if predicate["outcome"] not in tuple(Outcome):  # unlike a set, takes what has no hash
         raise CertificateError("the predicate has an unknown outcome")
-    if predicate["approval"] not in set(Approval):
+    if predicate["approval"] not in tuple(Approval):
         raise CertificateError("the predicate asks for an unknown approval")
     certified = predicate["outcome"] == Outcome.CERTIFIED
     if predicate["documentType"] != ("certificate" if certified else "record"):

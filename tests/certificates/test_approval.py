@@ -114,6 +114,14 @@ def test_only_an_approver_approves(office: Office) -> None:
     assert load_case(home, case).approved is None
 
 
+def test_an_approver_signs_on_their_days_alone(office: Office) -> None:
+    from auditor.workflow.approval import _require_approver
+
+    _require_approver(office.home, office.keys, datetime.now(UTC).date().isoformat())
+    with pytest.raises(MisuseError, match="wasn't in force on 2001-01-01"):
+        _require_approver(office.home, office.keys, "2001-01-01")
+
+
 def bypassed(home: Home, signers: Sequence[Signer]) -> Issued:
     """What a performer who writes into the home can issue without the approver."""
     case = drafted(home)

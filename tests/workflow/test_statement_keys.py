@@ -105,6 +105,14 @@ def test_documents_of_before_a_rotation_stay_good(office: Home) -> None:
     assert revoked.status is Status.INVALID and "revoked" in revoked.reason
 
 
+def test_a_rotation_leaves_an_approvers_keys_in_force(office: Home, tmp_path: Path) -> None:
+    add_pair(office, make_pair(tmp_path / "approver.key").read_bytes())
+    rotate_statement_keys(office)
+    listed = roles(office.trust)
+    assert [item for item in listed if item[0] == "approval"] == [("approval", False, False)] * 2
+    assert listed.count(("statement", True, False)) == 2
+
+
 @pytest.mark.parametrize("stop", ["before the trust file", "before the swap", "within the swap"])
 def test_a_rotation_that_was_stopped_is_taken_to_its_end(
     office: Home, monkeypatch: pytest.MonkeyPatch, stop: str
