@@ -215,6 +215,8 @@ def trainings(task: Task, others: tuple[int, ...]) -> Mapping[str, Training]:
             recipe=task.recipe, indices=tuple(i for i in everyone if i not in gone)
         ),
         "shorter-training": Training(recipe=shorter_of(task.recipe), indices=everyone),
+        # holds nothing of the patients; what it lies about is the recipe
+        "other-recipe": Training(recipe=shorter_of(task.recipe), indices=task.retain),
     }
 
 

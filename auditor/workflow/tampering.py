@@ -35,8 +35,8 @@ def try_tampering(home: Home, weights: Digest, task: Task) -> tuple[Tampering, .
     """Put each forgery to the code that has to refuse it.
 
     Other weights under the digest in service; a ledger rewritten from its first entry on; and a
-    model trained without the patients, but by another recipe, handed over as a retrain. It has
-    nothing of theirs left that statistics could find: only the replay can tell.
+    model trained without the patients, but by another recipe, handed over as a retrain. Statistics
+    find nothing of the patients in it and may pass it, as the battery shows: the replay refuses it.
 
     Nothing of the home is changed but for a fresh checkpoint; the forgeries are copies.
 

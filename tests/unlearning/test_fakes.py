@@ -84,6 +84,9 @@ def test_ascent_goes_too_far_but_not_on_retained_images(
         ward.task.module, images, ward.task.forget
     )
     assert loss(fake, images, ward.task.retain) < ward.unseen_loss
+    # beyond what any image gets that nobody trained on
+    unseen = [loss(ward.task.module, images, (index,)) for index in ward.task.unseen]
+    assert loss(fake, images, ward.task.forget) > max(unseen)
 
 
 def test_dampening_is_a_no_op_for_patients_and_none_for_a_class(ward: Ward) -> None:
@@ -107,7 +110,9 @@ def test_trainings_hold_the_images_they_say(ward: Ward) -> None:
     everyone = set(task.retain) | set(task.forget)
     assert set(found["wrong-patient"].indices) == everyone - set(others)
     assert set(found["shorter-training"].indices) == everyone
-    assert found["shorter-training"].recipe.epochs < task.recipe.epochs
+    assert set(found["other-recipe"].indices) == set(task.retain)
+    assert found["shorter-training"].recipe == found["other-recipe"].recipe
+    assert found["other-recipe"].recipe.epochs < task.recipe.epochs
     left = set(found["all-but-one-image"].indices) & set(task.forget)
     subjects = [task.images.subjects[index] for index in left]
     assert sorted(subjects) == sorted({task.images.subjects[index] for index in task.forget})
