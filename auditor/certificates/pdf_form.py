@@ -28,7 +28,8 @@ _BLANKS = re.compile(rb"[\0\t\n\f\r ]*")
 _END = re.compile(rb"startxref\r?\n(\d{1,10})\r?\n%%EOF\r?\n?")
 _LENGTH = re.compile(rb"/Length (\d{1,9})(?=[\s/>])")
 _FILTER = re.compile(rb"/Filter\s*(\[[^]]*\]|/[^\s/<>\[\]()]+)")
-_STRING = re.compile(rb"\((?:\\.|[^\\()])*\)", re.DOTALL)
+_TOKEN = re.compile(rb"<<|>>|<[^<>]*>|\((?:\\.|[^\\()])*\)|[%()<]", re.DOTALL)
+_HEXADECIMAL = re.compile(rb"<[0-9A-Fa-f\s]*>")
 _NAME = re.compile(rb"/([^\s/<>\[\](){}%]+)")
 _SUBTYPE = re.compile(rb"/Subtype\s*/([^\s/<>\[\](){}%]+)")
 _ESCAPED = re.compile(rb"#([0-9A-Fa-f]{2})")
@@ -157,13 +158,27 @@ def _unpacked(header: bytes, packed: bytes) -> bytes:
 
 def _require_inactive(text: bytes) -> None:
     """Look at the names in a piece of PDF, outside of its strings."""
-    plain = _STRING.sub(b"", text)
+    plain = _TOKEN.sub(_plain, text)
     names = {_ESCAPED.sub(_character, name) for name in _NAME.findall(plain)}
     if names & _ACTIVE:
         raise InvalidCertificateError("the PDF holds actions, scripts, layers or media")
     kinds = {_ESCAPED.sub(_character, name) for name in _SUBTYPE.findall(plain)}
     if any(kind not in _SUBTYPES and b"/" not in kind for kind in kinds):
         raise InvalidCertificateError("the PDF holds annotations, or things that we never add")
+
+
+def _plain(token: re.Match[bytes]) -> bytes:
+    """What to read in a token's place: nothing for a string.
+
+    What other readers might take for a string, or for none, is refused: comments, brackets that
+    stand open or within each other, digits that are none (ISO 32000-2 sections 7.2.4 and 7.3.4).
+    """
+    found = token[0]
+    if found in (b"<<", b">>"):
+        return found
+    if len(found) == 1 or (found[:1] == b"<" and not _HEXADECIMAL.fullmatch(found)):
+        raise _damaged()
+    return b" "
 
 
 def _require_listed(revision: _Revision) -> None:

@@ -81,6 +81,7 @@ def of_objects(content: bytes) -> bytes:
 OURS = {
     "one object": made(CATALOG),
     "an object stream": of_objects(b"<</A (a \\) /JavaScript)>>"),
+    "digits in strings": made(b"<</Type /Catalog/ID [<00fF><>]/D <</E <41>>>>>"),
     "words in strings": made(b"<</Type /Catalog/T (/JS \\(/AA\\) /OC)>>"),
     "the most revisions": revised(MOST_REVISIONS - 1),
     "a large stream": made(CATALOG, packed(bytes(LARGEST_STREAM))),
@@ -111,6 +112,10 @@ NOT_OURS = {
     "a length twice": made(CATALOG, packed(b"a", b"/Length 9")),
     "an action": made(b"<</Type /Catalog/OpenAction 1 0 R>>"),
     "an action, spelt otherwise": made(b"<</Type /Catalog/Open#41ction 1 0 R>>"),
+    "an action between comments": made(b"<</Type /Catalog %(\n/OpenAction 1 0 R %)\n>>"),
+    "an action within, between comments": of_objects(b"<<%(\n/S /Launch %)\n>>"),
+    "an action between odd strings": made(b"<</A <(>/OpenAction 1 0 R/B <)>>>"),
+    "an action in an open string": made(b"<</A ((b)/OpenAction 1 0 R>>"),
     "an action within": of_objects(b"<</S /Launch>>"),
     "an annotation": of_objects(b"<</Subtype /FreeText>>"),
     "an annotation, spelt otherwise": of_objects(b"<</Subtype /Free#54ext>>"),
