@@ -145,17 +145,23 @@ class _Checking:
         """See that a stamp isn't of the future, and that its certificate lasted until ``later``."""
         if moment > later + _AHEAD:
             raise InvalidCertificateError("a time stamp of the PDF is later than it can be")
-        signer = stamp["signer_infos"][0]["sid"].chosen
-        for item in stamp["certificates"]:
-            certificate = item.chosen
-            if signer.native == {
-                "issuer": certificate.issuer.native,
-                "serial_number": certificate.serial_number,
-            } and not (certificate.not_valid_before <= later <= certificate.not_valid_after):
-                raise InvalidCertificateError(
-                    "the certificate of the PDF's time stamp has expired; ask for a document that "
-                    "was stamped again"
-                )
+        signer = stamp["signer_infos"][0]["sid"].native
+        own = [
+            item.chosen
+            for item in stamp["certificates"]
+            if signer
+            == {
+                "issuer": item.chosen.issuer.native,
+                "serial_number": item.chosen.serial_number,
+            }
+        ]
+        if len(own) != 1:  # by another name than that, or taken from elsewhere: its end isn't known
+            raise InvalidCertificateError("a time stamp of the PDF doesn't carry its certificate")
+        if not own[0].not_valid_before <= later <= own[0].not_valid_after:
+            raise InvalidCertificateError(
+                "the certificate of the PDF's time stamp has expired; ask for a document that "
+                "was stamped again"
+            )
 
     def _require_whole(self, status: Any, archived: datetime | None) -> None:
         if not (status.intact and status.valid):

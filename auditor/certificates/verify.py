@@ -1,6 +1,7 @@
 """The offline verification: numbered checks, in this order, the first that fails ends it.
 
-    1 form         a PDF with one PAdES certification seal over all of its bytes
+    1 form         a PDF with one PAdES certification seal over all of its bytes, but for the
+                   time stamp over the whole file that level B-LTA adds
     2 seal         the seal leads to a root of the trust file
     3 attachments  exactly the signed statement and its ledger proof
     4 signatures   Ed25519 and ML-DSA-65, both by statement keys of the trust file, unrevoked

@@ -163,6 +163,21 @@ def test_a_stamp_of_another_file_is_refused(
         found(office, _with_cms(sealed["B-T"], exchanged))
 
 
+@pytest.mark.parametrize("level", ["B-T", "B-LT"])
+def test_a_stamp_without_its_certificate_is_refused(
+    level: str, office: Sealer, sealed: dict[str, bytes]
+) -> None:
+    """It may be found elsewhere, as under the seal itself, but nobody then looks at its end."""
+
+    def bared(signed: cms.SignedData) -> None:
+        attributes = signed["signer_infos"][0]["unsigned_attrs"]
+        (stamp,) = attributes[0]["values"]
+        stamp["content"]["certificates"] = cms.CertificateSet([])
+
+    with pytest.raises(InvalidCertificateError, match="doesn't carry its certificate"):
+        found(office, _with_cms(sealed[level], bared))
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_nothing_may_follow(level: str, office: Sealer, sealed: dict[str, bytes]) -> None:
     from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
