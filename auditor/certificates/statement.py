@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from auditor.certificates.catalogue import LOCALES
 from auditor.certificates.facts import Approval, DocumentFacts
 from auditor.certificates.predicate import predicate_of
 from auditor.domain.artefact import Digest
@@ -102,6 +103,8 @@ def _check_predicate(predicate: object) -> None:
         raise CertificateError("the predicate has missing or unknown sections")
     if predicate["outcome"] not in tuple(Outcome):  # unlike a set, takes what has no hash
         raise CertificateError("the predicate has an unknown outcome")
+    if predicate["locale"] not in LOCALES:
+        raise CertificateError(f"documents are written in {', '.join(LOCALES)} only")
     if predicate["approval"] not in tuple(Approval):
         raise CertificateError("the predicate asks for an unknown approval")
     certified = predicate["outcome"] == Outcome.CERTIFIED

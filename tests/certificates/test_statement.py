@@ -83,10 +83,14 @@ def test_a_statement_is_read_back_and_any_other_refused(facts: Make) -> None:
     ):
         with pytest.raises(CertificateError):
             parse_statement(forged)
-    for name in ("outcome", "approval"):
+    for name, why in (
+        ("outcome", "unknown outcome"),
+        ("approval", "unknown approval"),
+        ("locale", "are written in en, de, fr, es only"),
+    ):
         for value in ("another", "", 1, [], {}):
             predicate = {**statement["predicate"], name: value}
-            with pytest.raises(CertificateError, match=f"unknown {name}"):
+            with pytest.raises(CertificateError, match=why):
                 parse_statement(canonical_bytes({**statement, "predicate": predicate}))
 
 
