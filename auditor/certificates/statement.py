@@ -12,33 +12,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, cast
 
-from auditor.certificates.catalogue import LOCALES
-from auditor.certificates.facts import Approval, DocumentFacts
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from auditor.certificates.facts import DocumentFacts
 from auditor.certificates.predicate import predicate_of
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.printable import hides
 from auditor.domain.request import Outcome
 from auditor.errors import CertificateError
+from auditor.shipped import shipped
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:auditor:erasure-certificate:v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+SCHEMA = "erasure-certificate-v1.schema.json"
 LARGEST_STATEMENT = 1 << 20
 ENVELOPE = "statement.dsse.json"  # the attachment that holds the signed statement
 PROOF = "prepared.tlog-proof"  # the attachment that proves it is in the ledger
-
-_REQUIRED = frozenset(
-    {
-        "approval", "attempts", "controller", "controls", "documentType", "execution", "findings",
-        "inventory", "issued", "locale", "model", "nonClaims", "notices", "outcome",
-        "policyPacks", "request", "seal", "skippedRungs", "summary", "syntheticData",
-        "templateVersion",
-    }
-)  # fmt: skip
-_OPTIONAL = frozenset({"audit", "conclusion", "plan", "served"})
 
 
 def statement_bytes(facts: DocumentFacts) -> bytes:
@@ -65,7 +60,7 @@ def parse_statement(payload: bytes) -> Mapping[str, Any]:
 
     Raises:
         CertificateError: too large, not canonical JSON, another type, text that hides something,
-            or a section missing, unknown or at odds with the outcome.
+            a field missing, unknown or of another form, or a section at odds with the outcome.
     """
     if len(payload) > LARGEST_STATEMENT:
         raise CertificateError("the statement is larger than any that is ever issued")
@@ -82,7 +77,8 @@ def parse_statement(payload: bytes) -> Mapping[str, Any]:
         raise CertificateError("this is a statement of another type")
     if any(map(hides, _texts(statement))):
         raise CertificateError("the statement holds invisible or control characters")
-    _check_predicate(statement["predicate"])
+    _check_form(statement["predicate"])
+    _check_outcome(statement["predicate"])
     _check_subject(statement)
     return cast("Mapping[str, Any]", statement)
 
@@ -95,18 +91,22 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _check_predicate(predicate: object) -> None:
-    if not isinstance(predicate, dict):
-        raise CertificateError("the statement's predicate is not a map")
-    sections = set(predicate)
-    if not sections >= _REQUIRED or not sections <= _REQUIRED | _OPTIONAL:
-        raise CertificateError("the predicate has missing or unknown sections")
-    if predicate["outcome"] not in tuple(Outcome):  # unlike a set, takes what has no hash
-        raise CertificateError("the predicate has an unknown outcome")
-    if predicate["locale"] not in LOCALES:
-        raise CertificateError(f"documents are written in {', '.join(LOCALES)} only")
-    if predicate["approval"] not in tuple(Approval):
-        raise CertificateError("the predicate asks for an unknown approval")
+def _check_form(predicate: object) -> None:
+    """Hold every field, however deep, to the published schema."""
+    fault = best_match(_schema().iter_errors(predicate))
+    if fault is not None:
+        place = ".".join(map(str, fault.absolute_path))[:80] or "sections"
+        raise CertificateError(f"the predicate's {place} isn't as the schema has it")
+
+
+@cache
+def _schema() -> Draft202012Validator:
+    content = (shipped("templates") / SCHEMA).read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(content))
+
+
+def _check_outcome(predicate: Mapping[str, Any]) -> None:
+    """What the schema doesn't tell: sections that hang on the outcome."""
     certified = predicate["outcome"] == Outcome.CERTIFIED
     if predicate["documentType"] != ("certificate" if certified else "record"):
         raise CertificateError("the document's type is at odds with its outcome")

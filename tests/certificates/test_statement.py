@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -83,14 +85,38 @@ def test_a_statement_is_read_back_and_any_other_refused(facts: Make) -> None:
     ):
         with pytest.raises(CertificateError):
             parse_statement(forged)
-    for name, why in (
-        ("outcome", "unknown outcome"),
-        ("approval", "unknown approval"),
-        ("locale", "are written in en, de, fr, es only"),
-    ):
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every field of a predicate, however deep; of lists the first item."""
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from places(item, (*path, name))
+    elif isinstance(value, list) and value:
+        yield from places(value[0], (*path, 0))
+
+
+def test_no_field_may_be_of_another_form() -> None:
+    """However deep, and though the issuer's own keys sign it: refused, not stumbled over."""
+    statement = json.loads(statement_bytes(examples.passed()))
+    for path in places(statement["predicate"]):
+        for value in ([], {}, 7, ""):
+            forged = copy.deepcopy(statement)
+            holder = forged["predicate"]
+            for step in path[:-1]:
+                holder = holder[step]
+            same_kind = type(holder[path[-1]]) is type(value)
+            holder[path[-1]] = value
+            # of the right kind it may pass, but what passes has to make a page
+            with suppress(CertificateError) if same_kind else pytest.raises(CertificateError):
+                predicate = parse_statement(canonical_bytes(forged))["predicate"]
+                document_html(predicate, str(Digest.of(b"")))
+    for name in ("outcome", "approval", "locale"):
         for value in ("another", "", 1, [], {}):
             predicate = {**statement["predicate"], name: value}
-            with pytest.raises(CertificateError, match=why):
+            with pytest.raises(CertificateError, match=f"{name} isn't as the schema has it"):
                 parse_statement(canonical_bytes({**statement, "predicate": predicate}))
 
 
