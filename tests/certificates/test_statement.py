@@ -11,6 +11,7 @@ from datetime import date
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pikepdf
@@ -98,16 +99,22 @@ def places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
         yield from places(value[0], (*path, 0))
 
 
+def at(value: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
 def test_no_field_may_be_of_another_form() -> None:
     """However deep, and though the issuer's own keys sign it: refused, not stumbled over."""
     statement = json.loads(statement_bytes(examples.passed()))
+    empty: dict[type, object] = {list: [], dict: {}, str: "", int: 0}
     for path in places(statement["predicate"]):
-        for value in ([], {}, 7, ""):
+        found = type(at(statement["predicate"], path))
+        for value in (empty[found], [] if found is str else ""):
             forged = copy.deepcopy(statement)
-            holder = forged["predicate"]
-            for step in path[:-1]:
-                holder = holder[step]
-            same_kind = type(holder[path[-1]]) is type(value)
+            holder = at(forged["predicate"], path[:-1])
+            same_kind = found is type(value)
             holder[path[-1]] = value
             # of the right kind it may pass, but what passes has to make a page
             with suppress(CertificateError) if same_kind else pytest.raises(CertificateError):
