@@ -23,7 +23,10 @@ TITLES = {
 SUBTITLES = {
     Regime.GDPR: "upon a request for erasure under Article 17 of the General Data Protection "
     "Regulation",
+    Regime.UK_GDPR: "upon a request for erasure under Article 17 of the UK General Data Protection "
+    "Regulation",
     Regime.HIPAA: "upon a request handled under the HIPAA Privacy Rule, 45 CFR Part 164",
+    Regime.CCPA: "upon a request for deletion under Section 1798.105 of the California Civil Code",
 }
 
 SEAL_WORDS = {
@@ -46,8 +49,15 @@ GROUNDS = {
     Ground.UNLAWFUL: "Unlawful processing, Article 17(1)(d) GDPR",
     Ground.LEGAL_OBLIGATION: "Legal obligation to erase, Article 17(1)(e) GDPR",
     Ground.CHILD_SERVICE: "Data collected from a child, Article 17(1)(f) GDPR",
+    Ground.UK_NO_LONGER_NECESSARY: "Data no longer necessary, Article 17(1)(a) UK GDPR",
+    Ground.UK_CONSENT_WITHDRAWN: "Consent withdrawn, Article 17(1)(b) UK GDPR",
+    Ground.UK_OBJECTION: "Objection, Article 17(1)(c) UK GDPR",
+    Ground.UK_UNLAWFUL: "Unlawful processing, Article 17(1)(d) UK GDPR",
+    Ground.UK_LEGAL_OBLIGATION: "Legal obligation to erase, Article 17(1)(e) UK GDPR",
+    Ground.UK_CHILD_SERVICE: "Data collected from a child, Article 17(1)(f) UK GDPR",
     Ground.AUTHORISATION_REVOKED: "Authorisation revoked, 45 CFR 164.508(b)(5)",
     Ground.OWN_POLICY: "The controller's own policy",
+    Ground.DELETION_REQUESTED: "Request for deletion, Cal. Civ. Code Section 1798.105(a)",
 }
 
 ARTEFACTS = {

@@ -3,8 +3,9 @@
 Each class is one stable kind and version; a stored kind is never renamed, a changed shape gets a
 new version. Fields are ids, enums, digests, integers and dates: no free text, no identifier of a
 person, so that leaves hold no personal data (DESIGN section 6). `docs/events.md` is their table.
-Kinds of data sets and models stand in `model_events`, those of shared banks in `bank_events`,
-those of an audit in `audit_events`, those of documents in `paper_events`, and are found here, too.
+Kinds of data sets and models stand in `model_events`, those of the desk in `desk_events`, those of
+shared banks in `bank_events`, those of an audit in `audit_events`, those of documents in
+`paper_events`, and are found here, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,17 @@ from auditor.domain.bank_events import SharedBankPlanned as SharedBankPlanned
 from auditor.domain.bank_events import SharedBankTrained as SharedBankTrained
 from auditor.domain.bank_events import SharedBankTried as SharedBankTried
 from auditor.domain.codec import typed
+from auditor.domain.desk_events import ClockResumed as ClockResumed
+from auditor.domain.desk_events import ClockStopped as ClockStopped
+from auditor.domain.desk_events import DocumentFiled as DocumentFiled
+from auditor.domain.desk_events import IdentityChecked as IdentityChecked
+from auditor.domain.desk_events import LetterSent as LetterSent
+from auditor.domain.desk_events import PoliciesRepinned as PoliciesRepinned
+from auditor.domain.desk_events import ProcessingRestricted as ProcessingRestricted
+from auditor.domain.desk_events import RecipientInformed as RecipientInformed
+from auditor.domain.desk_events import RecipientRecorded as RecipientRecorded
+from auditor.domain.desk_events import RequestDecided as RequestDecided
+from auditor.domain.desk_events import RestrictionLifted as RestrictionLifted
 from auditor.domain.kind import KINDS, Event, named
 from auditor.domain.model_events import CurvatureCached as CurvatureCached
 from auditor.domain.model_events import DataRegistered as DataRegistered
@@ -42,7 +54,7 @@ from auditor.domain.paper_events import StatementApproved as StatementApproved
 from auditor.domain.qualification import CohortCleared as CohortCleared
 from auditor.domain.qualification import MethodQualified as MethodQualified
 from auditor.domain.qualification import QualificationStarted as QualificationStarted
-from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.request import Ground, Regime
 from auditor.domain.route import Due, Obstacle
 from auditor.domain.upcast import UPCASTERS, upcast
 from auditor.domain.verdict import Basis, Verdict
@@ -131,16 +143,6 @@ class ErasureRequested(Event):
     subjects: int
     payload: Digest
     policies: Digest
-
-
-@named("request-decided/v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestDecided(Event):
-    """The desk's decision; `actor` is a role name or key id, never a person's name."""
-
-    case: str
-    decision: DecisionKind
-    actor: str
 
 
 @named("grounds-checked/v1")

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
+from auditor.domain.request import DecisionReason
 from auditor.domain.route import Obstacle
 
 Fields: TypeAlias = Mapping[str, object]
@@ -42,6 +43,12 @@ def _scope_established_v1(fields: Fields) -> Fields:
     return {**fields, "held_out_images": 0, "earlier": [], "obstacle": Obstacle.NONE.value}
 
 
+def _request_decided_v1(fields: Fields) -> Fields:
+    """Version 1 gave no reason, and nobody signed it."""
+    unsigned = {"reason": DecisionReason.NONE.value, "signature": str(EMPTY)}
+    return {**fields, **unsigned, "review": str(date.max)}
+
+
 def _scores_kept_v1(fields: Fields) -> Fields:
     """Version 1 promised no last day."""
     return {**fields, "destroy_by": str(date.max)}
@@ -49,6 +56,7 @@ def _scores_kept_v1(fields: Fields) -> Fields:
 
 UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
     "home-created/v1": ("home-created/v2", _home_created_v1),
+    "request-decided/v1": ("request-decided/v2", _request_decided_v1),
     "scope-established/v1": ("scope-established/v2", _scope_established_v1),
     "method-calibrated/v1": ("method-calibrated/v2", _method_calibrated_v1),
     "unlearning-completed/v1": ("unlearning-completed/v2", _unlearning_completed_v1),

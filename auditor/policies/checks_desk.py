@@ -30,8 +30,15 @@ _GROUNDS = {
     Ground.UNLAWFUL: "the processing was unlawful",
     Ground.LEGAL_OBLIGATION: "a legal obligation demands erasure",
     Ground.CHILD_SERVICE: "the data were collected from a child for an online service",
+    Ground.UK_NO_LONGER_NECESSARY: "the data are no longer necessary",
+    Ground.UK_CONSENT_WITHDRAWN: "consent was withdrawn",
+    Ground.UK_OBJECTION: "the data subject objects",
+    Ground.UK_UNLAWFUL: "the processing was unlawful",
+    Ground.UK_LEGAL_OBLIGATION: "a legal obligation demands erasure",
+    Ground.UK_CHILD_SERVICE: "the data were collected from a child for an online service",
     Ground.AUTHORISATION_REVOKED: "a HIPAA authorisation was revoked",
     Ground.OWN_POLICY: "the covered entity's own policy provides for erasure",
+    Ground.DELETION_REQUESTED: "a consumer asked for deletion",
 }
 
 

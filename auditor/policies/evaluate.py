@@ -21,7 +21,12 @@ from auditor.policies.rule import JudgedBy, Rule, RulePack
 
 __all__ = ["CaseFacts", "evaluate"]
 
-_LAWS = {Regime.GDPR: "the GDPR", Regime.HIPAA: "HIPAA"}
+_LAWS = {
+    Regime.GDPR: "the GDPR",
+    Regime.UK_GDPR: "the UK GDPR",
+    Regime.HIPAA: "HIPAA",
+    Regime.CCPA: "the CCPA",
+}
 
 
 def evaluate(

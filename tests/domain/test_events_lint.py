@@ -23,11 +23,13 @@ TEXTS = {
     "ground": "token from the list of grounds for keeping an artefact",
     "ladder": "names of methods",
     "method": "name of a method",
+    "language": "BCP 47 tag",
     "model": "name that the hospital gives a model",
     "actor": "role or key id",
     "origin": "random name of a ledger",
     "previous": "random name of a ledger",
     "reason": "token from a list of reasons",
+    "recipient": "random id",
     "successor": "random id of a case",
     "synthetic": "yes or no",
 }

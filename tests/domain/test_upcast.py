@@ -8,9 +8,11 @@ from datetime import date
 import pytest
 
 from auditor.domain.artefact import Digest
+from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.event import (
     HomeCreated,
     MethodCalibrated,
+    RequestDecided,
     ScopeEstablished,
     ScoresKept,
     UnlearningCompleted,
@@ -18,6 +20,7 @@ from auditor.domain.event import (
     is_known,
 )
 from auditor.domain.kind import KINDS
+from auditor.domain.request import DecisionKind, DecisionReason
 from auditor.domain.route import Obstacle
 from auditor.domain.upcast import UPCASTERS, upcast
 
@@ -27,6 +30,7 @@ TRUST = Digest.of(b"trust")
 STORED: dict[str, dict[str, object]] = {
     "home-created/v1": {"code_version": "0.1.0", "trust": str(TRUST)},
     "method-calibrated/v1": {"case": "c-1", "method": "newton", "parameters": str(TRUST)},
+    "request-decided/v1": {"case": "c-1", "decision": "granted", "actor": "dpo"},
     "scope-established/v1": {
         "case": "c-1",
         "weights": str(TRUST),
@@ -83,6 +87,15 @@ def test_a_run_before_there_were_records_has_an_empty_one() -> None:
     lifted = event_from(kind, STORED[kind])
     assert isinstance(lifted, UnlearningCompleted)
     assert lifted.record == Digest.of(b"{}")
+
+
+def test_a_decision_before_there_were_reasons_is_unsigned() -> None:
+    event = event_from("request-decided/v1", STORED["request-decided/v1"])
+    assert isinstance(event, RequestDecided)
+    assert event.decision is DecisionKind.GRANTED
+    assert event.reason is DecisionReason.NONE
+    assert event.signature == UNSIGNED
+    assert event.review == date.max
 
 
 def test_scores_that_were_promised_no_last_day_are_never_due() -> None:
