@@ -5,7 +5,7 @@ new version. Fields are ids, enums, digests, integers and dates: no free text, n
 person, so that leaves hold no personal data (DESIGN section 6). `docs/events.md` is their table.
 Kinds of data sets and models stand in `model_events`, those of the desk in `desk_events`, those of
 shared banks in `bank_events`, those of an audit in `audit_events`, those of documents in
-`paper_events`, and are found here, too.
+`paper_events`, those of many cases at once in `report_events`, and are found here, too.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ from auditor.domain.paper_events import StatementApproved as StatementApproved
 from auditor.domain.qualification import CohortCleared as CohortCleared
 from auditor.domain.qualification import MethodQualified as MethodQualified
 from auditor.domain.qualification import QualificationStarted as QualificationStarted
+from auditor.domain.report_events import BatchFiled as BatchFiled
+from auditor.domain.report_events import QuarterReported as QuarterReported
 from auditor.domain.request import Ground, Regime
 from auditor.domain.route import Due, Obstacle
 from auditor.domain.upcast import UPCASTERS, upcast

@@ -15,6 +15,7 @@ from auditor.domain.kind import KINDS, Event
 # Every field of type str, and what it is. A new one has to be argued for here.
 TEXTS = {
     "architecture": "name of a network, from a recipe",
+    "batch": "random id",
     "case": "random id",
     "code_version": "of this software",
     "data_set": "name that the hospital gives a data set",
@@ -28,6 +29,7 @@ TEXTS = {
     "actor": "role or key id",
     "origin": "random name of a ledger",
     "previous": "random name of a ledger",
+    "quarter": "calendar quarter, as in 2026Q4",
     "reason": "token from a list of reasons",
     "recipient": "random id",
     "successor": "random id of a case",
