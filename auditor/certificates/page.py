@@ -40,11 +40,11 @@ def document_html(predicate: Mapping[str, Any], statement_digest: str) -> str:
     case = predicate["request"]["case"]
     side, path = qr_path(f"case {case}\n{statement_digest}")
     return (
-        _environment(language)
-        .from_string(_shipped(_TEMPLATE))
+        environment(language)
+        .from_string(shipped_text(_TEMPLATE))
         .render(
             p=predicate,
-            style=_shipped(_STYLE),
+            style=shipped_text(_STYLE),
             footer=footer(case, language),
             statement_digest=statement_digest,
             figure=influence_axis(predicate, language),
@@ -69,21 +69,23 @@ def footer(case: str, language: Language) -> Footer:
 
 
 @cache
-def _shipped(name: str) -> str:
+def shipped_text(name: str) -> str:
+    """A shipped template or style sheet."""
     return (shipped("templates") / name).read_text(encoding="utf-8")
 
 
-def _environment(language: Language) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+def environment(language: Language) -> ImmutableSandboxedEnvironment:
+    """Where templates are filled: sandboxed, escaping, in one language."""
+    made = ImmutableSandboxedEnvironment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(
+    made.globals.update(
         _=language.say,
         count=language.count,
         labels=labels,
         group_name=partial(labels.group, language),
     )
-    environment.filters.update(
+    made.filters.update(
         day=lambda text: language.day(date.fromisoformat(text)),
         decimal=partial(_decimal, language),
         grouped=_in_groups,
@@ -94,7 +96,7 @@ def _environment(language: Language) -> ImmutableSandboxedEnvironment:
         minus=_minus,
         word=lambda token, table: labels.word(language, table, token),
     )
-    return environment
+    return made
 
 
 def _inventory(artefacts: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:

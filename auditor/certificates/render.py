@@ -10,9 +10,10 @@ import hashlib
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
 
@@ -52,6 +53,16 @@ _ACCESSIBLE = b"""
 _END_OF_METADATA = b"</rdf:RDF>"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosed:
+    """A file that a PDF carries; `relationship` is one of ISO 19005-3's (``Data``, ...)."""
+
+    name: str
+    content: bytes
+    relationship: str
+    description: str
+
+
 def render_certificate(
     predicate: Mapping[str, Any], statement_digest: str, envelope: bytes, proof: str
 ) -> bytes:
@@ -66,24 +77,54 @@ def render_certificate(
     Raises:
         CertificateError: the page can't be drawn.
     """
-    html = document_html(predicate, statement_digest)
-    issued = datetime.fromisoformat(predicate["issued"]).replace(tzinfo=UTC)
     say = language_of(predicate["locale"]).say
-    attachments = [
-        _attachment(ENVELOPE, envelope, issued, "Data", say("The signed statement")),
-        _attachment(PROOF, proof.encode("utf-8"), issued, "Supplement", say("Its ledger proof")),
-    ]
+    return print_page(
+        document_html(predicate, statement_digest),
+        issued=date.fromisoformat(predicate["issued"]),
+        identifier=envelope,
+        enclosed=(
+            Enclosed(
+                name=ENVELOPE,
+                content=envelope,
+                relationship="Data",
+                description=say("The signed statement"),
+            ),
+            Enclosed(
+                name=PROOF,
+                content=proof.encode("utf-8"),
+                relationship="Supplement",
+                description=say("Its ledger proof"),
+            ),
+        ),
+    )
+
+
+def print_page(
+    html: str, *, issued: date, identifier: bytes, enclosed: Sequence[Enclosed] = ()
+) -> bytes:
+    """A page as PDF/A-3a and PDF/UA-1; the same bytes whenever the same is printed.
+
+    Args:
+        html: may name no address but those of the shipped fonts.
+        issued: the only date in the file.
+        identifier: what the file's own identifier is the digest of.
+        enclosed: files to attach.
+
+    Raises:
+        CertificateError: the page can't be drawn.
+    """
+    moment = datetime(issued.year, issued.month, issued.day, tzinfo=UTC)
     fetcher, pdf = _ShippedOnly(), None
-    with _dated(issued), suppress(FatalURLFetchingError):
+    with _dated(moment), suppress(FatalURLFetchingError):
         pdf = HTML(string=html, url_fetcher=fetcher, base_url="shipped:").write_pdf(
             pdf_variant="pdf/a-3a",
             pdf_tags=True,
-            pdf_identifier=hashlib.sha256(envelope).digest()[:16],
-            attachments=attachments,
+            pdf_identifier=hashlib.sha256(identifier).digest()[:16],
+            attachments=[_attachment(each, moment) for each in enclosed],
             finisher=_finish,
         )
     if fetcher.refused:
-        raise CertificateError(f"a certificate may not load {fetcher.refused[0][:80]}")
+        raise CertificateError(f"a document may not load {fetcher.refused[0][:80]}")
     if not isinstance(pdf, bytes) or not pdf.startswith(b"%PDF-"):
         raise CertificateError("the page can't be drawn; is Pango installed?")
     return pdf
@@ -110,23 +151,22 @@ class _ShippedOnly(URLFetcher):  # type: ignore[misc]  # published without types
 
 def _finish(_document: object, pdf: Any) -> None:
     """Add the mark of PDF/UA-1, as WeasyPrint writes one mark only; name each attachment once."""
-    pdf.catalog["AF"][:] = dict.fromkeys(pdf.catalog["AF"])
+    if "AF" in pdf.catalog:
+        pdf.catalog["AF"][:] = dict.fromkeys(pdf.catalog["AF"])
     for item in pdf.objects:
         if getattr(item, "extra", {}).get("Type") == "/Metadata":
             (metadata,) = item.stream
             item.stream = [metadata.replace(_END_OF_METADATA, _ACCESSIBLE + _END_OF_METADATA)]
 
 
-def _attachment(
-    name: str, content: bytes, issued: datetime, relationship: str, description: str
-) -> Attachment:
+def _attachment(enclosed: Enclosed, moment: datetime) -> Attachment:
     return Attachment(
-        file_obj=BytesIO(content),
-        name=name,
-        description=description,
-        created=issued,
-        modified=issued,
-        relationship=relationship,
+        file_obj=BytesIO(enclosed.content),
+        name=enclosed.name,
+        description=enclosed.description,
+        created=moment,
+        modified=moment,
+        relationship=enclosed.relationship,
     )
 
 
