@@ -13,11 +13,20 @@ from auditor.cli.output import emit, home_option, json_option
 @click.option("--controller", required=True, help="Name of the hospital, as on certificates.")
 @click.option("--dpo", required=True, help="Name or office of the data protection officer.")
 @click.option("--country", default="", help='For public holidays, e.g. "DE".  [weekends only]')
+@click.option(
+    "--time-zone", default="UTC", show_default=True, help='Whose days count, e.g. "Europe/Berlin".'
+)
 @click.option("--database", default="", help="postgresql:// address.  [SQLite in the home]")
 @home_option
 @json_option
 def init(
-    controller: str, dpo: str, country: str, database: str, home: Path | None, as_json: bool
+    controller: str,
+    dpo: str,
+    country: str,
+    time_zone: str,
+    database: str,
+    home: Path | None,
+    as_json: bool,
 ) -> None:
     """Create a home: settings, keys, ledger and the trust file.
 
@@ -25,7 +34,14 @@ def init(
     """
     from auditor.workflow.home import create_home
 
-    made = create_home(home, controller=controller, dpo=dpo, country=country, database=database)
+    made = create_home(
+        home,
+        controller=controller,
+        dpo=dpo,
+        country=country,
+        time_zone=time_zone,
+        database=database,
+    )
     emit(
         {
             "home": str(made.root),

@@ -80,7 +80,7 @@ def _row(rule: Rule) -> dict[str, str]:
         "citation": rule.citation,
         "title": rule.title,
         "text": rule.text,
-        "regime": rule.applies.regime.value,
+        "regimes": ", ".join(regime.value for regime in rule.applies.regimes),
         "requires": ", ".join(check.value for check in rule.requires),
         "time_limit": "" if rule.time_limit is None else _limit(rule.time_limit),
         "judged_by": rule.judged_by.value,

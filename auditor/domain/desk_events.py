@@ -42,6 +42,19 @@ class RequestDecided(Event):
     signature: Digest = UNSIGNED
 
 
+@named("decision-proposed/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionProposed(Event):
+    """The first of two pairs of eyes would decide so; nothing moves until another key agrees."""
+
+    case: str
+    decision: DecisionKind
+    reason: DecisionReason
+    review: date
+    actor: str
+    signature: Digest
+
+
 @named("identity-checked/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityChecked(Event):

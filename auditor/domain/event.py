@@ -28,6 +28,7 @@ from auditor.domain.bank_events import SharedBankTried as SharedBankTried
 from auditor.domain.codec import typed
 from auditor.domain.desk_events import ClockResumed as ClockResumed
 from auditor.domain.desk_events import ClockStopped as ClockStopped
+from auditor.domain.desk_events import DecisionProposed as DecisionProposed
 from auditor.domain.desk_events import DocumentFiled as DocumentFiled
 from auditor.domain.desk_events import IdentityChecked as IdentityChecked
 from auditor.domain.desk_events import LetterSent as LetterSent
@@ -58,7 +59,7 @@ from auditor.domain.report_events import BatchFiled as BatchFiled
 from auditor.domain.report_events import QuarterReported as QuarterReported
 from auditor.domain.request import Ground, Regime
 from auditor.domain.route import Due, Obstacle
-from auditor.domain.upcast import UPCASTERS, upcast
+from auditor.domain.upcast import UNRECORDED, UPCASTERS, upcast
 from auditor.domain.verdict import Basis, Verdict
 
 
@@ -129,12 +130,13 @@ class PayloadForgotten(Event):
 # The desk --------------------------------------------------------------------------------------
 
 
-@named("erasure-requested/v1")
+@named("erasure-requested/v2")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureRequested(Event):
     """A request arrived. `payload` commits to the subject list in the vault.
 
-    `policies` pins the rule packs as they stood on the day of receipt.
+    `policies` pins the rule packs as they stood on the day of receipt. Days are those of
+    `time_zone`, by the IANA database of version `tzdata`.
     """
 
     case: str
@@ -145,6 +147,8 @@ class ErasureRequested(Event):
     subjects: int
     payload: Digest
     policies: Digest
+    time_zone: str = "UTC"
+    tzdata: str = UNRECORDED
 
 
 @named("grounds-checked/v1")

@@ -28,6 +28,11 @@ def _home_created_v1(fields: Fields) -> Fields:
     return {**fields, "origin": UNRECORDED}
 
 
+def _erasure_requested_v1(fields: Fields) -> Fields:
+    """Version 1 took the days of UTC."""
+    return {**fields, "time_zone": "UTC", "tzdata": UNRECORDED}
+
+
 def _method_calibrated_v1(fields: Fields) -> Fields:
     """Version 1 kept neither the model nor what was measured."""
     return {**fields, "weights": str(EMPTY), "findings": str(EMPTY)}
@@ -56,6 +61,7 @@ def _scores_kept_v1(fields: Fields) -> Fields:
 
 UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
     "home-created/v1": ("home-created/v2", _home_created_v1),
+    "erasure-requested/v1": ("erasure-requested/v2", _erasure_requested_v1),
     "request-decided/v1": ("request-decided/v2", _request_decided_v1),
     "scope-established/v1": ("scope-established/v2", _scope_established_v1),
     "method-calibrated/v1": ("method-calibrated/v2", _method_calibrated_v1),

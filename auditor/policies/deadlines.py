@@ -10,8 +10,8 @@ from auditor.domain.verdict import Finding, FindingStatus
 from auditor.policies.checks_desk import deadline_in_force
 from auditor.policies.evaluate import evaluate
 from auditor.policies.facts import CaseFacts
-from auditor.policies.load import packs_digest
 from auditor.policies.observation import Papers
+from auditor.policies.pinning import packs_digest
 from auditor.policies.rule import Check, RulePack
 
 _ANSWER = frozenset({Check.ANSWERED_IN_TIME, Check.REFUSED_IN_TIME})

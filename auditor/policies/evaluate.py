@@ -15,8 +15,8 @@ from auditor.domain.verdict import Finding, FindingStatus
 from auditor.errors import PolicyError
 from auditor.policies.checks import CHECKS
 from auditor.policies.facts import CaseFacts
-from auditor.policies.load import packs_digest
 from auditor.policies.observation import Bearing, Observation, Papers
+from auditor.policies.pinning import packs_digest
 from auditor.policies.rule import JudgedBy, Rule, RulePack
 
 __all__ = ["CaseFacts", "evaluate"]
@@ -78,7 +78,7 @@ def _why_not_applicable(papers: Papers) -> str | None:
         if rule.effective_to is None:
             return text
         return f"{text} {say('(it ended on {day})', day=rule.effective_to)}"
-    if facts.regime is not applies.regime:
+    if applies.regimes and facts.regime not in applies.regimes:
         return say("the request is handled under {law}", law=say(_LAWS[facts.regime]))
     if applies.grounds and facts.ground not in applies.grounds:
         return say("the request does not rely on this ground")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Generic, TypeVar
 
 from auditor.domain import event as ev
@@ -15,6 +15,7 @@ from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.route import Obstacle
 from auditor.errors import PolicyError
+from auditor.policies.zone import local_day
 
 E = TypeVar("E", bound=Event)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
@@ -66,12 +67,13 @@ class CaseFacts:
     @property
     def request(self) -> Leaf[ev.ErasureRequested]:
         """The request itself."""
-        (found,) = (
-            Leaf(number=item.sequence, day=_day(item), event=item.event)
-            for item in self.records
-            if isinstance(item.event, ev.ErasureRequested)
-        )
-        return found
+        return self._leaf(*self._requested())
+
+    @property
+    def zone(self) -> str:
+        """The time zone whose days count, as pinned on receipt."""
+        _, event = self._requested()
+        return event.time_zone
 
     @property
     def case(self) -> str:
@@ -94,6 +96,12 @@ class CaseFacts:
         return min(self.request.event.received, self.request.day)
 
     @property
+    def pinned(self) -> Digest:
+        """The rule packs that the case is laid beside: those pinned on receipt, or since."""
+        repinned = self.find_last(ev.PoliciesRepinned)
+        return self.request.event.policies if repinned is None else repinned.event.after
+
+    @property
     def stream(self) -> tuple[Recorded, ...]:
         """The records of the request's own stream, in the ledger's order."""
         home = next(i.stream for i in self.records if i.sequence == self.request.number)
@@ -103,12 +111,12 @@ class CaseFacts:
     def last(self) -> Leaf[Event]:
         """The last record of the request's own stream."""
         item = self.stream[-1]
-        return Leaf(number=item.sequence, day=_day(item), event=item.event)
+        return self._leaf(item, item.event)
 
     def all(self, kind: type[E]) -> tuple[Leaf[E], ...]:
         """Every event of that kind that is of this case or of no case, in the ledger's order."""
         return tuple(
-            Leaf(number=item.sequence, day=_day(item), event=item.event)
+            self._leaf(item, item.event)
             for item in self._ordered()
             if isinstance(item.event, kind) and getattr(item.event, "case", self.case) == self.case
         )
@@ -150,12 +158,24 @@ class CaseFacts:
         """The last word on each artefact."""
         return {leaf.event.artefact: leaf for leaf in self.all(ev.ArtefactAccounted)}
 
+    def _requested(self) -> tuple[Recorded, ev.ErasureRequested]:
+        (found,) = (
+            (item, item.event)
+            for item in self.records
+            if isinstance(item.event, ev.ErasureRequested)
+        )
+        return found
+
+    def _leaf(self, item: Recorded, event: E) -> Leaf[E]:
+        return Leaf(number=item.sequence, day=self._day(item), event=event)
+
+    def _day(self, item: Recorded) -> date:
+        """The day it was for the controller."""
+        try:
+            instant = datetime.strptime(item.recorded_at, "%Y-%m-%dT%H:%M:%S%z")
+        except ValueError:
+            raise PolicyError(f"entry {item.sequence} carries no date") from None
+        return local_day(instant, self.zone)
+
     def _ordered(self) -> Iterator[Recorded]:
         return iter(sorted(self.records, key=lambda item: item.sequence))
-
-
-def _day(record: Recorded) -> date:
-    try:
-        return date.fromisoformat(record.recorded_at[:10])
-    except ValueError:
-        raise PolicyError(f"entry {record.sequence} carries no date") from None

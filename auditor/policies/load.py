@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from auditor.domain.artefact import Digest, digest_of
+from auditor.domain.artefact import Digest
 from auditor.errors import PolicyError
+from auditor.policies.pinning import listing
 from auditor.policies.rule import PackHead, Rule, RuleFile, RulePack
 from auditor.policies.text import Path_, Text, read_text
 from auditor.shipped import shipped
@@ -47,13 +49,16 @@ def load_pack(folder: Traversable | Path) -> RulePack:
     files = _read_files(folder)
     if _HEAD not in files:
         raise PolicyError(f"{folder}: no {_HEAD}; name the folder of a rule pack")
-    head = _parse(PackHead, f"{folder.name}/{_HEAD}", files[_HEAD])
+    return _pack(folder.name, files)
+
+
+def _pack(folder: str, files: Mapping[str, bytes]) -> RulePack:
+    head = _parse(PackHead, f"{folder}/{_HEAD}", files[_HEAD])
     rules: list[Rule] = []
     for name in sorted(set(files) - {_HEAD}):
-        parsed = _parse(RuleFile, f"{folder.name}/{name}", files[name])
-        for rule in parsed.rules:
+        for rule in _parse(RuleFile, f"{folder}/{name}", files[name]).rules:
             if any(rule.id.casefold() == known.id.casefold() for known in rules):
-                raise PolicyError(f"{folder.name}/{name}: rule {rule.id} appears twice in the pack")
+                raise PolicyError(f"{folder}/{name}: rule {rule.id} appears twice in the pack")
             rules.append(rule)
     if not rules:
         raise PolicyError(f"{folder}: the pack holds no rules")
@@ -61,21 +66,34 @@ def load_pack(folder: Traversable | Path) -> RulePack:
         name=head.name,
         title=head.title,
         version=head.version,
-        digest=digest_of({name: str(Digest.of(data)) for name, data in files.items()}),
+        digest=Digest.of(listing(files)),
         rules=tuple(rules),
+        files=files,
     )
 
 
-def packs_digest(packs: Sequence[RulePack]) -> Digest:
-    """One digest over several packs, the one that a request pins on receipt.
+def pinned_packs(digest: Digest, read: Callable[[Digest], bytes]) -> tuple[RulePack, ...]:
+    """The packs that were pinned by ``digest``, from what was kept of them (`pinning`).
+
+    Args:
+        digest: of the packs, as a request pins them.
+        read: gives the bytes of a digest, or raises.
 
     Raises:
-        PolicyError: two packs of one name.
+        PolicyError: the files break the schema.
     """
-    digests = {pack.name: str(pack.digest) for pack in packs}
-    if len(digests) != len(packs):
-        raise PolicyError("two rule packs carry the same name; rename one in its pack.yaml")
-    return digest_of(digests)
+    packs = []
+    for name, listed in _map(read(digest)).items():
+        files = {
+            file: read(Digest.parse(content))
+            for file, content in _map(read(Digest.parse(listed))).items()
+        }
+        packs.append(_pack(name, files))
+    return tuple(packs)
+
+
+def _map(data: bytes) -> dict[str, str]:
+    return {str(key): str(value) for key, value in json.loads(data).items()}
 
 
 def _read_files(folder: Traversable | Path) -> dict[str, bytes]:

@@ -6,6 +6,8 @@ The vocabulary is closed: a rule names checks that exist in `checks.CHECKS`, and
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import field
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -105,13 +107,14 @@ class Applicability:
     """When a rule concerns a case; what is left empty doesn't narrow it.
 
     Attributes:
+        regimes: the request is handled under one of these.
         decided: the desk's last decision is one of these.
         ever_decided: one of the desk's decisions is one of these.
         unless_decided: not when the desk's last decision is one of these.
         unless_nothing_to_unlearn: not when the inventory found no image of the subject.
     """
 
-    regime: Regime
+    regimes: tuple[Regime, ...] = ()
     grounds: tuple[Ground, ...] = ()
     decided: tuple[DecisionKind, ...] = ()
     ever_decided: tuple[DecisionKind, ...] = ()
@@ -199,6 +202,7 @@ class RulePack:
     version: str
     digest: Digest
     rules: tuple[Rule, ...]
+    files: Mapping[str, bytes] = field(repr=False)
 
 
 _DEADLINES = frozenset({Check.ANSWERED_IN_TIME, Check.REFUSED_IN_TIME, Check.EXTENDED_IN_TIME})

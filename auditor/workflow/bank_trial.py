@@ -23,7 +23,8 @@ from auditor.domain.evidence import CandidateRole, Estimate
 from auditor.domain.verdict import Verdict
 from auditor.errors import EvidenceError, MisuseError
 from auditor.learning.progress import Progress
-from auditor.policies.load import load_packs, packs_digest
+from auditor.policies.load import load_packs
+from auditor.policies.pinning import packs_digest
 from auditor.verification.engine import assess, draw_up, prepare
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin

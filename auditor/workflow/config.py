@@ -18,7 +18,8 @@ from auditor.certificates.catalogue import LOCALES
 from auditor.certificates.status import LONGEST_FRESH
 from auditor.domain.evidence import LEAST_IN, LEAST_OUT
 from auditor.domain.printable import flaw_of
-from auditor.errors import HomeError
+from auditor.errors import HomeError, PolicyError
+from auditor.policies.zone import zone_of
 from auditor.proof.trust import SEAL_LEVELS
 from auditor.workflow.files import write_file
 from auditor.workflow.settings_text import SETTINGS_TEXT
@@ -36,16 +37,18 @@ _CERTIFICATES: Mapping[str, object] = {
     "status_days": 7,
     "challenge": [],
 }
+_DESK: Mapping[str, object] = {"four_eyes": False}
 _UNLEARNING: Mapping[str, object] = {
     "methods": ["newton", "reset-and-heal"],
     "tail": 3.0,
     "most_steps": 20,
     "most_residual": 1.0,
 }
+_POLICIES: Mapping[str, object] = {"packs": []}
 
 _TABLES = {
     *("controller", "ledger", "vault", "models", "audit", "references", "certificates"),
-    *("seal", "unlearning"),
+    *("desk", "seal", "unlearning", "policies"),
 }
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -60,6 +63,7 @@ class Config:
         controller: who decides on the processing (Art. 4(7) GDPR), as certificates name them.
         dpo: the data protection officer (Art. 37 GDPR), as certificates name them.
         country: ISO 3166-1 alpha-2 code for public holidays, or "".
+        time_zone: IANA name of the zone whose days count.
         locale: language of the documents, one of `catalogue.LOCALES`.
         database: address of the ledger's database, or "" for SQLite in the home.
         timestamps: address of an RFC 3161 authority, or "".
@@ -73,6 +77,7 @@ class Config:
         required_power: in (0, 1).
         bank_days: that a shared reference bank is kept; 0 until the end of the next quarter.
         keep_erased: keep its models that an erased patient's images had trained until then.
+        desk_four_eyes: two keys of the desk have to agree before a request is granted or refused.
         four_eyes: an approver has to sign each document, too.
         status_days: that a signed status counts as fresh, from 1 to `LONGEST_FRESH`.
         challenge: command that asks the endpoint which weights it serves, or empty.
@@ -86,11 +91,13 @@ class Config:
         tail: memorisation from which on a single step isn't tried, above 0.
         most_steps: approximate erasures between two exact trainings, at least 1.
         most_residual: sum of residual influences between two exact trainings, above 0.
+        packs: folders of the hospital's own rule packs, relative to the home.
     """
 
     controller: str
     dpo: str
     country: str = ""
+    time_zone: str = "UTC"
     locale: str = "en"
     database: str = ""
     timestamps: str = ""
@@ -106,6 +113,7 @@ class Config:
     in_models: int = 16
     bank_days: int = 0
     keep_erased: bool = False
+    desk_four_eyes: bool = False
     four_eyes: bool = False
     status_days: int = 7
     challenge: tuple[str, ...] = ()
@@ -119,6 +127,7 @@ class Config:
     tail: float = 3.0
     most_steps: int = 20
     most_residual: float = 1.0
+    packs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, text in (("name", self.controller), ("dpo", self.dpo)):
@@ -126,6 +135,10 @@ class Config:
                 raise HomeError(f"[controller] {name} {flaw}")
         if self.country and not (len(self.country) == 2 and self.country.isupper()):
             raise HomeError('[controller] country must be a code like "DE", or ""')
+        try:
+            zone_of(self.time_zone)
+        except PolicyError as error:
+            raise HomeError(f"[controller] time_zone: {error}") from None
         if self.locale not in LOCALES:
             raise HomeError(f"[certificates] locale must be one of {', '.join(LOCALES)}")
         if self.timestamps and not self.timestamp_roots:
@@ -173,6 +186,7 @@ def write_config(path: Path, config: Config) -> None:
         controller=_quoted(config.controller),
         dpo=_quoted(config.dpo),
         country=_quoted(config.country),
+        time_zone=_quoted(config.time_zone),
         locale=_quoted(config.locale),
         database=_quoted(config.database),
         timestamps=_quoted(config.timestamps),
@@ -188,6 +202,7 @@ def write_config(path: Path, config: Config) -> None:
         in_models=config.in_models,
         bank_days=config.bank_days,
         keep_erased=json.dumps(config.keep_erased),
+        desk_four_eyes=json.dumps(config.desk_four_eyes),
         four_eyes=json.dumps(config.four_eyes),
         status_days=config.status_days,
         challenge=json.dumps(config.challenge, ensure_ascii=False),
@@ -201,6 +216,7 @@ def write_config(path: Path, config: Config) -> None:
         tail=config.tail,
         most_steps=config.most_steps,
         most_residual=config.most_residual,
+        packs=json.dumps(config.packs, ensure_ascii=False),
     )
     write_file(path, text.encode("utf-8"))
 
@@ -230,25 +246,32 @@ def _config(tables: Mapping[str, object]) -> Config:
         "vault": dict.fromkeys(_VAULT, ""),
         "models": _MODELS,
         "references": _REFERENCES,
+        "desk": _DESK,
         "certificates": _CERTIFICATES,
         "seal": {**dict.fromkeys(_SEAL, ""), "level": "B-B"},
         "unlearning": _UNLEARNING,
+        "policies": _POLICIES,
         **tables,
     }
     _only(tables, "the file", _TABLES)
-    controller = _table(tables, "controller", {"name", "dpo", "country"})
+    if isinstance(found := tables.get("controller"), dict):  # homes of version 0.1 lack the zone
+        tables = {**tables, "controller": {"time_zone": "UTC", **found}}
+    controller = _table(tables, "controller", {"name", "dpo", "country", "time_zone"})
     ledger = _table(tables, "ledger", set(_LEDGER))
     vault = _table(tables, "vault", set(_VAULT))
     models = _table(tables, "models", set(_MODELS))
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
     references = _table(tables, "references", set(_REFERENCES))
+    desk = _table(tables, "desk", set(_DESK))
     certificates = _table(tables, "certificates", set(_CERTIFICATES))
     seal = _table(tables, "seal", set(_SEAL))
     unlearning = _table(tables, "unlearning", set(_UNLEARNING))
+    policies = _table(tables, "policies", set(_POLICIES))
     return Config(
         controller=_value(controller, "name", str),
         dpo=_value(controller, "dpo", str),
         country=_value(controller, "country", str),
+        time_zone=_value(controller, "time_zone", str),
         database=_value(ledger, "database", str),
         timestamps=_value(ledger, "timestamps", str),
         timestamp_roots=_value(ledger, "timestamp_roots", str),
@@ -263,6 +286,7 @@ def _config(tables: Mapping[str, object]) -> Config:
         in_models=_value(audit, "in_models", int),
         bank_days=_value(references, "bank_days", int),
         keep_erased=_value(references, "keep_erased", bool),
+        desk_four_eyes=_value(desk, "four_eyes", bool),
         locale=_value(certificates, "locale", str),
         four_eyes=_value(certificates, "four_eyes", bool),
         status_days=_value(certificates, "status_days", int),
@@ -277,6 +301,7 @@ def _config(tables: Mapping[str, object]) -> Config:
         tail=_value(unlearning, "tail", float),
         most_steps=_value(unlearning, "most_steps", int),
         most_residual=_value(unlearning, "most_residual", float),
+        packs=_texts(policies, "packs"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import UTC, date, datetime
+from datetime import date
 
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import ErasureCase
@@ -12,11 +12,11 @@ from auditor.domain.entry import Recorded
 from auditor.domain.event import ErasureRequested, RequestDecided
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import MisuseError
-from auditor.policies.evaluate import CaseFacts
-from auditor.policies.load import load_packs, packs_digest
+from auditor.policies.zone import TZDATA
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
-from auditor.workflow.record import case_stream, load_case, model_stream, record
+from auditor.workflow.library import pin_packs
+from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.registry import find_model
 
 _CASE_BYTES = 8  # 64 random bits: unguessable enough to be opaque, short enough to read out
@@ -58,7 +58,9 @@ def file_request(
         model=model,
         subjects=len(subjects),
         payload=payload,
-        policies=packs_digest(load_packs()),
+        policies=pin_packs(home, regime),
+        time_zone=home.config.time_zone,
+        tzdata=TZDATA,
     )
     record(home, case_stream(case), event, "requested")
     return case
@@ -98,16 +100,3 @@ def subjects_of(home: Home, requested: ErasureRequested) -> tuple[str, ...]:
     """The subject ids of a request, out of the vault."""
     payload = json.loads(home.vault.open(requested.payload))
     return tuple(payload["subjects"])
-
-
-def case_facts(home: Home, case: str) -> CaseFacts:
-    """What the rules look at: the case's entries and its model's, as of today."""
-    requested = require_case(home, case).requested
-    if requested is None:
-        raise MisuseError(f"no case {case}; see `auditor request list`")
-    records = (
-        *home.ledger.replay(case_stream(case)),
-        *home.ledger.replay(model_stream(requested.model)),
-    )
-    today = datetime.now(UTC).date()
-    return CaseFacts(records=records, as_of=today, country=home.config.country)

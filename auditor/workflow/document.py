@@ -33,9 +33,8 @@ from auditor.domain.verdict import Basis, Decision, Reason, ReasonCode, Verdict
 from auditor.errors import CertificateError
 from auditor.policies.dates import keep_until
 from auditor.policies.evaluate import evaluate
-from auditor.policies.load import load_packs
-from auditor.workflow.desk import case_facts
 from auditor.workflow.home import Home
+from auditor.workflow.library import case_facts, packs_of
 from auditor.workflow.record import case_stream
 from auditor.workflow.registry import data_record, require_model
 from auditor.workflow.seals import seal_facts
@@ -53,7 +52,7 @@ def document_facts(home: Home, case: str, state: ErasureCase) -> DocumentFacts:
     """
     if state.requested is None or state.decided is None:
         raise CertificateError(f"case {case} isn't decided yet")
-    packs = load_packs()
+    packs = packs_of(home, case)
     issued = datetime.now(UTC).date()
     versions = require_model(home, state.requested.model).versions
     registered, _ = data_record(home, versions[0].data_set)

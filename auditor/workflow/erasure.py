@@ -25,7 +25,7 @@ from auditor.errors import MisuseError, UnlearningError
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
-from auditor.policies.load import load_packs, packs_digest
+from auditor.policies.pinning import packs_digest
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.run import Run, run
 from auditor.unlearning.task import Need
@@ -33,8 +33,8 @@ from auditor.verification.bundle import outcome_bytes, pack_scores
 from auditor.verification.engine import audit, draw_up
 from auditor.verification.plan import Origin
 from auditor.workflow.casework import CONTROL, Casework
-from auditor.workflow.desk import case_facts
 from auditor.workflow.ladder import route_case
+from auditor.workflow.library import case_facts, packs_of
 from auditor.workflow.references import measure_all
 from auditor.workflow.scene import load_module
 from auditor.workflow.scope import establish_scope
@@ -45,7 +45,7 @@ from auditor.workflow.training_history import record_replay
 
 def check_grounds(work: Casework) -> None:
     """Lay the request beside the rule packs and record what they said."""
-    packs = load_packs()
+    packs = packs_of(work.home, work.case)
     findings = evaluate(packs, case_facts(work.home, work.case))
     listing = work.home.store.put(canonical_bytes([plain(finding) for finding in findings]))
     event = ev.GroundsChecked(
@@ -89,7 +89,7 @@ def pin_plan(work: Casework) -> None:
             bank=work.bank.digest,
         ),
         request=work.requested.payload,
-        policies=work.requested.policies,
+        policies=case_facts(work.home, work.case).pinned,
         required_power=work.settings.required_power,
         seeds=[(name, work.seed(name)) for name in (*state.routed.ladder, CONTROL)],
         ladder=ladder,

@@ -206,6 +206,7 @@ def create_home(
     controller: str,
     dpo: str,
     country: str = "",
+    time_zone: str = "UTC",
     database: str = "",
     clock: Clock = utc_now,
 ) -> Home:
@@ -214,7 +215,9 @@ def create_home(
     Raises:
         HomeError: a setting makes no sense, there is something already, or it can't be written.
     """
-    config = Config(controller=controller, dpo=dpo, country=country, database=database)
+    config = Config(
+        controller=controller, dpo=dpo, country=country, time_zone=time_zone, database=database
+    )
     root = (root or default_home()).absolute()
     with new_folder(root, "home") as making:
         _furnish(making, config, clock)

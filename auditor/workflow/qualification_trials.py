@@ -15,7 +15,8 @@ from auditor.domain.evidence import CandidateRole
 from auditor.domain.qualification import PowerLine, Tally
 from auditor.domain.verdict import Verdict
 from auditor.errors import EvidenceError, ModelError
-from auditor.policies.load import load_packs, packs_digest
+from auditor.policies.load import load_packs
+from auditor.policies.pinning import packs_digest
 from auditor.verification.clopper_pearson import clopper_pearson
 from auditor.verification.engine import Readiness, assess, draw_up, prepare
 from auditor.verification.measurements import Measurements

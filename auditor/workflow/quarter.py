@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -12,10 +11,8 @@ from auditor.domain import event as ev
 from auditor.domain.verdict import FindingStatus
 from auditor.errors import MisuseError
 from auditor.policies.deadlines import Answer, answer_of
-from auditor.policies.load import load_packs
-from auditor.policies.rule import RulePack
-from auditor.workflow.desk import case_facts
 from auditor.workflow.home import Home
+from auditor.workflow.library import case_facts, packs_of
 from auditor.workflow.quarter_plans import Finding, find_finding
 from auditor.workflow.record import load_case
 from auditor.workflow.register import CaseLine, case_line
@@ -119,9 +116,9 @@ def report_quarter(home: Home, quarter: Quarter) -> QuarterReport:
     Raises:
         TamperedError: the ledger doesn't hash to what it should; nothing is reported from it.
     """
-    audited, packs = home.ledger.audit(), load_packs()
+    audited = home.ledger.audit()
     lines = (
-        _find_line(home, stream.removeprefix("case:"), quarter, packs)
+        _find_line(home, stream.removeprefix("case:"), quarter)
         for stream in home.ledger.streams("case:")
     )
     return QuarterReport(
@@ -133,9 +130,7 @@ def report_quarter(home: Home, quarter: Quarter) -> QuarterReport:
     )
 
 
-def _find_line(
-    home: Home, case: str, quarter: Quarter, packs: Sequence[RulePack]
-) -> ReportLine | None:
+def _find_line(home: Home, case: str, quarter: Quarter) -> ReportLine | None:
     """The line of a case that was received or closed in the quarter."""
     state, facts = load_case(home, case), case_facts(home, case)
     line, issued = case_line(home, case), facts.find_last(ev.CertificateIssued)
@@ -146,6 +141,6 @@ def _find_line(
         line=line,
         basis="" if state.reached is None else state.reached.basis.value,
         closed=closed,
-        answer=answer_of(packs, facts),
+        answer=answer_of(packs_of(home, case), facts),
         finding=find_finding(home, state),
     )

@@ -11,6 +11,8 @@ from auditor.workflow.home import Home
 
 CASE_PREFIX = "case:"
 MODEL_PREFIX = "model:"
+DOCUMENTS = "documents"
+"""Stream of the documents that concern every case (`DocumentFiled` for ``all``)."""
 
 _NAMESPACE = UUID("6f0a1d3c-6d0e-5c3e-9f51-3f3a52a7c0de")
 
@@ -32,11 +34,26 @@ def record(home: Home, stream: str, event: Event, step: str) -> Recorded:
     recorded a second time.
     """
     version = home.ledger.version(stream)
-    event_id = uuid5(_NAMESPACE, f"{stream}/{step}")
     (recorded,) = home.ledger.append(
-        stream, [event], expected_version=version, event_ids=[event_id]
+        stream, [event], expected_version=version, event_ids=[event_id(stream, step)]
     )
     return recorded
+
+
+def record_at(home: Home, stream: str, event: Event, place: int) -> Recorded:
+    """Append ``event`` as the stream's entry of that number, or not at all.
+
+    Raises:
+        ConcurrencyError: the stream isn't that long, or longer.
+    """
+    step = event_id(stream, f"{event.kind}-{place}")
+    (recorded,) = home.ledger.append(stream, [event], expected_version=place, event_ids=[step])
+    return recorded
+
+
+def event_id(stream: str, step: str) -> UUID:
+    """The id of the event that is a stream's step of that name."""
+    return uuid5(_NAMESPACE, f"{stream}/{step}")
 
 
 def load_case(home: Home, case: str) -> ErasureCase:

@@ -10,6 +10,8 @@ name = {controller}
 dpo = {dpo}
 # ISO 3166-1 code of the country whose public holidays move legal deadlines; "" for weekends only.
 country = {country}
+# IANA name of the time zone whose days count, such as Europe/Berlin.
+time_zone = {time_zone}
 
 [ledger]
 # Address of the ledger's database; "" for a SQLite file in this home. On PostgreSQL name the
@@ -53,6 +55,11 @@ bank_days = {bank_days}
 # certificate as retained. Without it they are destroyed with the case.
 keep_erased = {keep_erased}
 
+[desk]
+# Whether two people, each with a key of their own, have to agree before a request is granted or
+# refused. Add the public key of each with: auditor keys add --role desk
+four_eyes = {desk_four_eyes}
+
 [certificates]
 # Language of certificates and records: "en", "de", "fr" or "es".
 locale = {locale}
@@ -91,4 +98,9 @@ tail = {tail}
 # they left, each patient's whole influence counted as 1.
 most_steps = {most_steps}
 most_residual = {most_residual}
+
+[policies]
+# Folders of rule packs of your own, relative to this home; `auditor policy check` reads one. New
+# requests are laid beside them and the shipped packs of their regime.
+packs = {packs}
 """

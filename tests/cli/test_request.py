@@ -34,7 +34,7 @@ def test_a_request_goes_from_the_desk_to_a_decision(auditor: Auditor, stocked: H
     }
     shown = auditor("request", "show", case, "--home", root, "--json").json
     assert [event["kind"] for event in shown["events"]] == [
-        "erasure-requested/v1",
+        "erasure-requested/v2",
         "request-decided/v2",
         "request-decided/v2",
     ]

@@ -34,6 +34,8 @@ TEXTS = {
     "recipient": "random id",
     "successor": "random id of a case",
     "synthetic": "yes or no",
+    "time_zone": "name from the IANA database",
+    "tzdata": "version of that database",
 }
 PERSONAL = ("name", "patient", "subject_id", "birth", "address", "email", "text", "note", "comment")
 

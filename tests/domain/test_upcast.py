@@ -29,6 +29,16 @@ TRUST = Digest.of(b"trust")
 # One stored example of every kind that is no longer written.
 STORED: dict[str, dict[str, object]] = {
     "home-created/v1": {"code_version": "0.1.0", "trust": str(TRUST)},
+    "erasure-requested/v1": {
+        "case": "c-1",
+        "regime": "gdpr",
+        "ground": "gdpr-17-1-b",
+        "received": "2027-01-31",
+        "model": "tb",
+        "subjects": 1,
+        "payload": str(TRUST),
+        "policies": str(TRUST),
+    },
     "method-calibrated/v1": {"case": "c-1", "method": "newton", "parameters": str(TRUST)},
     "request-decided/v1": {"case": "c-1", "decision": "granted", "actor": "dpo"},
     "scope-established/v1": {

@@ -16,7 +16,8 @@ from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.policies.facts import CaseFacts
-from auditor.policies.load import load_packs, packs_digest
+from auditor.policies.load import load_packs
+from auditor.policies.pinning import packs_digest
 
 CASE = "00112233aabbccdd"
 OTHER_CASE = "ffffffffffffffff"

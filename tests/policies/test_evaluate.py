@@ -768,7 +768,7 @@ def test_a_house_rule_may_count_calendar_days() -> None:
 
 @pytest.mark.parametrize("rule", ["GDPR-12-3-EXTEND", "GDPR-12-4-REFUSE"])
 def test_a_house_rule_may_ask_for_what_has_not_happened(rule: str) -> None:
-    everywhere = Applicability(regime=Regime.GDPR)
+    everywhere = Applicability(regimes=(Regime.GDPR,))
     asked = replace(RULES[rule], applies=everywhere, judged_by=JudgedBy.RECORD)
     (found,) = evaluate([replace(PACKS[0], rules=(asked,))], facts(road()))
     assert found.status is MISSING

@@ -10,7 +10,8 @@ import pytest
 from auditor.domain.artefact import Digest, digest_of
 from auditor.errors import PolicyError
 from auditor.policies.checks import CHECKS
-from auditor.policies.load import load_pack, load_packs, packs_digest
+from auditor.policies.load import load_pack, load_packs
+from auditor.policies.pinning import packs_digest
 from auditor.policies.rule import Check, Rule
 from auditor.policies.text import LARGEST_FILE, read_text
 from auditor.shipped import shipped
@@ -30,7 +31,7 @@ rules:
     title: A request is granted
     text: The board decided so.
     applies:
-      regime: gdpr
+      regimes: [gdpr]
     requires: [request-granted]
     judged_by: record
     left_to_a_person: nothing more.
@@ -56,7 +57,7 @@ def test_both_packs_are_shipped_with_more_than_a_dozen_rules() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_every_rule_belongs_to_its_pack_and_says_what_it_does_not_show(rule: Rule) -> None:
     pack = next(pack for pack in SHIPPED.values() if rule in pack.rules)
-    assert rule.applies.regime.value == pack.name
+    assert [regime.value for regime in rule.applies.regimes] == [pack.name]
     assert rule.left_to_a_person.endswith(".")
     assert rule.remedy.endswith(".")
 
@@ -126,7 +127,7 @@ FORGED = {
         r"remedie: unknown key",
     ),
     "an unknown key inside": (
-        edited("regime: gdpr", "regime: gdpr\n      ground: [gdpr-17-1-b]"),
+        edited("regimes: [gdpr]", "regimes: [gdpr]\n      ground: [gdpr-17-1-b]"),
         r"rules.yaml:8: rule OUR-1: ground: unknown key",
     ),
     "a missing key": (edited("    remedy: Decide it.\n", ""), r"rule OUR-1: remedy: is missing"),
@@ -136,7 +137,7 @@ FORGED = {
     ),
     "an expression for a check": (edited("[request-granted]", '["1 == 1"]'), r":8: rule OUR-1"),
     "an unknown ground": (
-        edited("regime: gdpr", "regime: gdpr\n      grounds: [gdpr-17-1-g]"),
+        edited("regimes: [gdpr]", "regimes: [gdpr]\n      grounds: [gdpr-17-1-g]"),
         r"rules.yaml:8: rule OUR-1",
     ),
     "a rule without evidence": (edited("[request-granted]", "[]"), r"must require at least one"),

@@ -24,18 +24,18 @@ from auditor.learning.progress import silent
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
-from auditor.policies.load import load_packs
 from auditor.verification.bundle import pack_bundle, read_bundle, replay
 from auditor.verification.engine import Readiness, prepare
 from auditor.workflow import bank_trial
 from auditor.workflow.bank_trial import Tried, try_shared_bank
 from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.config import Config, write_config
-from auditor.workflow.desk import case_facts, decide, file_request
+from auditor.workflow.desk import decide, file_request
 from auditor.workflow.document import _inventory
 from auditor.workflow.exporting import export_audit
 from auditor.workflow.handing_over import hand_over, take_back
 from auditor.workflow.home import Home, open_home
+from auditor.workflow.library import case_facts, packs_of
 from auditor.workflow.record import model_stream, record
 from auditor.workflow.reerasure import came_back
 from auditor.workflow.references import Block, train_models
@@ -363,7 +363,7 @@ def test_a_case_goes_its_whole_road_by_a_shared_bank(banked: Home, tmp_path: Pat
     kinds = Counter(item.artefact_kind for item in state.accounted)
     assert kinds[ArtefactKind.SHARED_REFERENCE] == 8 and kinds[ArtefactKind.REFERENCE_IN] == 0
     assert len(files(banked)) == 8
-    findings = evaluate(load_packs(), case_facts(banked, case))
+    findings = evaluate(packs_of(banked, case), case_facts(banked, case))
     assert not [item for item in findings if item.status is FindingStatus.NOT_MET]
     assert not came_back(banked, destroy=False)
 

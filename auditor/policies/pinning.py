@@ -1,0 +1,60 @@
+"""Which packs a case is laid beside, and how they are held by one digest.
+
+    packs digest = SHA-256 {name of pack: digest of pack}
+    digest of pack = SHA-256 {name of file: SHA-256 of its bytes}
+
+Both maps are canonical JSON, so whoever keeps bytes by digest can read the packs back from the
+one digest that a request pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from auditor.domain.artefact import Digest
+from auditor.domain.canonical import canonical_bytes
+from auditor.domain.request import Regime
+from auditor.errors import PolicyError
+from auditor.policies.rule import RulePack
+
+
+def concerning(packs: Sequence[RulePack], regime: Regime) -> tuple[RulePack, ...]:
+    """The packs that say something about requests of a regime."""
+    return tuple(
+        pack
+        for pack in packs
+        if any(not rule.applies.regimes or regime in rule.applies.regimes for rule in pack.rules)
+    )
+
+
+def packs_digest(packs: Sequence[RulePack]) -> Digest:
+    """One digest over several packs, the one that a request pins on receipt.
+
+    Raises:
+        PolicyError: two packs of one name.
+    """
+    return Digest.of(_listing_of(packs))
+
+
+def kept_files(packs: Sequence[RulePack]) -> Iterator[bytes]:
+    """Everything that `load.pinned_packs` reads back, listings last.
+
+    Raises:
+        PolicyError: two packs of one name.
+    """
+    for pack in packs:
+        yield from pack.files.values()
+        yield listing(pack.files)
+    yield _listing_of(packs)
+
+
+def listing(files: Mapping[str, bytes]) -> bytes:
+    """What the digest of a pack is taken over."""
+    return canonical_bytes({name: str(Digest.of(data)) for name, data in files.items()})
+
+
+def _listing_of(packs: Sequence[RulePack]) -> bytes:
+    digests = {pack.name: str(pack.digest) for pack in packs}
+    if len(digests) != len(packs):
+        raise PolicyError("two rule packs carry the same name; rename one in its pack.yaml")
+    return canonical_bytes(digests)

@@ -1,0 +1,109 @@
+"""Rule packs of a home, and the facts that they are laid beside. No engine needed.
+
+A case is laid beside the packs of the day on which its request came in. Their bytes are kept in the
+store, so that neither an edit nor a newer version of this software changes an open case; `repin` is
+the one way to other rules, and leaves an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from auditor.domain.artefact import Digest
+from auditor.domain.desk_events import UNSIGNED
+from auditor.domain.event import PoliciesRepinned
+from auditor.domain.request import Regime
+from auditor.errors import MisuseError
+from auditor.policies.facts import CaseFacts
+from auditor.policies.load import load_pack, load_packs, pinned_packs
+from auditor.policies.pinning import concerning, kept_files, packs_digest
+from auditor.policies.rule import RulePack
+from auditor.policies.zone import local_day
+from auditor.workflow.home import Home
+from auditor.workflow.record import DOCUMENTS, case_stream, load_case, model_stream, record
+
+Sign = Callable[[PoliciesRepinned], PoliciesRepinned]
+
+
+def packs_in_use(home: Home) -> tuple[RulePack, ...]:
+    """The shipped packs and the hospital's own, which its settings name.
+
+    Raises:
+        PolicyError: a pack of the hospital's own can't be read, or breaks the schema.
+    """
+    own = (load_pack(home.root / folder) for folder in home.config.packs)
+    return (*load_packs(), *own)
+
+
+def pin_packs(home: Home, regime: Regime) -> Digest:
+    """Keep the packs that concern a regime, as they stand; returns the digest a request pins."""
+    packs = concerning(packs_in_use(home), regime)
+    for data in kept_files(packs):
+        home.store.put(data)
+    return packs_digest(packs)
+
+
+def packs_of(home: Home, case: str) -> tuple[RulePack, ...]:
+    """The packs that a case is laid beside: those pinned on receipt, or since.
+
+    Raises:
+        MisuseError: no such case.
+        PolicyError: they were never kept, as by homes of version 0.1, and aren't those in use.
+    """
+    return _packs_pinned(home, case_facts(home, case))
+
+
+def repin(home: Home, case: str, *, actor: str, sign: Sign = lambda event: event) -> Digest:
+    """Lay an open case beside the packs in use today from here on.
+
+    Args:
+        actor: role or key id of who decided so.
+        sign: what the desk signs the event by; without it the event says that nobody did.
+
+    Returns:
+        The digest of the packs now pinned.
+
+    Raises:
+        MisuseError: no such case, its statement is made already, or the packs are the same.
+    """
+    facts, state = case_facts(home, case), load_case(home, case)
+    if state.drafted is not None or state.prepared is not None:
+        raise MisuseError(f"case {case} has its statement already; its rules can't change any more")
+    after = pin_packs(home, facts.regime)
+    if after == facts.pinned:
+        raise MisuseError(f"case {case} is laid beside the packs in use already")
+    event = PoliciesRepinned(
+        case=case, before=facts.pinned, after=after, actor=actor, signature=UNSIGNED
+    )
+    number = len(facts.all(PoliciesRepinned)) + 1
+    record(home, case_stream(case), sign(event), f"repinned-{number}")
+    return after
+
+
+def case_facts(home: Home, case: str) -> CaseFacts:
+    """What the rules look at: a case's entries, its model's and the home's documents, as of today.
+
+    Raises:
+        MisuseError: no such case.
+    """
+    requested = load_case(home, case).requested
+    if requested is None:
+        raise MisuseError(f"no case {case}; see `auditor request list`")
+    streams = (case_stream(case), model_stream(requested.model), DOCUMENTS)
+    records = tuple(item for stream in streams for item in home.ledger.replay(stream))
+    today = local_day(datetime.now(UTC), requested.time_zone)
+    return CaseFacts(records=records, as_of=today, country=home.config.country)
+
+
+def _packs_pinned(home: Home, facts: CaseFacts) -> tuple[RulePack, ...]:
+    if home.store.has(facts.pinned):
+        return pinned_packs(facts.pinned, home.store.get)
+    in_use = concerning(packs_in_use(home), facts.regime)
+    for packs in (in_use, load_packs()):
+        if packs_digest(packs) == facts.pinned:
+            return packs
+    raise MisuseError(
+        f"the rule packs that case {facts.case} pinned were never kept here; lay it beside those "
+        f"in use: auditor policy repin {facts.case}"
+    )
