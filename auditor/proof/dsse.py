@@ -4,20 +4,27 @@
 
 A signature is over the pre-authentication encoding of type and payload, so neither can be
 exchanged under it. DSSE by itself accepts any one trusted signature; here every key asked for must
-have signed, so that dropping the signature of one algorithm is noticed. The envelope is read here
-and not by securesystemslib, which finds a signature by its key id, though DSSE doesn't authenticate
-that, and signs other bytes than DSSE's with ML-DSA; tests hold the two to each other for Ed25519.
+have signed, so that dropping the signature of one algorithm is noticed.
+
+Encoding, signing and the search for a key's signature are securesystemslib's. It forgives in
+reading, so what a stranger wrote is held to one form first, and its own keys put a prefix before
+what ML-DSA signs, so it is handed keys of ours. It finds a signature by its key id: no two may have
+one, and a signature under another's id is none.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
+from typing import Any
+
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import Key, Signature
 
 from auditor.errors import ProofError
-from auditor.proof.signing import Signer, Verifier
+from auditor.proof.signing import Signer, Verifier, load_verifier
 from auditor.proof.strict_json import (
     as_base64,
     as_list,
@@ -39,16 +46,6 @@ class Opened:
     payload: bytes
 
 
-def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
-    """The bytes a signature is over (DSSE protocol, PAE); lengths count bytes, not characters.
-
-    >>> pre_authentication_encoding("http://example.com/HelloWorld", b"hello world")
-    b'DSSEv1 29 http://example.com/HelloWorld 11 hello world'
-    """
-    kind = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-
-
 def sign_envelope(payload_type: str, payload: bytes, signers: Sequence[Signer]) -> bytes:
     """Sign a payload with every signer.
 
@@ -58,71 +55,111 @@ def sign_envelope(payload_type: str, payload: bytes, signers: Sequence[Signer]) 
     Raises:
         ProofError: no signer, one key twice, or no payload type.
     """
-    _require_distinct([signer.key_id for signer in signers])
     if not payload_type:
         raise ProofError("an envelope needs a payload type")
-    message = pre_authentication_encoding(payload_type, payload)
-    envelope = {
-        "payload": b64encode(payload).decode("ascii"),
-        "payloadType": payload_type,
-        "signatures": [
-            {"keyid": signer.key_id, "sig": b64encode(signer.sign(message)).decode("ascii")}
-            for signer in signers
-        ],
-    }
-    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _signed(Envelope(payload, payload_type, {}), signers)
 
 
 def add_signatures(envelope: bytes, signers: Sequence[Signer]) -> bytes:
     """The envelope with further signatures over the same payload, those it has staying first.
 
     Raises:
-        ProofError: not an envelope, no signer or one twice, or too many signatures.
+        ProofError: not an envelope, no signer, one twice or one that has signed it already, or too
+            many signatures.
     """
-    _require_distinct([signer.key_id for signer in signers])
-    opened, _, _ = _read(envelope)
-    further = json.loads(sign_envelope(opened.payload_type, opened.payload, signers))
-    fields = json.loads(envelope)
-    fields["signatures"] += further["signatures"]
-    _signatures(fields["signatures"])
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _signed(_read(envelope), signers)
 
 
 def verify_envelope(envelope: bytes, verifiers: Sequence[Verifier]) -> Opened:
     """Open an envelope that *every* one of these keys has signed.
 
-    Signatures by other keys are ignored. A key id in the envelope isn't authenticated, so it
-    decides nothing (DSSE protocol): each key is tried on each signature.
+    Signatures by other keys are ignored.
 
     Raises:
         ProofError: not an envelope, no key given or one given twice, or a key without a good
             signature.
     """
     _require_distinct([verifier.key_id for verifier in verifiers])
-    opened, message, signatures = _read(envelope)
+    found = _read(envelope)
     for verifier in verifiers:
-        if not any(_holds(verifier, signature, message) for signature in signatures):
+        try:
+            found.verify([EnvelopeKey(verifier.key_id, verifier)], threshold=1)
+        except VerificationError:
             raise ProofError(
                 f"the envelope has no good {verifier.algorithm} signature by key {verifier.key_id}"
-            )
-    return opened
+            ) from None
+    return Opened(payload_type=found.payload_type, payload=found.payload)
 
 
-def _read(envelope: bytes) -> tuple[Opened, bytes, list[bytes]]:
-    """What the envelope claims to hold, the bytes a signature is over, and the signatures."""
+class EnvelopeKey(Key):
+    """A public key of ours as securesystemslib asks for it: over the encoding alone."""
+
+    def __init__(self, keyid: str, verifier: Verifier) -> None:
+        """Call the key ``keyid`` in envelopes."""
+        public = {"public": verifier.public_bytes().hex()}
+        super().__init__(keyid, verifier.algorithm, verifier.algorithm, public)
+        self.verifier = verifier
+
+    @classmethod
+    def from_dict(cls, keyid: str, key_dict: dict[str, Any]) -> EnvelopeKey:
+        """Read what `to_dict` wrote."""
+        _, algorithm, public = cls._from_dict(key_dict)
+        return cls(keyid, load_verifier(algorithm, bytes.fromhex(public["public"])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Algorithm and raw public key, hexadecimal."""
+        return self._to_dict()
+
+    def verify_signature(self, signature: Signature, data: bytes) -> None:
+        """Return if the signature is this key's over ``data``, else UnverifiedSignatureError."""
+        try:
+            self.verifier.verify(bytes.fromhex(signature.signature), data)
+        except ProofError as error:
+            raise UnverifiedSignatureError(str(error)) from None
+
+
+def _signed(envelope: Envelope, signers: Sequence[Signer]) -> bytes:
+    _require_distinct([signer.key_id for signer in signers])
+    message = envelope.pae()
+    for signer in signers:
+        if signer.key_id in envelope.signatures:
+            raise ProofError(f"{signer.algorithm} key {signer.key_id} has signed it already")
+        signature = Signature(signer.key_id, signer.sign(message).hex())
+        envelope.signatures[signature.keyid] = signature
+    _require_few(envelope.signatures)
+    return json.dumps(envelope.to_dict(), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _read(envelope: bytes) -> Envelope:
+    """What the envelope claims to hold, no signature verified."""
     fields = read_object(envelope, "the envelope", LARGEST_ENVELOPE)
     exact_fields(fields, {"payload", "payloadType", "signatures"}, "the envelope")
-    opened = Opened(
-        payload_type=as_text(fields["payloadType"], "the envelope's payload type"),
-        payload=_decoded(fields["payload"], "the envelope's payload"),
-    )
-    if not opened.payload_type:
+    kind = as_text(fields["payloadType"], "the envelope's payload type")
+    if not kind:
         raise ProofError("the envelope has no payload type")
-    try:
-        message = pre_authentication_encoding(opened.payload_type, opened.payload)
-    except UnicodeEncodeError:
-        raise ProofError("the envelope's payload type is not Unicode text") from None
-    return opened, message, _signatures(fields["signatures"])
+    listed = as_list(fields["signatures"], "the envelope's signatures")
+    _require_few(listed)
+    signatures = [_signature(item) for item in listed]
+    if len({signature["keyid"] for signature in signatures}) != len(signatures):
+        raise ProofError("the envelope has two signatures under one key id")
+    payload = _standard(fields["payload"], "the envelope's payload")
+    return Envelope.from_dict({"payload": payload, "payloadType": kind, "signatures": signatures})
+
+
+def _signature(value: object) -> dict[str, str]:
+    fields = as_object(value, "a signature of the envelope")
+    exact_fields(fields, {"keyid", "sig"}, "a signature of the envelope")
+    return {
+        "keyid": as_text(fields["keyid"], "a key id of the envelope"),
+        "sig": _standard(fields["sig"], "a signature of the envelope"),
+    }
+
+
+def _standard(value: object, what: str) -> str:
+    """Base64 in its one form, in the standard alphabet; DSSE allows both."""
+    text = as_text(value, what).replace("-", "+").replace("_", "/")
+    as_base64(text, what)
+    return text
 
 
 def _require_distinct(key_ids: Sequence[str]) -> None:
@@ -132,27 +169,6 @@ def _require_distinct(key_ids: Sequence[str]) -> None:
         raise ProofError("the same key is given for two signatures; every role has its own key")
 
 
-def _signatures(value: object) -> list[bytes]:
-    items = as_list(value, "the envelope's signatures")
-    if len(items) > MOST_SIGNATURES:
+def _require_few(signatures: Sized) -> None:
+    if len(signatures) > MOST_SIGNATURES:
         raise ProofError(f"the envelope has more than {MOST_SIGNATURES} signatures")
-    signatures = []
-    for item in items:
-        fields = as_object(item, "a signature of the envelope")
-        exact_fields({"keyid": "", **fields}, {"keyid", "sig"}, "a signature of the envelope")
-        signatures.append(_decoded(fields["sig"], "a signature of the envelope"))
-    return signatures
-
-
-def _decoded(value: object, what: str) -> bytes:
-    text = as_text(value, what)
-    standard = text.replace("-", "+").replace("_", "/")  # both alphabets are allowed
-    return as_base64(standard, what)
-
-
-def _holds(verifier: Verifier, signature: bytes, message: bytes) -> bool:
-    try:
-        verifier.verify(signature, message)
-    except ProofError:
-        return False
-    return True

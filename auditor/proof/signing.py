@@ -91,6 +91,9 @@ class Verifier(Protocol):
     def verify(self, signature: bytes, data: bytes) -> None:
         """Return if the signature is this key's over ``data``, else raise ProofError."""
 
+    def public_bytes(self) -> bytes:
+        """Raw public key."""
+
 
 def key_id(algorithm: str, public: bytes) -> str:
     """SHA-256 of ``algorithm:`` and the raw public key, first 32 hex digits."""
@@ -173,6 +176,9 @@ class _KeyVerifier:
             self.key.verify(signature, data)
         except InvalidSignature:
             raise ProofError(f"the {self.algorithm} signature doesn't hold") from None
+
+    def public_bytes(self) -> bytes:
+        return self.public
 
 
 def _known(table: Mapping[str, _Kind], algorithm: str) -> _Kind:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from auditor.errors import ProofError
 from auditor.proof.checkpoint import Checkpoint, key_of, sign_checkpoint
-from auditor.proof.dsse import pre_authentication_encoding, sign_envelope, verify_envelope
+from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.log_policy import LogPolicy, examine_checkpoint, parse_policy
 from auditor.proof.merkle import hashes_of, inclusion_path, leaf_hash, root_of
 from auditor.proof.note import parse_vkey
@@ -111,8 +111,10 @@ def test_no_text_is_mistaken_for_a_proof(text: str) -> None:
 
 
 def test_the_published_example_of_the_encoding() -> None:
-    encoded = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world")
-    assert encoded == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    signed = json.loads(sign_envelope("http://example.com/HelloWorld", b"hello world", [ED, PQ]))
+    encoded = b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    for signer, signature in zip((ED, PQ), signed["signatures"], strict=True):
+        verifier(signer).verify(b64decode(signature["sig"]), encoded)
 
 
 def test_an_envelope_needs_every_key() -> None:
