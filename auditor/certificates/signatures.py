@@ -1,8 +1,8 @@
 """Whose signatures an envelope holds: pairs of Ed25519 and ML-DSA-65 by keys of the trust file.
 
 Every role has keys of its own: ``statement`` for whoever performs and states, ``approval`` for
-whoever has looked at it besides, ``serving`` for what answers requests with the model. A trust file
-lists no key twice, so no key has two roles.
+whoever has looked at it besides, ``serving`` for what answers requests with the model, ``desk`` for
+whoever decides on requests. A trust file lists no key twice, so no key has two roles.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from auditor.proof.trust import StatementKey, TrustFile
 PERFORMER = "statement"
 APPROVER = "approval"
 ENDPOINT = "serving"
+DESK = "desk"
 ALGORITHMS = (ED25519, ML_DSA_65)
 
 

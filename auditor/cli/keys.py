@@ -122,7 +122,7 @@ def check(newer: Path, held: Path, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def new(file: Path, as_json: bool) -> None:
-    """Make the keys of an approver or an endpoint: FILE keeps them, FILE.pub goes to the home.
+    """Make keys for one person or endpoint: FILE keeps them, FILE.pub goes to the home.
 
     For whoever is to sign with them alone, away from whoever runs cases. FILE is under a passphrase
     where AUDITOR_KEY_PASSPHRASE is set; its name is part of what the passphrase opens.
@@ -134,11 +134,16 @@ def new(file: Path, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("public", type=click.Path(path_type=Path))
-@click.option("--role", required=True, type=click.Choice(["approval", "serving"]), help="For what.")
+@click.option(
+    "--role", required=True, type=click.Choice(["approval", "serving", "desk"]), help="For what."
+)
 @home_option
 @json_option
 def add(public: Path, role: str, home: Path | None, as_json: bool) -> None:
-    """Add public keys (FILE.pub) to the trust file: an approver's, or an endpoint's."""
+    """Add public keys (FILE.pub) to the trust file: an approver's, an endpoint's, the desk's.
+
+    From the first key of the desk on, every decision needs one: auditor request decide --key.
+    """
     from auditor.workflow.statement_keys import add_pair
 
     opened = open_home(home)

@@ -10,19 +10,12 @@ import click
 
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
-from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.cli.request_desk import decide
+from auditor.domain.request import Ground, Regime
 from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
     from auditor.workflow.register import CaseLine
-
-_DECISIONS = {
-    "grant": DecisionKind.GRANTED,
-    "refuse": DecisionKind.REFUSED,
-    "extend": DecisionKind.EXTENDED,
-    "hold": DecisionKind.HELD,
-    "withdraw": DecisionKind.WITHDRAWN,
-}
 
 
 @click.group()
@@ -110,29 +103,6 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
         emit(history, as_json)
 
 
-@request.command()
-@click.argument("case")
-@click.option("--grant", "decision", flag_value="grant", help="Erase.")
-@click.option("--refuse", "decision", flag_value="refuse", help="Close with a signed record.")
-@click.option("--extend", "decision", flag_value="extend", help="Take the extension of time.")
-@click.option("--hold", "decision", flag_value="hold", help="Stop until something is resolved.")
-@click.option("--withdraw", "decision", flag_value="withdraw", help="The subject took it back.")
-@click.option("--by", "actor", default="dpo", show_default=True, help="Role, never a name.")
-@home_option
-@json_option
-def decide(case: str, decision: str | None, actor: str, home: Path | None, as_json: bool) -> None:
-    """Record the desk's decision on a case."""
-    from auditor.workflow.desk import decide as record_decision
-
-    if decision is None:
-        raise MisuseError("say what was decided: --grant, --refuse, --extend, --hold, --withdraw")
-    recorded = record_decision(open_home(home), case, _DECISIONS[decision], actor)
-    emit(
-        {"case": case, "decision": _DECISIONS[decision].value, "sequence": recorded.sequence},
-        as_json,
-    )
-
-
 def _day(text: str | None) -> date:
     today = datetime.now(UTC).date()
     if text is None:
@@ -157,3 +127,6 @@ def _row(line: CaseLine) -> dict[str, str]:
         "verdict": "" if line.verdict is None else line.verdict.value,
         "outcome": "" if line.outcome is None else line.outcome.value,
     }
+
+
+request.add_command(decide)

@@ -10,7 +10,7 @@ from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
-from auditor.domain.request import DecisionKind
+from auditor.domain.request import DecisionKind, IdentityResult
 from auditor.domain.route import Obstacle
 
 
@@ -32,6 +32,13 @@ class ErasureCase:
 
     requested: ev.ErasureRequested | None = None
     decided: ev.RequestDecided | None = None
+    proposed: ev.DecisionProposed | None = None
+    extended: ev.RequestDecided | None = None
+    identity: ev.IdentityChecked | None = None
+    paused: ev.ClockStopped | None = None
+    restricted: ev.ProcessingRestricted | None = None
+    recipients: tuple[str, ...] = ()
+    informed: tuple[ev.RecipientInformed, ...] = ()
     grounds: ev.GroundsChecked | None = None
     scope: ev.ScopeEstablished | None = None
     bank: ev.BankTrained | None = None
@@ -61,10 +68,38 @@ class ErasureCase:
         return self.decided is not None and self.decided.decision is DecisionKind.GRANTED
 
     @property
+    def held(self) -> bool:
+        """The desk has stopped it until something is resolved."""
+        return self.decided is not None and self.decided.decision is DecisionKind.HELD
+
+    @property
+    def doubted(self) -> bool:
+        """Nobody knows yet whether the person who asked is the person concerned."""
+        return self.identity is not None and self.identity.result is IdentityResult.DOUBTED
+
+    @property
+    def stopped(self) -> bool:
+        """No step may be taken for now: held, or granted and yet in doubt about who asked."""
+        waits = self.held or (self.granted and self.doubted)
+        return waits and self.prepared is None and self.drafted is None
+
+    @property
+    def uninformed(self) -> tuple[str, ...]:
+        """Recipients of the subjects' data of whom it isn't on record what they were told."""
+        told = {item.recipient for item in self.informed}
+        return tuple(recipient for recipient in self.recipients if recipient not in told)
+
+    @property
     def kept_scores(self) -> tuple[ev.ScoresKept, ...]:
         """Scores that weren't destroyed since."""
         gone = {a.artefact for a in self.accounted if a.fate is ArtefactFate.DESTROYED}
         return tuple(kept for kept in self.scores if kept.scores not in gone)
+
+    @property
+    def all_accounted(self) -> bool:
+        """The model before the case is accounted for last; once it is, everything is."""
+        scope = self.scope
+        return scope is not None and any(a.artefact == scope.weights for a in self.accounted)
 
     @property
     def copies_out(self) -> bool:
@@ -111,8 +146,6 @@ def evolve(case: ErasureCase, event: Event) -> ErasureCase:
     match event:
         case ev.ErasureRequested():
             return replace(case, requested=event)
-        case ev.RequestDecided():
-            return replace(case, decided=event)
         case ev.GroundsChecked():
             return replace(case, grounds=event)
         case ev.ScopeEstablished():
@@ -138,7 +171,33 @@ def evolve(case: ErasureCase, event: Event) -> ErasureCase:
         case ev.ArtefactAccounted():
             return replace(case, accounted=(*case.accounted, event))
         case _:
-            return _evolve_attempt(_evolve_paper(case, event), event)
+            return _evolve_attempt(_evolve_paper(_evolve_desk(case, event), event), event)
+
+
+def _evolve_desk(case: ErasureCase, event: Event) -> ErasureCase:
+    match event:
+        case ev.RequestDecided(decision=DecisionKind.EXTENDED):
+            return replace(case, extended=event)
+        case ev.RequestDecided():
+            return replace(case, decided=event, proposed=None)
+        case ev.DecisionProposed():
+            return replace(case, proposed=event)
+        case ev.IdentityChecked():
+            return replace(case, identity=event)
+        case ev.ClockStopped():
+            return replace(case, paused=event)
+        case ev.ClockResumed():
+            return replace(case, paused=None)
+        case ev.ProcessingRestricted():
+            return replace(case, restricted=event)
+        case ev.RestrictionLifted():
+            return replace(case, restricted=None)
+        case ev.RecipientRecorded():
+            return replace(case, recipients=(*case.recipients, event.recipient))
+        case ev.RecipientInformed():
+            return replace(case, informed=(*case.informed, event))
+        case _:
+            return case
 
 
 def _evolve_paper(case: ErasureCase, event: Event) -> ErasureCase:

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import date
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import ErasureCase
+from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.entry import Recorded
-from auditor.domain.event import ErasureRequested, RequestDecided
-from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.event import DecisionProposed, ErasureRequested, RequestDecided
+from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.errors import MisuseError
-from auditor.policies.zone import TZDATA
+from auditor.policies.deadlines import answer_of
+from auditor.policies.zone import TZDATA, local_day
+from auditor.proof.signing import Signer
+from auditor.workflow.desk_rules import NO_REVIEW, Choice, why_not
+from auditor.workflow.desk_signing import (
+    FOUR_EYED,
+    Hand,
+    agrees,
+    desk_keys,
+    enter,
+    require_second,
+    stands,
+)
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
-from auditor.workflow.library import pin_packs
+from auditor.workflow.library import case_facts, packs_of, pin_packs
 from auditor.workflow.record import case_stream, load_case, record
 from auditor.workflow.registry import find_model
 
@@ -66,22 +80,72 @@ def file_request(
     return case
 
 
-def decide(home: Home, case: str, decision: DecisionKind, actor: str) -> Recorded:
-    """Record the desk's decision.
+def decide(
+    home: Home,
+    case: str,
+    decision: DecisionKind,
+    role: str = "dpo",
+    *,
+    reason: DecisionReason = DecisionReason.NONE,
+    review: date = NO_REVIEW,
+    signers: Sequence[Signer] = (),
+) -> Recorded:
+    """Record the desk's decision; where four eyes are asked for, the first of two only proposes.
+
+    Args:
+        role: who decides, never a name; a key id takes its place where the desk has keys.
+        review: day by which an exemption is looked at again.
+        signers: keys of whoever decides, Ed25519 and ML-DSA-65.
+
+    Returns:
+        What was entered, a `DecisionProposed` where another key has to agree.
 
     Raises:
-        MisuseError: unknown case, or one that is already decided for good or finished.
+        MisuseError: unknown case, a decision that makes no sense on it as it stands, a key that
+            isn't the desk's, or one person twice.
     """
     state = require_case(home, case)
-    if state.reached is not None or state.prepared is not None:
-        raise MisuseError(f"case {case} has reached its verdict; it can't be decided again")
-    if state.decided is not None and state.decided.decision is decision:
-        raise MisuseError(f"case {case} is already {decision.value}")
-    made = sum(
-        isinstance(item.event, RequestDecided) for item in home.ledger.replay(case_stream(case))
+    choice = Choice(decision=decision, reason=reason, review=review)
+    _require_sense(home, case, state, choice)
+    hand = Hand(role=role, signers=tuple(signers))
+    decided = RequestDecided(case=case, decision=decision, reason=reason, review=review, actor=role)
+    if not home.config.desk_four_eyes or decision not in FOUR_EYED:
+        return enter(home, decided, hand)
+    if not desk_keys(home.trust):
+        raise MisuseError(
+            "four eyes need two keys: auditor keys add --role desk, or set four_eyes = false in "
+            "[desk] of auditor.toml"
+        )
+    first = state.proposed
+    if first is not None and agrees(first, decided) and stands(home, case, first):
+        require_second(home, hand, first)
+        return enter(home, decided, hand)
+    proposed = DecisionProposed(
+        case=case, decision=decision, reason=reason, review=review, actor=role, signature=UNSIGNED
     )
-    event = RequestDecided(case=case, decision=decision, actor=actor)
-    return record(home, case_stream(case), event, f"decided-{made + 1}")
+    return enter(home, proposed, hand)
+
+
+def today_of(state: ErasureCase) -> date:
+    """Today by the calendar that the case's days are counted in."""
+    zone = "UTC" if state.requested is None else state.requested.time_zone
+    return local_day(datetime.now(UTC), zone)
+
+
+def _require_sense(home: Home, case: str, state: ErasureCase, choice: Choice) -> None:
+    requested, standing = state.requested, state.decided
+    if requested is None:
+        raise MisuseError(f"no case {case}; see `auditor request list`")
+    same = standing is not None and standing.decision is choice.decision
+    if same and standing is not None and stands(home, case, standing):
+        raise MisuseError(f"case {case} is already {choice.decision.value}")
+    due = None
+    if choice.decision is DecisionKind.EXTENDED:
+        answer = answer_of(packs_of(home, case), case_facts(home, case))
+        due = None if answer is None else answer.due
+    flaw = why_not(state, requested.regime, choice, today=today_of(state), due=due)
+    if flaw:
+        raise MisuseError(f"case {case}: {flaw}")
 
 
 def require_case(home: Home, case: str) -> ErasureCase:

@@ -20,6 +20,7 @@ from auditor.policies.load import load_pack, load_packs, pinned_packs
 from auditor.policies.pinning import concerning, kept_files, packs_digest
 from auditor.policies.rule import RulePack
 from auditor.policies.zone import local_day
+from auditor.workflow.desk_signing import vouched
 from auditor.workflow.home import Home
 from auditor.workflow.record import DOCUMENTS, case_stream, load_case, model_stream, record
 
@@ -84,14 +85,17 @@ def repin(home: Home, case: str, *, actor: str, sign: Sign = lambda event: event
 def case_facts(home: Home, case: str) -> CaseFacts:
     """What the rules look at: a case's entries, its model's and the home's documents, as of today.
 
+    What the desk is said to have done and nobody vouches for is left out.
+
     Raises:
         MisuseError: no such case.
     """
     requested = load_case(home, case).requested
     if requested is None:
         raise MisuseError(f"no case {case}; see `auditor request list`")
-    streams = (case_stream(case), model_stream(requested.model), DOCUMENTS)
-    records = tuple(item for stream in streams for item in home.ledger.replay(stream))
+    own = vouched(home, home.ledger.replay(case_stream(case)))
+    others = (model_stream(requested.model), DOCUMENTS)
+    records = (*own, *(item for stream in others for item in home.ledger.replay(stream)))
     today = local_day(datetime.now(UTC), requested.time_zone)
     return CaseFacts(records=records, as_of=today, country=home.config.country)
 

@@ -29,6 +29,7 @@ from auditor.errors import CertificateError, TamperedError
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.tlog_proof import format_proof
 from auditor.workflow.checkpoints import record_checkpoint, require_witnessed
+from auditor.workflow.desk_signing import require_authentic
 from auditor.workflow.document import document_facts
 from auditor.workflow.files import sync_folder, write_file
 from auditor.workflow.home import Home
@@ -55,11 +56,13 @@ def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
     Raises:
         CertificateError: the case isn't ready, another model than the statement's is in service or
             served, or the trust file names approvers or an endpoint whom the settings pass over.
+        ProofError: what the desk decided isn't by its own hand.
         TamperedError: the stored weights aren't those that were measured.
     """
     if state.approved is not None:
         _prepare(home, case, state, state.approved.approved)
         return
+    require_authentic(home, case)
     facts = document_facts(home, case, state)
     _require_weights(home, facts.model)
     four_eyes = home.config.four_eyes

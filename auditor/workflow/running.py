@@ -12,6 +12,7 @@ from auditor.workflow.accounting import account
 from auditor.workflow.alone import alone
 from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.desk import require_case
+from auditor.workflow.desk_signing import require_authentic
 from auditor.workflow.erasure import STEPS
 from auditor.workflow.handing_over import require_taken_back
 from auditor.workflow.home import Home
@@ -40,19 +41,28 @@ def run_case(
     Args:
         until_verdict: stop before any copy is destroyed; the next run goes on from there.
 
+    Returns:
+        The case as it stands now: closed, waiting for approval, or held by the desk meanwhile.
+
     Raises:
         MisuseError: no such case, the desk hasn't decided it, another case of the same model
             comes first, or copies of its models are handed over.
+        ProofError: what the desk decided isn't by its own hand.
         HomeError: another run holds this home.
     """
-    require_case(home, case)
+    next_step(require_case(home, case))  # before anything is done, it is to have been granted
     with alone(home):
         for bank in destroy_due(home, datetime.now(UTC).date()):
             notice(f"shared bank {bank.name.value[:16]}: its last day is over; destroyed")
         for other in forget_due(home, datetime.now(UTC).date()):
             notice(f"case {other}: the last day of its scores is over; destroyed")
         work = Casework(home, case, settings, progress)
-        while (step := next_step(state := load_case(home, case))) is not None:
+        while not (state := load_case(home, case)).stopped:
+            step = next_step(state)
+            if step is None:
+                break
+            if step is not Step.ISSUE:
+                require_authentic(home, case)
             if until_verdict and step is Step.ACCOUNT:
                 notice(f"case {case}: stopped before anything is destroyed")
                 return state
@@ -71,6 +81,8 @@ def run_case(
                 case _:
                     require_current(home, state)
                     STEPS[step](work)
+        if state.stopped:
+            notice(f"case {case}: the desk has stopped it; what was done is kept")
         if state.issued is not None:
             publish(home, case)
     return state

@@ -1,4 +1,4 @@
-"""Keys that sign statements, approvals and answers: made, added, rotated, revoked.
+"""Keys that sign statements, approvals, answers and decisions: made, added, rotated, revoked.
 
 The trust file lists every key that ever signed, with its days and its revocation; each change of it
 is an event, so that the ledger vouches for the list (`auditor.certificates.key_list`).
@@ -42,7 +42,7 @@ _PEM = re.compile(rb"-----BEGIN [^-]+-----\n[^-]+-----END [^-]+-----\n?")
 
 
 def make_pair(path: Path) -> Path:
-    """Make the keys of an approver, or of an endpoint, in a file that no home needs to see.
+    """Make a person's or an endpoint's keys, in a file that no home needs to see.
 
     Returns:
         The file beside it that holds the public halves, for `add_pair`.
@@ -71,7 +71,7 @@ def make_pair(path: Path) -> Path:
 
 
 def read_pair(path: Path) -> tuple[Signer, ...]:
-    """The private keys of an approver or an endpoint.
+    """The private keys that `make_pair` made.
 
     Raises:
         HomeError: unreadable, open to others, or under another passphrase.
@@ -82,7 +82,7 @@ def read_pair(path: Path) -> tuple[Signer, ...]:
 
 
 def add_pair(home: Home, public: bytes, role: str = APPROVER) -> tuple[StatementKey, ...]:
-    """Let regulators trust the keys of an approver or an endpoint, from today on.
+    """Let keys of that role be trusted, from today on.
 
     Args:
         public: the file that `make_pair` wrote beside the private keys.
@@ -137,7 +137,8 @@ def revoke_key(home: Home, named: str) -> StatementKey:
         keys = {key.key_id: key for key in home.trust.statement_keys}
         if named not in keys:
             raise MisuseError(
-                "no statement key, approver's or endpoint's of that id; see: auditor keys list"
+                "the trust file lists no such key that signs statements, approvals, answers or "
+                "decisions; see: auditor keys list"
             )
         if keys[named].revoked_at:
             raise MisuseError(f"key {named} was revoked at {keys[named].revoked_at}")

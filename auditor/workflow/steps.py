@@ -41,7 +41,8 @@ def next_step(case: ErasureCase) -> Step | None:
     """The next station, or None when the case is closed.
 
     Raises:
-        MisuseError: the desk has not granted, refused or withdrawn the request yet.
+        MisuseError: the desk has not granted, refused or withdrawn the request yet, or doubts
+            who made it.
     """
     if case.issued is not None:
         return None
@@ -49,18 +50,23 @@ def next_step(case: ErasureCase) -> Step | None:
         return Step.ISSUE
     if case.drafted is not None:
         return Step.APPROVE if waits_for_approval(case) else Step.PREPARE
-    if case.decided is None or case.decided.decision in (DecisionKind.HELD, DecisionKind.EXTENDED):
+    if case.decided is None or case.held:
         raise MisuseError(
             "the desk hasn't granted this request; run `auditor request decide CASE --grant`"
         )
     if case.decided.decision in _CLOSED_BY_DESK:
         return Step.PREPARE
+    if case.doubted:
+        raise MisuseError(
+            "it is doubted whether the person who asked is the person concerned; run `auditor "
+            "request identity CASE --confirmed`"
+        )
     if case.grounds is None:
         return Step.GROUNDS
     if case.scope is None:
         return Step.SCOPE
     if case.reached is not None:
-        return Step.PREPARE if _all_accounted(case) else Step.ACCOUNT
+        return Step.PREPARE if case.all_accounted else Step.ACCOUNT
     if case.obstacle is not Obstacle.NONE:
         return Step.REACH
     if case.scope.training_images == 0:
@@ -85,13 +91,6 @@ def _audit_step(case: ErasureCase) -> Step:
     if earned_basis(case) is Basis.NONE and case.ladder_left:
         return Step.CLIMB
     return Step.REACH
-
-
-def _all_accounted(case: ErasureCase) -> bool:
-    """The model before the case is accounted for last; once it is, everything is."""
-    return case.scope is not None and any(
-        item.artefact == case.scope.weights for item in case.accounted
-    )
 
 
 def outcome_of(case: ErasureCase) -> Outcome:

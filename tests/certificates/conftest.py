@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from auditor.certificates.verify import VerificationReport, verify_certificate
-from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.proof.trust import parse_trust
 from auditor.workflow.desk import decide, file_request
 from auditor.workflow.home import Home, create_home
@@ -55,7 +55,7 @@ def refused_case(home: Home, model: str = "detector") -> str:
         ground=Ground.CONSENT_WITHDRAWN,
         received=date.fromisoformat(datetime.now(UTC).date().isoformat()),
     )
-    decide(home, case, DecisionKind.REFUSED, "dpo")
+    decide(home, case, DecisionKind.REFUSED, "dpo", reason=DecisionReason.NO_GROUND)
     return case
 
 

@@ -222,7 +222,7 @@ def test_a_full_disk_at_pdf_time_loses_nothing(auditor: Auditor, stocked: Home) 
     words = ("--home", stocked.root)
     case = auditor("request", "file", "--model", "detector", "--subject", "x", *words, "--json")
     identity = case.json["case"]
-    auditor("request", "decide", identity, "--refuse", *words)
+    auditor("request", "decide", identity, "--refuse", "--because", "no-ground", *words)
     small = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(stocked.certificates)]
     if subprocess.run(small, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount a small disk here")

@@ -9,7 +9,7 @@ import pytest
 
 from auditor.certificates.facts import ModelFacts, ModelVersion
 from auditor.domain.artefact import Digest
-from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.errors import CertificateError, TamperedError
 from auditor.workflow import notary
 from auditor.workflow.desk import decide, file_request
@@ -29,7 +29,7 @@ def refused(home: Home) -> str:
         ground=Ground.CONSENT_WITHDRAWN,
         received=date(2026, 11, 2),
     )
-    decide(home, case, DecisionKind.REFUSED, "dpo")
+    decide(home, case, DecisionKind.REFUSED, "dpo", reason=DecisionReason.NO_GROUND)
     return case
 
 

@@ -1,0 +1,328 @@
+"""Who decides: every act is by a key of the desk that holds, or the case goes no further."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from auditor.domain import event as ev
+from auditor.domain.artefact import Digest
+from auditor.domain.desk_events import UNSIGNED
+from auditor.domain.request import DecisionKind, DecisionReason
+from auditor.errors import MisuseError, ProofError
+from auditor.proof.dsse import sign_envelope
+from auditor.proof.signing import Signer
+from auditor.workflow.casework import RunSettings
+from auditor.workflow.desk import decide
+from auditor.workflow.desk_signing import ACT_TYPE, act_bytes, require_authentic, vouched
+from auditor.workflow.home import Home, create_home, open_home
+from auditor.workflow.notary import prepare_statement
+from auditor.workflow.record import case_stream, load_case, record_at
+from auditor.workflow.running import run_case
+from auditor.workflow.statement_keys import revoke_key
+from tests.cli.conftest import stock
+from tests.workflow.desks import employ, filed, person, with_four_eyes
+
+GRANTED, REFUSED, HELD = DecisionKind.GRANTED, DecisionKind.REFUSED, DecisionKind.HELD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """A home whose desk is two people; an approver and a stranger have keys, too."""
+
+    home: Home
+    ada: tuple[Signer, ...]
+    bob: tuple[Signer, ...]
+    approver: tuple[Signer, ...]
+    stranger: tuple[Signer, ...]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("office")
+    with closing(create_home(folder / "home", controller="St. Example", dpo="DPO")) as home:
+        stock(home)
+        filed(home)
+        employ(home, folder, "ada")
+        employ(home, folder, "bob")
+        employ(home, folder, "approver", "approval")
+    person(folder, "stranger")
+    return folder
+
+
+@pytest.fixture
+def office(template: Path, tmp_path: Path) -> Iterator[Office]:
+    from auditor.workflow.statement_keys import read_pair
+
+    folder = Path(shutil.copytree(template, tmp_path / "office"))
+    names = ("ada", "bob", "approver", "stranger")
+    keys = {name: read_pair(folder / f"{name}.key") for name in names}
+    with closing(open_home(folder / "home")) as home:
+        yield Office(home=home, **keys)
+
+
+def test_a_decision_bears_the_key_of_whoever_made_it(office: Office) -> None:
+    home, case = office.home, filed(office.home)
+    decide(home, case, GRANTED, signers=office.ada)
+    decided = load_case(home, case).decided
+    assert decided is not None and decided.actor == office.ada[0].key_id
+    assert home.store.has(decided.signature)
+    require_authentic(home, case)
+
+
+def test_only_a_key_of_the_desk_decides(office: Office) -> None:
+    home, case = office.home, filed(office.home)
+    keys = (
+        *((), office.stranger, office.approver, home.statement_signers),
+        *(office.ada[:1], office.ada[::-1], (office.ada[0], office.stranger[1])),
+    )
+    for signers in keys:
+        with pytest.raises(MisuseError):
+            decide(home, case, GRANTED, signers=signers)
+    revoke_key(home, office.bob[1].key_id)
+    with pytest.raises(MisuseError, match="revoked"):
+        decide(home, case, GRANTED, signers=office.bob)
+    assert load_case(home, case).decided is None
+
+
+def test_a_desk_without_keys_decides_by_role_alone(tmp_path: Path) -> None:
+    with closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as home:
+        stock(home)
+        case = filed(home)
+        with pytest.raises(MisuseError, match="lists no key of the desk"):
+            decide(home, case, GRANTED, signers=person(tmp_path, "eve"))
+        decide(home, case, GRANTED, "head-of-privacy")
+        decided = load_case(home, case).decided
+        assert decided is not None
+        assert (decided.actor, decided.signature) == ("head-of-privacy", UNSIGNED)
+        require_authentic(home, case)
+        other = filed(home)
+        ada = employ(home, tmp_path, "ada")
+        require_authentic(home, case)  # it was decided before there were keys
+        with pytest.raises(MisuseError, match="--key"):
+            decide(home, other, GRANTED)
+        decide(home, case, HELD, signers=ada)
+        require_authentic(home, case)
+
+
+def granted(case: str, **changes: object) -> ev.RequestDecided:
+    event = ev.RequestDecided(case=case, decision=GRANTED, actor="dpo")
+    return replace(event, **changes)  # type: ignore[arg-type]
+
+
+def signed(
+    home: Home, event: ev.RequestDecided, signers: tuple[Signer, ...], place: int
+) -> ev.RequestDecided:
+    envelope = sign_envelope(ACT_TYPE, act_bytes(event, place), signers)
+    return replace(event, signature=home.store.put(envelope))
+
+
+def unsigned(office: Office, case: str, place: int) -> ev.RequestDecided:
+    return granted(case)
+
+
+def unsigned_by_name(office: Office, case: str, place: int) -> ev.RequestDecided:
+    return granted(case, actor=office.ada[0].key_id)
+
+
+def of_nothing_stored(office: Office, case: str, place: int) -> ev.RequestDecided:
+    return granted(case, actor=office.ada[0].key_id, signature=Digest.of(b"nothing"))
+
+
+def by_a_stranger(office: Office, case: str, place: int) -> ev.RequestDecided:
+    event = granted(case, actor=office.stranger[0].key_id)
+    return signed(office.home, event, office.stranger, place)
+
+
+def by_an_approver(office: Office, case: str, place: int) -> ev.RequestDecided:
+    event = granted(case, actor=office.approver[0].key_id)
+    return signed(office.home, event, office.approver, place)
+
+
+def by_one_algorithm(office: Office, case: str, place: int) -> ev.RequestDecided:
+    event = granted(case, actor=office.ada[0].key_id)
+    return signed(office.home, event, office.ada[:1], place)
+
+
+def in_anothers_name(office: Office, case: str, place: int) -> ev.RequestDecided:
+    return signed(office.home, granted(case, actor=office.bob[0].key_id), office.ada, place)
+
+
+def of_another_place(office: Office, case: str, place: int) -> ev.RequestDecided:
+    event = granted(case, actor=office.ada[0].key_id)
+    return signed(office.home, event, office.ada, place - 1)
+
+
+def of_another_case(office: Office, case: str, place: int) -> ev.RequestDecided:
+    """A signature that was given for somebody else's request in the same place."""
+    other = filed(office.home)
+    decide(office.home, other, HELD, signers=office.ada)
+    decide(office.home, other, GRANTED, signers=office.ada)
+    given = load_case(office.home, other).decided
+    assert given is not None
+    return replace(given, case=case)
+
+
+def of_another_decision(office: Office, case: str, place: int) -> ev.RequestDecided:
+    event = signed(
+        office.home,
+        granted(
+            case, decision=REFUSED, reason=DecisionReason.NO_GROUND, actor=office.ada[0].key_id
+        ),
+        office.ada,
+        place,
+    )
+    return replace(event, decision=GRANTED, reason=DecisionReason.NONE)
+
+
+def of_another_type(office: Office, case: str, place: int) -> ev.RequestDecided:
+    event = granted(case, actor=office.ada[0].key_id)
+    envelope = sign_envelope("application/json", act_bytes(event, place), office.ada)
+    return replace(event, signature=office.home.store.put(envelope))
+
+
+FORGERIES = (
+    *(unsigned, unsigned_by_name, of_nothing_stored, by_a_stranger, by_an_approver),
+    *(by_one_algorithm, in_anothers_name, of_another_place, of_another_case),
+    *(of_another_decision, of_another_type),
+)
+
+
+@pytest.mark.parametrize("forge", FORGERIES)
+def test_what_is_forged_into_the_ledger_erases_nobody(
+    office: Office, forge: Callable[[Office, str, int], ev.RequestDecided]
+) -> None:
+    home, case = office.home, filed(office.home)
+    decide(home, case, HELD, signers=office.ada)
+    stream = case_stream(case)
+    place = home.ledger.version(stream)
+    record_at(home, stream, forge(office, case, place), place)
+    assert load_case(home, case).granted
+    before = home.ledger.size
+    with pytest.raises(ProofError, match=f"entry {before - 1}.*decided anew"):
+        run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
+    with pytest.raises(ProofError):
+        prepare_statement(home, case, load_case(home, case))
+    assert home.ledger.size == before
+    records = home.ledger.replay(stream)
+    assert vouched(home, records) == records[:-1]
+    decide(home, case, GRANTED, signers=office.bob)  # though it looks granted already
+    require_authentic(home, case)
+
+
+def test_what_the_desk_signed_cannot_be_repeated_later(office: Office) -> None:
+    home, case = office.home, filed(office.home)
+    decide(home, case, GRANTED, signers=office.ada)
+    given = load_case(home, case).decided
+    decide(home, case, HELD, signers=office.ada)
+    assert given is not None
+    record_at(home, case_stream(case), given, home.ledger.version(case_stream(case)))
+    with pytest.raises(ProofError, match="not in this place"):
+        require_authentic(home, case)
+
+
+def test_a_revoked_key_has_decided_nothing(office: Office) -> None:
+    home, case = office.home, filed(office.home)
+    decide(home, case, GRANTED, signers=office.ada)
+    revoke_key(home, office.ada[0].key_id)
+    with pytest.raises(ProofError, match="revoked"):
+        require_authentic(home, case)
+    decide(home, case, GRANTED, signers=office.bob)
+    require_authentic(home, case)
+
+
+def test_an_extension_that_nobody_vouches_for_extends_nothing(office: Office) -> None:
+    home, case = office.home, filed(office.home)
+    stream = case_stream(case)
+    forged = ev.RequestDecided(
+        case=case, decision=DecisionKind.EXTENDED, reason=DecisionReason.COMPLEXITY, actor="dpo"
+    )
+    record_at(home, stream, forged, home.ledger.version(stream))
+    decide(home, case, GRANTED, signers=office.ada)
+    require_authentic(home, case)
+    kept = [item.event for item in vouched(home, home.ledger.replay(stream))]
+    assert forged not in kept and len(kept) == 2
+
+
+def test_four_eyes_are_two_peoples(office: Office) -> None:
+    home, case = with_four_eyes(office.home), filed(office.home)
+    proposed = decide(home, case, GRANTED, signers=office.ada).event
+    assert isinstance(proposed, ev.DecisionProposed)
+    state = load_case(home, case)
+    assert state.decided is None and state.proposed == proposed
+    with pytest.raises(MisuseError, match="hasn't granted"):
+        run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
+    for again in (office.ada, (office.ada[0], office.bob[1]), (office.bob[0], office.ada[1])):
+        with pytest.raises(MisuseError, match="another person"):
+            decide(home, case, GRANTED, signers=again)
+    decide(home, case, GRANTED, signers=office.bob)
+    assert load_case(home, case).granted
+    require_authentic(home, case)
+    decide(home, case, HELD, signers=office.ada)  # one may stop it alone
+    require_authentic(home, case)
+    home.close()
+
+
+def test_two_who_disagree_move_nothing(office: Office) -> None:
+    home, case = with_four_eyes(office.home), filed(office.home)
+    decide(home, case, GRANTED, signers=office.ada)
+    second = decide(home, case, REFUSED, reason=DecisionReason.NO_GROUND, signers=office.bob)
+    assert isinstance(second.event, ev.DecisionProposed)
+    assert load_case(home, case).decided is None
+    decide(home, case, REFUSED, reason=DecisionReason.NO_GROUND, signers=office.ada)
+    decided = load_case(home, case).decided
+    assert decided is not None and decided.decision is REFUSED
+    require_authentic(home, case)
+    home.close()
+
+
+def alone(home: Home, case: str, office: Office) -> None:
+    place = home.ledger.version(case_stream(case))
+    event = signed(home, granted(case, actor=office.ada[0].key_id), office.ada, place)
+    record_at(home, case_stream(case), event, place)
+
+
+def twice_the_same(home: Home, case: str, office: Office) -> None:
+    decide(home, case, GRANTED, signers=office.ada)
+    alone(home, case, office)
+
+
+def on_another_proposal(home: Home, case: str, office: Office) -> None:
+    decide(home, case, REFUSED, reason=DecisionReason.NO_GROUND, signers=office.bob)
+    alone(home, case, office)
+
+
+def on_an_overruled_proposal(home: Home, case: str, office: Office) -> None:
+    decide(home, case, GRANTED, signers=office.bob)
+    decide(home, case, HELD, signers=office.bob)
+    alone(home, case, office)
+
+
+@pytest.mark.parametrize(
+    "bypass", [alone, twice_the_same, on_another_proposal, on_an_overruled_proposal]
+)
+def test_one_person_cannot_be_two_behind_the_desks_back(
+    office: Office, bypass: Callable[[Home, str, Office], None]
+) -> None:
+    home, case = with_four_eyes(office.home), filed(office.home)
+    bypass(home, case, office)
+    assert load_case(home, case).granted
+    with pytest.raises(ProofError, match="two people's keys"):
+        require_authentic(home, case)
+    home.close()
+
+
+def test_four_eyes_without_keys_are_refused(tmp_path: Path) -> None:
+    with closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as made:
+        stock(made)
+        home = with_four_eyes(made)
+        case = filed(home, received=date(2026, 11, 2))
+        with pytest.raises(MisuseError, match="four eyes need two keys"):
+            decide(home, case, GRANTED)
+        home.close()
