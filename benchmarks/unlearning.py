@@ -233,7 +233,12 @@ def _line(label: str, made: Made, asked: Asked, against: tuple[Made, int] | None
         _write(f"| {label} | {made.seconds:.2f} | {error} |{'|' * 5}")
         return
     evidence, decision = assess(
-        asked.plan, asked.readiness, measured, role=CandidateRole.REQUEST, weights=ANY
+        asked.plan,
+        asked.readiness,
+        measured,
+        role=CandidateRole.REQUEST,
+        by_recipe=False,
+        weights=ANY,
     )
     rho, auc = evidence.influence.equivalence, evidence.auc.comparisons[0].difference
     costs = "- | - | -"

@@ -254,7 +254,8 @@ def _candidates(request: Request) -> Iterator[tuple[str, list[Judged]]]:
     def trained(name: str, of: Scene, indices: Sequence[int], many: int) -> list[Judged]:
         contents = stage.train(of, name, indices, many, request.name)
         modules = [load_weights(of.recipe, content) for content in contents]
-        return [first.judge(module, CandidateRole.REQUEST) for module in modules]
+        role = CandidateRole.REQUEST
+        return [first.judge(module, role, by_recipe=True) for module in modules]
 
     retained = scene.without(request.forgotten)
     yield "true retrain", trained("retrain", scene, retained, stage.retrains)

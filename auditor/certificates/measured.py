@@ -13,6 +13,7 @@ from auditor.domain.evidence import (
     Influence,
     LatentDepth,
     MembershipAttack,
+    RecipeFit,
     Reliability,
     SecondaryTest,
     SubgroupAuc,
@@ -32,11 +33,16 @@ def measured(audit: Audit) -> Canonical:
         "secondary": [_secondary(test) for test in evidence.secondary],
         "membership": _membership(evidence.membership),
         "latent": [_latent(depth) for depth in evidence.latent],
-        "recipeFit": {
-            "matches": yes_or_no(evidence.recipe_fit.matches),
-            "pValue": decimal_text(evidence.recipe_fit.p_value),
-            "worst": evidence.recipe_fit.worst,
-        },
+        "recipeFit": _fit(evidence.recipe_fit),
+        **({"retrainFit": _fit(evidence.retrain_fit)} if evidence.by_recipe else {}),
+    }
+
+
+def _fit(fit: RecipeFit) -> Canonical:
+    return {
+        "matches": yes_or_no(fit.matches),
+        "pValue": decimal_text(fit.p_value),
+        "worst": fit.worst,
     }
 
 

@@ -125,6 +125,14 @@ class _Worded:
                     which=labels.word(self._language, labels.IMAGES, fit.worst),
                     p=self._number(fit.p_value, 4),
                 )
+            case ReasonCode.NOT_BY_RECIPE:
+                fit = self._evidence.retrain_fit
+                return say(
+                    "Said to be a retrain by the registered recipe, on {which} the model doesn't "
+                    "look like those trained by it (p = {p}).",
+                    which=labels.word(self._language, labels.IMAGES, fit.worst),
+                    p=self._number(fit.p_value, 4),
+                )
             case ReasonCode.NO_MODEL_POSSIBLE:
                 return say("No model could be made.")
 

@@ -244,7 +244,10 @@ class LatentDepth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFit:
-    """Does M look like the IN models? The smallest adjusted p-value and where it arose."""
+    """Does a model look like those trained by the recipe? The smallest adjusted p-value, and where.
+
+    The model in service is held against the IN models, a candidate against the OUT models.
+    """
 
     matches: bool
     p_value: float
@@ -278,11 +281,18 @@ class Power:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything one audit of one candidate found."""
+    """Everything one audit of one candidate found.
+
+    Attributes:
+        by_recipe: whether the candidate is said to be a retrain by the recipe, as exact methods
+            make it and approximate ones don't.
+        retrain_fit: whether it looks like one; asked of those that are said to be.
+    """
 
     plan: Digest
     weights: Digest
     role: CandidateRole
+    by_recipe: bool
     influence: Influence
     patients: tuple[PatientInfluence, ...]
     auc: AucRegression
@@ -291,4 +301,5 @@ class Evidence:
     membership: tuple[MembershipAttack, ...]
     latent: tuple[LatentDepth, ...]
     recipe_fit: RecipeFit
+    retrain_fit: RecipeFit
     across: AcrossCases

@@ -30,6 +30,7 @@ class ReasonCode(StrEnum):
     AUC_MARGIN_REFUSED = "auc-margin-refused"
     SECONDARY_REJECTED = "secondary-test-rejected"
     RECIPE_MISMATCH = "recipe-mismatch"
+    NOT_BY_RECIPE = "not-by-recipe"
     NO_MODEL_POSSIBLE = "no-model-possible"
 
 

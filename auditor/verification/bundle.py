@@ -187,6 +187,7 @@ def replay(manifest: Manifest, scores: Scores) -> Replayed:
         readiness,
         scores.candidate,
         role=manifest.evidence.role,
+        by_recipe=manifest.evidence.by_recipe,
         weights=manifest.evidence.weights,
         place=manifest.place,
     )

@@ -80,10 +80,23 @@ def _failures(plan: Plan, evidence: Evidence, auc_inferior: bool) -> tuple[Reaso
 def _missing(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
     """What a PASSED would still need."""
     return (
+        *_retrain_gaps(evidence),
         *_influence_gaps(plan, evidence.influence),
         *_patient_gaps(plan, evidence.patients),
         *_auc_gaps(plan, evidence.auc),
     )
+
+
+def _retrain_gaps(evidence: Evidence) -> tuple[Reason, ...]:
+    """Whoever was trained by another recipe holds nothing of the forgotten, and is no retrain."""
+    fit = evidence.retrain_fit
+    if fit.matches or not evidence.by_recipe:
+        return ()
+    text = (
+        f"said to be a retrain by the registered recipe, on {fit.worst} patients the model doesn't "
+        f"look like those trained by it (p = {fit.p_value:.2g})"
+    )
+    return (_reason(ReasonCode.NOT_BY_RECIPE, text),)
 
 
 def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:

@@ -37,7 +37,7 @@ from auditor.verification.online import hold_across
 from auditor.verification.per_patient import PatientScale, measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
-from auditor.verification.recipe_fit import fit_recipe
+from auditor.verification.recipe_fit import ALPHA, fit_recipe, fit_retrain
 from auditor.verification.relearning import relearning_images, relearning_statistics
 from auditor.verification.reliability import describe_reliability
 from auditor.verification.secondary import (
@@ -142,7 +142,7 @@ def prepare(
         recipe_fit=fit,
         power=Power(
             detect_untouched=decidable * detect_power(scale, margin, ins),
-            pass_retrain=decidable * passing * (1 - alpha / rungs / SHARES),
+            pass_retrain=decidable * passing * (1 - alpha / rungs / SHARES) * (1 - ALPHA),
         ),
         reach=reach(scale, margin, outs),
         margin=margin,
@@ -206,14 +206,26 @@ def audit(
     candidate: Measurements,
     *,
     role: CandidateRole,
+    by_recipe: bool,
     weights: Digest,
 ) -> tuple[Evidence, Decision]:
     """Measure one candidate under a pinned plan and decide.
 
+    Args:
+        by_recipe: it is said to be a retrain by the recipe, so it must look like one.
+
     Raises:
         EvidenceError: the plan is of another bank or of other code.
     """
-    return assess(pinned.plan, readiness, candidate, role=role, weights=weights, place=pinned.place)
+    return assess(
+        pinned.plan,
+        readiness,
+        candidate,
+        role=role,
+        by_recipe=by_recipe,
+        weights=weights,
+        place=pinned.place,
+    )
 
 
 def assess(
@@ -222,6 +234,7 @@ def assess(
     candidate: Measurements,
     *,
     role: CandidateRole,
+    by_recipe: bool,
     weights: Digest,
     place: int = 1,
 ) -> tuple[Evidence, Decision]:
@@ -249,6 +262,7 @@ def assess(
         plan=plan.digest,
         weights=weights,
         role=role,
+        by_recipe=by_recipe,
         influence=_influence(plan, readiness, scores),
         patients=measure_patients(
             readiness.patient_scales,
@@ -269,6 +283,7 @@ def assess(
         membership=describe_membership(candidate, out, readiness.untouched, layout),
         latent=describe_depths(depths),
         recipe_fit=readiness.recipe_fit,
+        retrain_fit=fit_retrain(candidate, out, layout),
         across=hold_across(min(1.0, plan.rungs * SHARES * least), place, plan.alpha),
     )
     inferior = is_inferior(readiness.auc, auc, plan.rejection_alpha)

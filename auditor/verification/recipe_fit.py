@@ -1,12 +1,15 @@
-"""Does the recipe describe the original model? It must look like the IN models.
+"""Does the recipe describe a model? Prediction tests against models that it made.
 
-Three prediction tests, on retained, never-seen and forgotten patients (DESIGN section 4 point 5).
-Where they disagree the bank says nothing about this model, and no verdict can rest on it.
+The original must look like the IN models on retained, never-seen and forgotten patients (DESIGN
+section 4 point 5); where it doesn't, the bank says nothing about it, and no verdict can rest on it.
+A candidate that is said to be a retrain must look like the OUT models on retained and never-seen
+patients: one trained by another recipe holds nothing of the forgotten either, and only this tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,25 +20,45 @@ from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import prediction_test
 
-_ALPHA = 0.01
+ALPHA = 0.01
+"""How often a model that the recipe did make is said not to be described by it, at most."""
+
+_View: TypeAlias = Callable[[Measurements], float]
 
 
 def fit_recipe(
     original: Measurements, untouched: Sequence[Measurements], layout: Layout, scale: Scale
 ) -> RecipeFit:
     """Hold the original model against the IN models."""
-    views: dict[str, Callable[[Measurements], float]] = {
-        "retained": lambda item: _log_loss(item.margins, layout.retained),
-        "never-seen": lambda item: _log_loss(item.margins, layout.unseen),
+    views = {
+        **_losses(layout),
         "forgotten": lambda item: pooled(scale, contrast(item.margins, layout)),
     }
+    return _fit(original, untouched, views)
+
+
+def fit_retrain(candidate: Measurements, out: Sequence[Measurements], layout: Layout) -> RecipeFit:
+    """Hold a candidate against the OUT models, the forgotten patients left aside."""
+    return _fit(candidate, out, _losses(layout))
+
+
+def _fit(
+    model: Measurements, others: Sequence[Measurements], views: Mapping[str, _View]
+) -> RecipeFit:
     p_values = {
-        name: prediction_test(view(original), np.array([view(item) for item in untouched]))[1]
+        name: prediction_test(view(model), np.array([view(item) for item in others]))[1]
         for name, view in views.items()
     }
     worst = min(p_values, key=lambda name: p_values[name])
     adjusted = min(1.0, len(views) * p_values[worst])
-    return RecipeFit(matches=adjusted > _ALPHA, p_value=adjusted, worst=worst)
+    return RecipeFit(matches=adjusted > ALPHA, p_value=adjusted, worst=worst)
+
+
+def _losses(layout: Layout) -> dict[str, _View]:
+    return {
+        "retained": lambda item: _log_loss(item.margins, layout.retained),
+        "never-seen": lambda item: _log_loss(item.margins, layout.unseen),
+    }
 
 
 def _log_loss(margins: Numbers, part: Indices) -> float:

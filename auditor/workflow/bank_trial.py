@@ -193,6 +193,11 @@ def _outcome(
     )
     (candidate,) = measure_block(scene, [content]).measured
     evidence, decision = assess(
-        plan, readiness, candidate, role=CandidateRole.RETRAIN, weights=Digest.of(content)
+        plan,
+        readiness,
+        candidate,
+        role=CandidateRole.RETRAIN,
+        by_recipe=True,
+        weights=Digest.of(content),
     )
     return Tried(verdict=decision.verdict, influence=evidence.influence.equivalence)

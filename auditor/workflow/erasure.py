@@ -225,7 +225,14 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
     work.write(begun, f"audit-{attempt}-{role.value}-{number}")
     module = load_module(work.home, work.scene, weights)
     measured = measure_all(work.scene, module, readiness.relearning.tolist())
-    evidence, decision = audit(pinned, readiness, measured, role=role, weights=weights)
+    evidence, decision = audit(
+        pinned,
+        readiness,
+        measured,
+        role=role,
+        by_recipe=_said_by_recipe(work, role),
+        weights=weights,
+    )
     stored = work.home.store.put(outcome_bytes(evidence, decision))
     if work.settings.keep_scores:
         scores = work.home.store.put(pack_scores(readiness, measured))
@@ -242,6 +249,13 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
         verdict=decision.verdict,
     )
     work.write(event, f"verified-{attempt}-{role.value}")
+
+
+def _said_by_recipe(work: Casework, role: CandidateRole) -> bool:
+    """Whether the candidate is said to be a retrain by the recipe: exact methods' are."""
+    if role is not CandidateRole.REQUEST:
+        return role is CandidateRole.RETRAIN
+    return METHODS[work.state.attempts[-1].started.method].exact
 
 
 def _write_kept(work: Casework, role: CandidateRole, scores: Digest, *, attempt: int) -> None:

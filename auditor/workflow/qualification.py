@@ -203,24 +203,24 @@ class _Trial:
             unseen=scene.split.validation,
         )
 
-    def _judged(
-        self, court: Court, module: nn.Module | None, role: CandidateRole = CandidateRole.REQUEST
-    ) -> Judged:
-        """A verdict; a candidate that couldn't be made has none."""
+    def _judged(self, court: Court, module: nn.Module | None) -> Judged:
+        """A verdict on what was made of a model; a candidate that couldn't be made has none."""
         if module is None:
             return Judged(
                 verdict=None, reasons=frozenset(), influence=None, measured=None, milliseconds=0
             )
-        found = court.judge(module, role)
+        found = court.judge(module, CandidateRole.REQUEST)
         self.spent.append(found.milliseconds)
         return found
 
     def _judge_all(
         self, name: str, court: Court, models: Trained, role: CandidateRole = CandidateRole.REQUEST
     ) -> list[Judged]:
+        """Verdicts on models that were trained, each of which is said to be a retrain."""
         judged = []
         for number, (_, module) in enumerate(models):
-            judged.append(self._judged(court, module, role))
+            judged.append(court.judge(module, role, by_recipe=True))
+            self.spent.append(judged[-1].milliseconds)
             self.bench.progress(f"auditing {name}", number + 1, len(models))
         return judged
 

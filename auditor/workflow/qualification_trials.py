@@ -50,8 +50,8 @@ class Court:
     readiness: Readiness
     plan: Plan
 
-    def judge(self, module: nn.Module, role: CandidateRole) -> Judged:
-        """Measure and decide."""
+    def judge(self, module: nn.Module, role: CandidateRole, *, by_recipe: bool = False) -> Judged:
+        """Measure and decide; ``by_recipe`` where it is said to be a retrain."""
         started = time.perf_counter()
         measured = verdict = influence = None
         reasons = frozenset[str]()
@@ -59,7 +59,12 @@ class Court:
             wanted = self.readiness.relearning.tolist()
             measured = measure_all(self.scene, module, wanted)
             evidence, decision = assess(
-                self.plan, self.readiness, measured, role=role, weights=self.plan.origin.model
+                self.plan,
+                self.readiness,
+                measured,
+                role=role,
+                by_recipe=by_recipe,
+                weights=self.plan.origin.model,
             )
             verdict, influence = decision.verdict, evidence.influence.equivalence.point
             reasons = frozenset(reason.code.value for reason in decision.reasons)

@@ -35,8 +35,8 @@ def try_tampering(home: Home, weights: Digest, task: Task) -> tuple[Tampering, .
     """Put each forgery to the code that has to refuse it.
 
     Other weights under the digest in service; a ledger rewritten from its first entry on; and a
-    model trained without the patients, but by another recipe, handed over as a retrain. Statistics
-    find nothing of the patients in it and may pass it, as the battery shows: the replay refuses it.
+    model trained without the patients, but by another recipe, handed over as a retrain. Nothing of
+    the patients is in it; where it also looks like the recipe's, the replay alone refuses it.
 
     Nothing of the home is changed but for a fresh checkpoint; the forgeries are copies.
 

@@ -76,12 +76,19 @@ PLAN = PlanFacts(
 
 
 def evidence(
-    *, weights: Digest, point: float, width: float, role: CandidateRole, rejected: bool = False
+    *,
+    weights: Digest,
+    point: float,
+    width: float,
+    role: CandidateRole,
+    by_recipe: bool = False,
+    rejected: bool = False,
 ) -> Evidence:
     return Evidence(
         plan=PLAN.plan,
         weights=weights,
         role=role,
+        by_recipe=by_recipe,
         influence=Influence(
             established=True,
             equivalence=Estimate(lower=point - width, point=point, upper=point + width, level=0.9),
@@ -197,6 +204,7 @@ def evidence(
             ),
         ),
         recipe_fit=RecipeFit(matches=True, p_value=0.41, worst="forgotten"),
+        retrain_fit=RecipeFit(matches=True, p_value=0.63, worst="retained"),
         across=AcrossCases(place=1, level=0.0247, p_value=0.31, confirmed=False),
     )
 
@@ -248,7 +256,11 @@ CONTROLS = (
         role=CandidateRole.RETRAIN,
         audit=Audit(
             evidence=evidence(
-                weights=named("control"), point=0.02, width=0.24, role=CandidateRole.RETRAIN
+                weights=named("control"),
+                point=0.02,
+                width=0.24,
+                role=CandidateRole.RETRAIN,
+                by_recipe=True,
             ),
             decision=PASSED,
         ),
@@ -270,7 +282,11 @@ def rung(
         record=named(f"record-{attempt}"),
         audit=Audit(
             evidence=evidence(
-                weights=weights, point=point, width=width, role=CandidateRole.REQUEST
+                weights=weights,
+                point=point,
+                width=width,
+                role=CandidateRole.REQUEST,
+                by_recipe=exact,
             ),
             decision=found,
         ),

@@ -134,6 +134,7 @@ def carry_out(world: World, seed: int, shares: tuple[float, ...] = (0.0, 1.0)) -
             readiness,
             world.model(draw, share=share),
             role=CandidateRole.REQUEST,
+            by_recipe=True,
             weights=SOME,
         )
         for share in shares

@@ -67,7 +67,13 @@ def audited() -> tuple[Readiness, Measurements, Manifest]:
         ladder=(),
     )
     evidence, decision = assess(
-        plan, readiness, candidate, role=CandidateRole.REQUEST, weights=SOME, place=3
+        plan,
+        readiness,
+        candidate,
+        role=CandidateRole.REQUEST,
+        by_recipe=True,
+        weights=SOME,
+        place=3,
     )
     manifest = Manifest(
         plan=plan,

@@ -132,6 +132,25 @@ def test_a_plan_without_power_or_with_too_wide_an_auc_margin_passes_nothing() ->
     assert PLAN.within_reach and not weak.within_reach and not wide.within_reach
 
 
+@pytest.mark.parametrize(("by_recipe", "verdict"), [(True, "INDETERMINATE"), (False, "PASSED")])
+def test_only_what_is_said_to_be_a_retrain_must_look_like_one(
+    by_recipe: bool, verdict: str
+) -> None:
+    evidence = replace(measured(), by_recipe=by_recipe)
+    assert verdict_of(evidence) == (Verdict.PASSED, ReasonCode.EQUIVALENT)
+    strange = replace(evidence, retrain_fit=replace(evidence.retrain_fit, matches=False))
+    found = decide(PLAN, strange, auc_inferior=False)
+    assert found.verdict == verdict
+    codes = {reason.code for reason in found.reasons}
+    assert (ReasonCode.NOT_BY_RECIPE in codes) == by_recipe
+
+
+def test_what_is_no_retrain_but_still_knows_the_patients_is_failed() -> None:
+    strange = replace(measured(0.9), by_recipe=True)
+    strange = replace(strange, retrain_fit=replace(strange.retrain_fit, matches=False))
+    assert verdict_of(strange) == (Verdict.FAILED, ReasonCode.INFLUENCE_OUTSIDE)
+
+
 def test_a_model_the_recipe_does_not_describe_is_not_even_failed() -> None:
     strange = measured(0.9)
     strange = replace(strange, recipe_fit=replace(strange.recipe_fit, matches=False))

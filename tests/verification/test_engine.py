@@ -9,6 +9,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from auditor.domain.artefact import Digest
 from auditor.domain.entry import Recorded
@@ -25,6 +26,7 @@ from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power
+from auditor.verification.recipe_fit import ALPHA, fit_retrain
 
 SOME = Digest.of(b"anything")
 ORIGIN = Origin(model=SOME, data=SOME, recipe=SOME, bank=SOME)
@@ -92,12 +94,15 @@ def entry_of(event: Event) -> Recorded:
     )
 
 
-def verdict(readiness: Readiness, candidate: Measurements) -> tuple[Verdict, set[ReasonCode]]:
+def verdict(
+    readiness: Readiness, candidate: Measurements, *, by_recipe: bool = False
+) -> tuple[Verdict, set[ReasonCode]]:
     _, decision = audit(
         pinned(plan_of(readiness)),
         readiness,
         candidate,
         role=CandidateRole.REQUEST,
+        by_recipe=by_recipe,
         weights=Digest.of(b"weights"),
     )
     return decision.verdict, {reason.code for reason in decision.reasons}
@@ -123,6 +128,36 @@ def test_no_power_is_declared_where_the_recipe_does_not_describe_the_model() -> 
         Verdict.INDETERMINATE,
         {ReasonCode.RECIPE_MISMATCH},
     )
+
+
+def test_what_is_said_to_be_a_retrain_must_look_like_one() -> None:
+    """Trained by another recipe without the patients, a model holds nothing of them."""
+    random = np.random.default_rng(2)
+    readiness = ready(model(random, seen=True))
+    retrain, other = model(random, seen=False), model(random, seen=False, ease=2.0)
+    assert verdict(readiness, retrain, by_recipe=True)[0] is Verdict.PASSED
+    assert verdict(readiness, other, by_recipe=True) == (
+        Verdict.INDETERMINATE,
+        {ReasonCode.NOT_BY_RECIPE},
+    )
+    assert verdict(readiness, other, by_recipe=False)[0] is Verdict.PASSED
+
+
+def test_one_true_retrain_in_a_hundred_is_not_taken_for_one() -> None:
+    """Both ways: the size is ALPHA, not more and not nothing; half a spread aside is found."""
+    random = np.random.default_rng(20261130)
+    turned, moved, trials = 0, 0, 600
+    for _ in range(trials // 30):
+        out = [model(random, seen=False) for _ in range(16)]
+        turned += sum(
+            not fit_retrain(model(random, seen=False), out, LAYOUT).matches for _ in range(30)
+        )
+        moved += sum(
+            not fit_retrain(model(random, seen=False, ease=2.0), out, LAYOUT).matches
+            for _ in range(30)
+        )
+    assert stats.binomtest(turned, trials, ALPHA).pvalue > 0.001
+    assert moved > 0.9 * trials
 
 
 def test_declared_power_knows_the_patients_part_of_the_interval() -> None:
@@ -177,6 +212,7 @@ def test_a_plan_of_another_bank_or_of_other_code_is_refused(
             readiness,
             readiness.original,
             role=CandidateRole.UNTOUCHED,
+            by_recipe=False,
             weights=SOME,
         )
 
@@ -213,7 +249,7 @@ def test_a_pinned_plan_is_read_back_from_its_bytes(readiness: Readiness) -> None
 
 def test_trials_of_the_engine_see_what_an_audit_sees(readiness: Readiness) -> None:
     plan, candidate = plan_of(readiness), model(np.random.default_rng(4), seen=False)
-    said = {"role": CandidateRole.REQUEST, "weights": SOME}
+    said = {"role": CandidateRole.REQUEST, "by_recipe": True, "weights": SOME}
     assert assess(plan, readiness, candidate, **said, place=2) == audit(
         pinned(plan), readiness, candidate, **said
     )

@@ -88,7 +88,9 @@ def test_an_audit_holds_a_line_for_every_forgotten_patient_at_the_cohorts_level(
         seeds=(),
         ladder=(),
     )
-    evidence, _ = assess(plan, readiness, readiness.original, role=measured().role, weights=SOME)
+    evidence, _ = assess(
+        plan, readiness, readiness.original, role=measured().role, by_recipe=False, weights=SOME
+    )
     assert [line.patient for line in evidence.patients] == [0, 1, 2]
     assert {line.interval.level for line in evidence.patients} == {plan.equivalence_level}
     assert sum(line.outside for line in evidence.patients) >= 2
