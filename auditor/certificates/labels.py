@@ -72,6 +72,13 @@ ARTEFACTS = {
     ArtefactKind.TRAINING_DATA: "the source images",
     ArtefactKind.SCORES: "scores",
     ArtefactKind.REQUEST_PAYLOAD: "the request itself, in the vault",
+    ArtefactKind.EXCLUSION_ENTRIES: "entries that keep the images out of future training",
+    ArtefactKind.SOURCE: "copies of the source images elsewhere",
+    ArtefactKind.SPLIT: "extracts of the training data",
+    ArtefactKind.CACHE: "caches made of the training data",
+    ArtefactKind.DERIVED_MODEL: "models derived from the model before",
+    ArtefactKind.EXPORT: "exported copies of the model before",
+    ArtefactKind.BACKUP: "backups",
 }
 
 REASONS = {
@@ -80,6 +87,14 @@ REASONS = {
     "verification-of-other-requests": "needed to verify other requests until its last day",
     "no-longer-needed": "no longer needed",
     "replaced-in-service": "replaced in service",
+    "exclusion-from-training": "kept so that the images are not trained on again",
+    "legal-obligation": "a legal obligation to keep it, Article 17(3)(b) GDPR",
+    "legal-claims": "needed for legal claims, Article 17(3)(e) GDPR",
+    "public-health": "public interest in public health, Article 17(3)(c) GDPR",
+    "research": "archiving or research, Article 17(3)(d) GDPR",
+    "backup-until-overwritten": "a backup that is overwritten on its day and not restored from",
+    "destroyed-by-controller": "the controller's word that it is destroyed",
+    "replaced-by-controller": "the controller's word that it is replaced",
     "erasure-not-established": "erasure not established",
 }
 

@@ -57,6 +57,13 @@ class ArtefactKind(StrEnum):
     TRAINING_DATA = "training-data"
     SCORES = "scores"
     REQUEST_PAYLOAD = "request-payload"
+    EXCLUSION_ENTRIES = "exclusion-entries"
+    SOURCE = "source"
+    SPLIT = "split"
+    CACHE = "cache"
+    DERIVED_MODEL = "derived-model"
+    EXPORT = "export"
+    BACKUP = "backup"
 
 
 class ArtefactFate(StrEnum):

@@ -59,6 +59,9 @@ from auditor.domain.report_events import BatchFiled as BatchFiled
 from auditor.domain.report_events import QuarterReported as QuarterReported
 from auditor.domain.request import Ground, Regime
 from auditor.domain.route import Due, Obstacle
+from auditor.domain.scope_events import CopyDeclared as CopyDeclared
+from auditor.domain.scope_events import SubjectsExcluded as SubjectsExcluded
+from auditor.domain.scope_events import SubjectsReadmitted as SubjectsReadmitted
 from auditor.domain.upcast import UNRECORDED, UPCASTERS, upcast
 from auditor.domain.verdict import Basis, Verdict
 
