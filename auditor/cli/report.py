@@ -11,6 +11,7 @@ import click
 
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.report_export import export
 
 if TYPE_CHECKING:
     from auditor.workflow.quarter import QuarterReport, ReportLine
@@ -102,3 +103,6 @@ def _csv(rows: list[dict[str, str]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+report.add_command(export)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,14 +23,24 @@ def write_file(path: Path, data: bytes, *, mode: int = READABLE) -> None:
     Raises:
         HomeError: the file can't be written (disk full, folder not writable).
     """
+    write_pieces(path, [data], mode=mode)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], *, mode: int = READABLE) -> None:
+    """Write pieces one after another, as `write_file` does: whole, or not at all.
+
+    Raises:
+        HomeError: the file can't be written (disk full, folder not writable).
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        _write_new(temporary, data, mode)
+        _write_new(temporary, pieces, mode)
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise HomeError(f"can't write {path}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -67,10 +77,10 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+def _write_new(path: Path, pieces: Iterable[bytes], mode: int) -> None:
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())

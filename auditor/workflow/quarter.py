@@ -11,10 +11,11 @@ from auditor.domain import event as ev
 from auditor.domain.verdict import FindingStatus
 from auditor.errors import MisuseError
 from auditor.policies.deadlines import Answer, answer_of
+from auditor.policies.facts import CaseFacts
 from auditor.workflow.home import Home
 from auditor.workflow.library import case_facts, packs_of
 from auditor.workflow.quarter_plans import Finding, find_finding
-from auditor.workflow.record import load_case
+from auditor.workflow.record import CASE_PREFIX, load_case
 from auditor.workflow.register import CaseLine, case_line
 
 _QUARTER = re.compile(r"([0-9]{4})Q([1-4])")
@@ -117,30 +118,42 @@ def report_quarter(home: Home, quarter: Quarter) -> QuarterReport:
         TamperedError: the ledger doesn't hash to what it should; nothing is reported from it.
     """
     audited = home.ledger.audit()
-    lines = (
-        _find_line(home, stream.removeprefix("case:"), quarter)
-        for stream in home.ledger.streams("case:")
-    )
     return QuarterReport(
         quarter=quarter,
         as_of=datetime.now(UTC).date(),
         entries=audited.entries,
         root=audited.root,
-        lines=tuple(item for item in lines if item is not None),
+        lines=tuple(_line(home, case) for case in cases_in(home, quarter)),
     )
 
 
-def _find_line(home: Home, case: str, quarter: Quarter) -> ReportLine | None:
-    """The line of a case that was received or closed in the quarter."""
+def cases_in(home: Home, quarter: Quarter) -> tuple[str, ...]:
+    """Cases that were received or closed in a quarter, oldest first.
+
+    Raises:
+        TamperedError: an entry was changed.
+    """
+    cases = (stream.removeprefix(CASE_PREFIX) for stream in home.ledger.streams(CASE_PREFIX))
+    return tuple(case for case in cases if _falls_into(home, case, quarter))
+
+
+def day_closed(facts: CaseFacts) -> date | None:
+    """Day a case's document was issued, on the controller's calendar; None before that."""
+    issued = facts.find_last(ev.CertificateIssued)
+    return None if issued is None else issued.day
+
+
+def _falls_into(home: Home, case: str, quarter: Quarter) -> bool:
+    facts = case_facts(home, case)
+    return facts.request.event.received in quarter or day_closed(facts) in quarter
+
+
+def _line(home: Home, case: str) -> ReportLine:
     state, facts = load_case(home, case), case_facts(home, case)
-    line, issued = case_line(home, case), facts.find_last(ev.CertificateIssued)
-    closed = None if issued is None else issued.day
-    if line.received not in quarter and closed not in quarter:
-        return None
     return ReportLine(
-        line=line,
+        line=case_line(home, case),
         basis="" if state.reached is None else state.reached.basis.value,
-        closed=closed,
+        closed=day_closed(facts),
         answer=answer_of(packs_of(home, case), facts),
         finding=find_finding(home, state),
     )

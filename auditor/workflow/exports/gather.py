@@ -1,0 +1,94 @@
+"""Reading out of a home what the exports tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditor.policies.evaluate import evaluate
+from auditor.proof.merkle import leaf_hash
+from auditor.workflow.checkpoints import record_checkpoint
+from auditor.workflow.exports.cases import AssessedCase, Signed
+from auditor.workflow.exports.fhir import audit_bundle
+from auditor.workflow.exports.oscal import assessment_results
+from auditor.workflow.home import Home
+from auditor.workflow.library import case_facts, packs_of
+from auditor.workflow.quarter import cases_in, quarter_named
+from auditor.workflow.register import list_cases
+
+
+def cases_of(home: Home, case: str | None, quarter: str | None) -> tuple[str, ...]:
+    """The case named, else a quarter's, else every case.
+
+    Raises:
+        MisuseError: no quarter of that name.
+    """
+    if case:
+        return (case,)
+    if quarter:
+        return cases_in(home, quarter_named(quarter))
+    return tuple(line.case for line in list_cases(home))
+
+
+def export_oscal(home: Home, cases: Sequence[str], title: str) -> bytes:
+    """The cases' findings as OSCAL assessment results.
+
+    Raises:
+        MisuseError: no such case.
+        TamperedError: the ledger isn't what was last signed.
+    """
+    assessed = [assess(home, case) for case in cases]
+    return assessment_results(
+        assessed, signed_state(home, assessed), title=title, controller=home.config.controller
+    )
+
+
+def export_fhir(home: Home, cases: Sequence[str]) -> bytes:
+    """The cases' entries as FHIR AuditEvent and Provenance.
+
+    Raises:
+        MisuseError: no such case.
+        TamperedError: an entry was changed.
+    """
+    records = [record for case in cases for record in assess(home, case).records]
+    return audit_bundle(
+        sorted(records, key=lambda record: record.sequence),
+        origin=home.trust.log_origin,
+        controller=home.config.controller,
+    )
+
+
+def assess(home: Home, case: str) -> AssessedCase:
+    """Lay a case beside its rules, as of today.
+
+    Raises:
+        MisuseError: no such case.
+        PolicyError: its rule packs were never kept.
+    """
+    facts, packs = case_facts(home, case), packs_of(home, case)
+    return AssessedCase(
+        case=case,
+        regime=facts.regime,
+        received=facts.received,
+        as_of=facts.as_of,
+        packs=packs,
+        findings=evaluate(packs, facts),
+        records=facts.stream,
+    )
+
+
+def signed_state(home: Home, cases: Sequence[AssessedCase]) -> Signed:
+    """Sign the ledger's state, and look up the leaves that findings name.
+
+    Raises:
+        TamperedError: the ledger isn't what was last signed.
+    """
+    published = record_checkpoint(home)
+    checkpoint = published.found.checkpoint
+    named = {leaf for case in cases for finding in case.findings for leaf in finding.leaves}
+    (last,) = home.ledger.read(checkpoint.size - 1)
+    return Signed(
+        checkpoint=checkpoint,
+        note=published.note,
+        leaves={leaf: leaf_hash(home.ledger.entry(leaf)) for leaf in sorted(named)},
+        last=last.recorded_at,
+    )
