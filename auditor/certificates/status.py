@@ -5,13 +5,13 @@ about the PDF's digest in a DSSE envelope by the statement keys, with the moment
 moment until which it counts as fresh, and the ledger's size then (docs/status.md).
 
     envelope = sign_envelope(PAYLOAD_TYPE, status_bytes(facts), signers)
-    held, detail = judge_status(envelope, trust, pdf=Digest.of(pdf), now=now)
+    held, detail = judge_statuses([envelope], trust, pdf=Digest.of(pdf), now=now)
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -32,6 +32,7 @@ LARGEST_STATUS = 1 << 16
 LONGEST_FRESH = 92
 """Days; nobody may declare for longer than about a quarter that nothing will change."""
 
+_ANOTHER = "the status is about another document"
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -144,13 +145,30 @@ def judge_status(
     except (ProofError, CertificateError) as error:
         return None, f"the status can't be relied on: {error}"
     if facts.pdf != pdf:
-        return None, "the status is about another document"
+        return None, _ANOTHER
     if facts.state is State.WITHDRAWN:
         raise InvalidCertificateError(f"withdrawn by its issuer: {facts.reason}")
     if facts.state is State.SUPERSEDED:
         raise InvalidCertificateError(f"superseded by {facts.superseded_by}")
     stale = _why_stale(facts, trust, now)
     return (None, f"{stale}; ask for a fresh status") if stale else (True, _good(facts))
+
+
+def judge_statuses(
+    envelopes: Sequence[bytes], trust: TrustFile, *, pdf: Digest, now: datetime
+) -> tuple[bool | None, str]:
+    """What all statuses at hand say of one document: a good one counts only if none is bad.
+
+    Returns:
+        As `judge_status`; where nothing can be told, why not by one that is about this document,
+        if there is any.
+
+    Raises:
+        InvalidCertificateError: the document was withdrawn or superseded, by any of them.
+    """
+    told = [judge_status(envelope, trust, pdf=pdf, now=now) for envelope in envelopes]
+    told.sort(key=lambda each: (each[0] is None, each[1] == _ANOTHER))
+    return told[0] if told else (None, "no status at hand (verify --status FILE)")
 
 
 def _trusted(envelope: bytes, trust: TrustFile) -> StatusFacts:

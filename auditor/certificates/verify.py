@@ -27,7 +27,7 @@ seen in itself: without a fresh status the best answer is VALID_STATUS_UNKNOWN.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -47,7 +47,7 @@ from auditor.certificates.signatures import (
     signed_by,
 )
 from auditor.certificates.statement import ENVELOPE, PAYLOAD_TYPE, PROOF, parse_statement
-from auditor.certificates.status import judge_status
+from auditor.certificates.status import judge_statuses
 from auditor.certificates.visible import verify_visible
 from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificateIssued, CertificatePrepared, event_from
@@ -98,7 +98,7 @@ def verify_certificate(
     trust: TrustFile,
     *,
     sidecar: str | None = None,
-    status: bytes | None = None,
+    statuses: Sequence[bytes] = (),
     now: datetime,
 ) -> VerificationReport:
     """Verify a document with nothing but a trust file.
@@ -106,10 +106,10 @@ def verify_certificate(
     Args:
         pdf: the file's bytes.
         sidecar: the proof of issue that lies beside the file, if at hand.
-        status: a signed status of the document, if at hand.
+        statuses: signed statuses, of this document and of others, as many as are at hand.
         now: the verifier's clock, for the seal's certificate and the status.
     """
-    verification = _Verification(pdf, trust, sidecar, status, now)
+    verification = _Verification(pdf, trust, sidecar, statuses, now)
     checks: list[Check] = []
     for number, (name, check) in enumerate(verification.procedure(), start=1):
         try:
@@ -142,14 +142,14 @@ class _Verification:
         pdf: bytes,
         trust: TrustFile,
         sidecar: str | None,
-        status: bytes | None,
+        statuses: Sequence[bytes],
         now: datetime,
     ) -> None:
         self.pdf = pdf
         self.trust = trust
         self.policy = trust.policy
         self.sidecar = sidecar
-        self.given_status = status
+        self.statuses = statuses
         self.now = now
         self.document: SealedPdf
         self.sealed: SealFound
@@ -302,10 +302,8 @@ class _Verification:
         return True, verify_served(self.predicate, self.trust)
 
     def status(self) -> _Outcome:
-        if self.given_status is None:
-            return None, "no status at hand (verify --status FILE)"
         pdf = Digest.of(self.pdf)
-        return judge_status(self.given_status, self.trust, pdf=pdf, now=self.now)
+        return judge_statuses(self.statuses, self.trust, pdf=pdf, now=self.now)
 
     def _entry(self, proof: str) -> tuple[int, Witnessed, Event]:
         entry = carried_entry(proof)

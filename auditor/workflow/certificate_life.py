@@ -132,7 +132,7 @@ def reverify(home: Home, case: str, now: datetime) -> Reverified:
     state, _ = _issued(home, case)
     pdf, proof = read_file(certificate_path(home, case)), proof_of_issue(home, case)
     _, status = sign_status(home, case, now)
-    report = verify_certificate(pdf, home.trust, sidecar=proof, status=status, now=now)
+    report = verify_certificate(pdf, home.trust, sidecar=proof, statuses=[status], now=now)
     return Reverified(report=report, proof=proof, status=status, service=service_of(home, state))
 
 

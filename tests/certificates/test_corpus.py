@@ -50,12 +50,12 @@ def test_the_corpus_is_whole_and_small() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_auditor_verify(case: dict[str, Any]) -> None:
-    sidecar = content(case["proof"])
+    sidecar, status = content(case["proof"]), content(case["status"])
     report = verify_certificate(
         (FOLDER / case["pdf"]).read_bytes(),
         parse_trust((FOLDER / case["trust"]).read_bytes()),
         sidecar=None if sidecar is None else sidecar.decode(),
-        status=content(case["status"]),
+        statuses=() if status is None else [status],
         now=NOW,
     )
     failed = next((made.name for made in report.checks if made.held is False), "")

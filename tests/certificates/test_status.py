@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 
 import jsonschema
@@ -19,6 +20,7 @@ from auditor.certificates.status import (
     State,
     StatusFacts,
     judge_status,
+    judge_statuses,
     parse_status,
     status_bytes,
 )
@@ -26,7 +28,7 @@ from auditor.certificates.verify import Check, Status, verify_certificate
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.paper_events import WithdrawalReason
-from auditor.errors import CertificateError, MisuseError
+from auditor.errors import CertificateError, InvalidCertificateError, MisuseError
 from auditor.proof.checkpoint import Checkpoint
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import generate_private_key, load_signer
@@ -77,7 +79,7 @@ def judged(
         issued.pdf,
         trust or parse_trust(issued.trust),
         sidecar=issued.sidecar,
-        status=status,
+        statuses=() if status is None else [status],
         now=datetime.now(UTC),
     )
     assert report.checks[-1].name == "status"
@@ -92,6 +94,34 @@ def test_a_fresh_good_status_makes_it_valid(issued: Issued) -> None:
     status, check = judged(issued, signed(issued, facts(issued)))
     assert (status, check.held) == (Status.VALID, True)
     assert judged(issued, None)[0] is Status.VALID_STATUS_UNKNOWN
+
+
+def test_of_several_statuses_a_bad_one_outweighs_the_good_and_the_nearest_is_told(
+    issued: Issued,
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    good = signed(issued, facts(issued))
+    bad = signed(issued, facts(issued, state=State.WITHDRAWN, reason="issued-in-error"))
+    stale = signed(
+        issued, facts(issued, as_of=now - timedelta(days=2), fresh_until=now - timedelta(days=1))
+    )
+    others = signed(issued, facts(issued, pdf=Digest.of(b"another")))
+    trust = parse_trust(issued.trust)
+    keys = tuple(replace(k, valid_from="2026-01-01T00:00:00Z") for k in trust.statement_keys)
+    trust = replace(trust, statement_keys=keys)
+
+    def told(*statuses: bytes) -> tuple[bool | None, str]:
+        return judge_statuses(statuses, trust, pdf=Digest.of(issued.pdf), now=now)
+
+    for order in permutations((others, stale, good, b"nonsense")):
+        assert told(*order)[0] is True
+    for order in permutations((good, bad, others)):
+        with pytest.raises(InvalidCertificateError, match="withdrawn"):
+            told(*order)
+    for order in permutations((others, stale)):
+        held, why = told(*order)
+        assert held is None and "fresh until" in why
+    assert told(others) == (None, "the status is about another document")
 
 
 def test_what_was_withdrawn_or_superseded_is_invalid_however_old_the_status(issued: Issued) -> None:
