@@ -10,7 +10,8 @@ import click
 
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
-from auditor.cli.request_desk import decide
+from auditor.cli.request_desk import clock, decide, identity, lift, restrict, restricted
+from auditor.cli.request_papers import document, recipient
 from auditor.domain.request import Ground, Regime
 from auditor.errors import MisuseError
 
@@ -129,4 +130,5 @@ def _row(line: CaseLine) -> dict[str, str]:
     }
 
 
-request.add_command(decide)
+for command in (decide, identity, clock, restrict, lift, restricted, recipient, document):
+    request.add_command(command)

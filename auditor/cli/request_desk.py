@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -12,11 +13,12 @@ import click
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 from auditor.domain.event import DecisionProposed
-from auditor.domain.request import DecisionKind, DecisionReason
+from auditor.domain.request import DecisionKind, DecisionReason, IdentityResult, PauseReason
 from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
     from auditor.proof.signing import Signer
+    from auditor.workflow.desk_signing import Hand
 
 _DECISIONS = {
     "grant": DecisionKind.GRANTED,
@@ -34,6 +36,7 @@ key_option = click.option(
 role_option = click.option(
     "--by", "role", default="dpo", show_default=True, help="Role, never a name."
 )
+on_option = click.option("--on", help="Day, YYYY-MM-DD.  [today]")
 
 
 @click.command()
@@ -96,11 +99,151 @@ def decide(
     )
 
 
+@click.command()
+@click.argument("case")
+@click.option("--confirmed", "result", flag_value="confirmed", help="They are who they say.")
+@click.option("--doubted", "result", flag_value="doubted", help="There is reasonable doubt.")
+@click.option(
+    "--not-identifiable",
+    "result",
+    flag_value="not-identifiable",
+    help="The data can't be told to be anybody's (Art. 11(2) GDPR).",
+)
+@on_option
+@role_option
+@key_option
+@home_option
+@json_option
+def identity(
+    case: str,
+    result: str | None,
+    on: str | None,
+    role: str,
+    key: Path | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Record what is known of the identity of whoever asked."""
+    from auditor.workflow.desk_acts import check_identity
+
+    if result is None:
+        raise MisuseError("say what was found: --confirmed, --doubted, --not-identifiable")
+    done = check_identity(open_home(home), case, IdentityResult(result), hand(role, key), _on(on))
+    emit({"case": case, "identity": result, "sequence": done.sequence}, as_json)
+
+
+@click.command()
+@click.argument("case")
+@click.option(
+    "--stop-for",
+    "reason",
+    type=click.Choice([reason.value for reason in PauseReason]),
+    help="What is asked of the requester.",
+)
+@click.option("--resume", is_flag=True, help="It came in.")
+@on_option
+@role_option
+@key_option
+@home_option
+@json_option
+def clock(
+    case: str,
+    reason: str | None,
+    resume: bool,
+    on: str | None,
+    role: str,
+    key: Path | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Stop the time limit while something is asked of the requester, or let it run on (UK GDPR)."""
+    from auditor.workflow.desk_acts import resume_clock, stop_clock
+
+    if (reason is None) is not resume:
+        raise MisuseError("either --stop-for something, or --resume")
+    opened, by = open_home(home), hand(role, key)
+    if reason is None:
+        done = resume_clock(opened, case, by, _on(on))
+    else:
+        done = stop_clock(opened, case, PauseReason(reason), by, _on(on))
+    emit({"case": case, "clock": reason or "runs", "sequence": done.sequence}, as_json)
+
+
+@click.command()
+@click.argument("case")
+@on_option
+@role_option
+@key_option
+@home_option
+@json_option
+def restrict(
+    case: str, on: str | None, role: str, key: Path | None, home: Path | None, as_json: bool
+) -> None:
+    """Hold training on the subjects' data and inference from it (restriction, Art. 18 GDPR)."""
+    from auditor.workflow import desk_acts
+
+    done = desk_acts.restrict(open_home(home), case, hand(role, key), _on(on))
+    emit({"case": case, "restricted": "yes", "sequence": done.sequence}, as_json)
+
+
+@click.command()
+@click.argument("case")
+@on_option
+@role_option
+@key_option
+@home_option
+@json_option
+def lift(
+    case: str, on: str | None, role: str, key: Path | None, home: Path | None, as_json: bool
+) -> None:
+    """Lift the restriction; the data subject is told before (Art. 18(3) GDPR)."""
+    from auditor.workflow import desk_acts
+
+    done = desk_acts.lift(open_home(home), case, hand(role, key), _on(on))
+    emit({"case": case, "restricted": "no", "sequence": done.sequence}, as_json)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Ask about the ids on standard input, one a line.")
+@home_option
+@json_option
+def restricted(check: bool, home: Path | None, as_json: bool) -> None:
+    """List the cases that restrict processing; or say of subject ids whether it is restricted.
+
+    --check answers yes or no, line by line, and repeats no id: ask before a model is used on
+    somebody's images.
+    """
+    from auditor.workflow.restrictions import restricted_cases, restricted_subjects
+
+    opened = open_home(home)
+    if not check:
+        emit([{"case": case} for case in restricted_cases(opened)], as_json)
+        return
+    held = restricted_subjects(opened)
+    answers = ["yes" if line.rstrip("\r\n") in held else "no" for line in sys.stdin]
+    if as_json:
+        emit([{"restricted": answer} for answer in answers], as_json)
+    else:
+        for answer in answers:
+            click.echo(answer)
+
+
+def hand(role: str, key: Path | None) -> Hand:
+    """Who acts, as named on the command line."""
+    from auditor.workflow.desk_signing import Hand
+
+    return Hand(role=role, signers=tuple(signers_in(key)))
+
+
 def signers_in(key: Path | None) -> Sequence[Signer]:
     """The keys in the file named on the command line; none without one."""
     from auditor.workflow.statement_keys import read_pair
 
     return () if key is None else read_pair(key)
+
+
+def _on(text: str | None) -> date | None:
+    return None if text is None else day_of(text, "--on")
 
 
 def day_of(text: str, option: str) -> date:

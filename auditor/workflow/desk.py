@@ -117,7 +117,7 @@ def decide(
             "[desk] of auditor.toml"
         )
     first = state.proposed
-    if first is not None and agrees(first, decided) and stands(home, case, first):
+    if first is not None and agrees(first, decided) and _stands(home, first):
         require_second(home, hand, first)
         return enter(home, decided, hand)
     proposed = DecisionProposed(
@@ -137,7 +137,7 @@ def _require_sense(home: Home, case: str, state: ErasureCase, choice: Choice) ->
     if requested is None:
         raise MisuseError(f"no case {case}; see `auditor request list`")
     same = standing is not None and standing.decision is choice.decision
-    if same and standing is not None and stands(home, case, standing):
+    if same and standing is not None and _stands(home, standing):
         raise MisuseError(f"case {case} is already {choice.decision.value}")
     due = None
     if choice.decision is DecisionKind.EXTENDED:
@@ -146,6 +146,13 @@ def _require_sense(home: Home, case: str, state: ErasureCase, choice: Choice) ->
     flaw = why_not(state, requested.regime, choice, today=today_of(state), due=due)
     if flaw:
         raise MisuseError(f"case {case}: {flaw}")
+
+
+def _stands(home: Home, act: RequestDecided | DecisionProposed) -> bool:
+    """Whether the last act of a case that says so is the desk's own."""
+    records = home.ledger.replay(case_stream(act.case))
+    last = next(item for item in reversed(records) if item.event == act)
+    return stands(home, last, records)
 
 
 def require_case(home: Home, case: str) -> ErasureCase:

@@ -145,10 +145,8 @@ def vouched(home: Home, records: Sequence[Recorded]) -> tuple[Recorded, ...]:
     return tuple(item for item in records if item.sequence not in flawed)
 
 
-def stands(home: Home, case: str, event: Act) -> bool:
-    """Whether an act of a case is the desk's own, the last of those that say the same."""
-    records = home.ledger.replay(case_stream(case))
-    (recorded,) = [item for item in records if item.event == event][-1:]
+def stands(home: Home, recorded: Recorded, records: Sequence[Recorded]) -> bool:
+    """Whether an act among a case's records is the desk's own."""
     return not _Book(home).flaw(recorded, records)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.kind import Event
 from auditor.domain.verdict import Basis
 from auditor.learning.store import destroy_file
@@ -100,6 +101,12 @@ class _Books:
                 self.sealed[event.order] = ""
             case ev.SharedBankPlanned():
                 self.sealed[event.inclusion] = ""
+            case ev.RecipientRecorded():
+                self.sealed[event.details] = event.case
+            case ev.RecipientInformed() if event.letter != UNSIGNED:
+                self.sealed[event.letter] = event.case
+            case ev.LetterSent() | ev.DocumentFiled():
+                self.sealed[event.document] = event.case
             case ev.PayloadForgotten():
                 self.forgotten[event.payload] = None
             case ev.ScopeEstablished():
@@ -125,6 +132,8 @@ def _made(home: Home, event: Event) -> Iterable[Digest]:
             return (event.after,)
         case ev.CurvatureCached():
             return (event.cache,)
+        case ev.SubjectsExcluded():
+            return (event.entries,)
         case ev.TrainingRecorded() if home.store.has(event.checkpoints):
             return [saved.digest for saved in listed_checkpoints(home, event)]
         case ev.BankTrained() if home.store.has(event.bank):

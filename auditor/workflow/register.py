@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from auditor.domain import event as ev
 from auditor.domain.entry import Recorded
-from auditor.domain.request import Ground, Outcome, Regime
+from auditor.domain.request import DecisionKind, Ground, IdentityResult, Outcome, Regime
 from auditor.domain.verdict import Verdict
 from auditor.errors import MisuseError
 from auditor.ledger.projection import Projection, State, project
@@ -23,9 +24,31 @@ _SUPERSEDED, _WITHDRAWN = "superseded", "withdrawn"
 _ORDER = {_RUNNING: 1, _VERDICT: 2, _CLOSED: 3, _SUPERSEDED: 4, _WITHDRAWN: 5}
 
 
+_YES, _LIFTED = "yes", "lifted"
+
+
+class WaitsFor(StrEnum):
+    """Who has to do something next."""
+
+    REQUESTER = "requester"
+    DESK = "desk"
+    SECOND = "second pair of eyes"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    RECIPIENTS = "recipients"
+    NOBODY = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseLine:
-    """One line of the register."""
+    """One line of the register.
+
+    Attributes:
+        course: all that the day depends on by which the case is to be answered; cases of one
+            course have one day.
+        restricted: processing of the subjects' data is held (Art. 18 GDPR).
+        ever_restricted: it is, or was once.
+    """
 
     case: str
     received: date
@@ -35,6 +58,10 @@ class CaseLine:
     state: str
     verdict: Verdict | None
     outcome: Outcome | None
+    waits_for: WaitsFor
+    course: str
+    restricted: bool
+    ever_restricted: bool
 
 
 def list_cases(home: Home) -> tuple[CaseLine, ...]:
@@ -66,19 +93,9 @@ def _fold(state: State | None, recorded: Recorded) -> State:
     event, state = recorded.event, state or {}
     match event:
         case ev.ErasureRequested():
-            return {
-                "filed": str(recorded.sequence),
-                "case": event.case,
-                "received": event.received.isoformat(),
-                "regime": event.regime.value,
-                "ground": event.ground.value,
-                "model": event.model,
-                "state": "received",
-                "verdict": "",
-                "outcome": "",
-            }
+            return _filed(event, recorded)
         case ev.RequestDecided():
-            return _moved(state, event.decision.value)
+            return _decided(state, event, recorded)
         case ev.PlanPinned():
             return _moved(state, _RUNNING)
         case ev.VerdictReached():
@@ -90,12 +107,97 @@ def _fold(state: State | None, recorded: Recorded) -> State:
         case ev.CertificateSuperseded():
             return _moved(state, _SUPERSEDED)
         case _:
+            return _fold_desk(state, recorded)
+
+
+def _fold_desk(state: State, recorded: Recorded) -> State:
+    match recorded.event:
+        case ev.DecisionProposed():
+            return {**state, "proposed": _YES}
+        case ev.IdentityChecked() as checked:
+            return {**state, "identity": checked.result.value}
+        case ev.ClockStopped() as stopped:
+            return {**_on_course(state, f"stopped {stopped.on}"), "paused": _YES}
+        case ev.ClockResumed() as resumed:
+            return {**_on_course(state, f"resumed {resumed.on}"), "paused": ""}
+        case ev.PoliciesRepinned() as repinned:
+            return _on_course(state, f"repinned {repinned.after}")
+        case ev.ProcessingRestricted():
+            return {**state, "restricted": _YES}
+        case ev.RestrictionLifted():
+            return {**state, "restricted": _LIFTED}
+        case ev.RecipientRecorded() as recipient:
+            left = f"{state['uninformed']} {recipient.recipient}"
+            return {**state, "uninformed": left.strip()}
+        case ev.RecipientInformed() as informed:
+            names = state["uninformed"].split()
+            left = " ".join(name for name in names if name != informed.recipient)
+            return {**state, "uninformed": left}
+        case ev.ApprovalRequested():
+            return {**state, "drafted": _YES}
+        case ev.ApprovalDeclined() | ev.StatementApproved():
+            return {**state, "drafted": ""}
+        case _:
             return state
+
+
+def _filed(event: ev.ErasureRequested, recorded: Recorded) -> State:
+    course = (event.policies, event.regime.value, event.ground.value, event.received)
+    return {
+        "filed": str(recorded.sequence),
+        "case": event.case,
+        "received": event.received.isoformat(),
+        "regime": event.regime.value,
+        "ground": event.ground.value,
+        "model": event.model,
+        "state": "received",
+        "verdict": "",
+        "outcome": "",
+        "decision": "",
+        "proposed": "",
+        "identity": "",
+        "paused": "",
+        "restricted": "",
+        "uninformed": "",
+        "drafted": "",
+        "course": " ".join(map(str, (*course, event.time_zone, _day(recorded)))),
+    }
+
+
+def _decided(state: State, event: ev.RequestDecided, recorded: Recorded) -> State:
+    """An extension moves a day and nothing else."""
+    state = _on_course(state, f"{event.decision.value} {_day(recorded)}")
+    if event.decision is DecisionKind.EXTENDED:
+        return state
+    return {**_moved(state, event.decision.value), "decision": event.decision.value, "proposed": ""}
+
+
+def _on_course(state: State, word: str) -> State:
+    return {**state, "course": f"{state['course']}; {word}"}
+
+
+def _day(recorded: Recorded) -> str:
+    """To the hour: where it counts as another day depends on the zone."""
+    return recorded.recorded_at[:13]
 
 
 def _moved(state: State, to: str) -> State:
     behind = _ORDER.get(to, 0) < _ORDER.get(state["state"], 0)
     return state if behind else {**state, "state": to}
+
+
+def _waits_for(state: State) -> WaitsFor:
+    if state["outcome"]:
+        return WaitsFor.RECIPIENTS if state["uninformed"] else WaitsFor.NOBODY
+    if state["drafted"]:
+        return WaitsFor.APPROVER
+    if state["proposed"]:
+        return WaitsFor.SECOND
+    if state["decision"] in (DecisionKind.REFUSED, DecisionKind.WITHDRAWN):
+        return WaitsFor.OPERATOR
+    if state["paused"] or state["identity"] == IdentityResult.DOUBTED:
+        return WaitsFor.REQUESTER
+    return WaitsFor.OPERATOR if state["decision"] == DecisionKind.GRANTED else WaitsFor.DESK
 
 
 def _line(state: State) -> CaseLine:
@@ -108,7 +210,11 @@ def _line(state: State) -> CaseLine:
         state=state["state"],
         verdict=Verdict(state["verdict"]) if state["verdict"] else None,
         outcome=Outcome(state["outcome"]) if state["outcome"] else None,
+        waits_for=_waits_for(state),
+        course=state["course"],
+        restricted=state["restricted"] == _YES,
+        ever_restricted=state["restricted"] != "",
     )
 
 
-REGISTER = Projection(name="register/v1", key=_key, fold=_fold)
+REGISTER = Projection(name="register/v2", key=_key, fold=_fold)

@@ -1,0 +1,147 @@
+"""A legal hold that arrives in the middle: the run stops at the next step, and goes on later."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from auditor.domain import event as ev
+from auditor.domain.case import ErasureCase
+from auditor.domain.request import (
+    DecisionKind,
+    DecisionReason,
+    Ground,
+    IdentityResult,
+    Outcome,
+    Regime,
+)
+from auditor.domain.verdict import Basis
+from auditor.errors import MisuseError
+from auditor.workflow.casework import RunSettings
+from auditor.workflow.desk import decide, file_request
+from auditor.workflow.desk_acts import check_identity
+from auditor.workflow.desk_signing import Hand
+from auditor.workflow.erasure import check_grounds
+from auditor.workflow.home import Home, open_home
+from auditor.workflow.notary import certificate_path
+from auditor.workflow.record import load_case
+from auditor.workflow.registry import require_model
+from auditor.workflow.running import pending_cases, run_case
+from auditor.workflow.scene import load_scene
+from auditor.workflow.steps import Step, next_step
+from tests.workflow.desks import RECEIVED
+from tests.workflow.trained import MODEL, attempt, begun, conclude, empty_home, train_here
+
+Notice = Callable[[str], None]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("hold") / "home"
+    with closing(empty_home(root)) as home:
+        train_here(home)
+    return root
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Iterator[Home]:
+    with closing(open_home(Path(shutil.copytree(template, tmp_path / "home")))) as opened:
+        yield opened
+
+
+def granted(home: Home, *, trained_on: bool) -> str:
+    scene = load_scene(home, MODEL)
+    part = scene.training if trained_on else scene.split.test
+    case = file_request(
+        home,
+        model=MODEL,
+        subjects=(scene.images.subjects[part[0]],),
+        regime=Regime.GDPR,
+        ground=Ground.CONSENT_WITHDRAWN,
+        received=RECEIVED,
+    )
+    decide(home, case, DecisionKind.GRANTED)
+    return case
+
+
+def run(home: Home, case: str, notice: Notice = lambda _: None) -> ErasureCase:
+    return run_case(home, case, RunSettings(), progress=lambda *_: None, notice=notice)
+
+
+def at(step: Step, act: Callable[[], object], told: list[str]) -> Notice:
+    """Act while that step is being taken, as another process would."""
+
+    def notice(text: str) -> None:
+        told.append(text)
+        if text.endswith(step.value):
+            act()
+
+    return notice
+
+
+def hold(home: Home, case: str) -> Callable[[], object]:
+    return lambda: decide(home, case, DecisionKind.HELD, reason=DecisionReason.LEGAL_HOLD)
+
+
+@pytest.mark.parametrize("step", [Step.GROUNDS, Step.SCOPE])
+def test_a_hold_stops_the_run_at_the_next_step_and_what_was_done_is_kept(
+    home: Home, step: Step
+) -> None:
+    case, told = granted(home, trained_on=False), list[str]()
+    state = run(home, case, at(step, hold(home, case), told))
+    assert state.held and state.issued is None
+    assert state.grounds is not None and (state.scope is not None) is (step is Step.SCOPE)
+    assert "the desk has stopped it" in told[-1]
+    kept = home.ledger.replay(f"case:{case}")
+    with pytest.raises(MisuseError, match="hasn't granted"):
+        run(home, case)
+    assert home.ledger.replay(f"case:{case}") == kept
+    assert case not in pending_cases(home)
+    decide(home, case, DecisionKind.GRANTED)
+    again = list[str]()
+    closed = run(home, case, again.append)
+    assert closed.issued is not None and closed.issued.outcome is Outcome.NOTHING_TO_UNLEARN
+    assert not any(text.endswith(step.value) for text in again)  # it wasn't taken twice
+    assert home.ledger.replay(f"case:{case}")[: len(kept)] == kept
+
+
+def test_nothing_is_trained_for_whoever_is_held(home: Home) -> None:
+    case = granted(home, trained_on=True)
+    state = run(home, case, at(Step.SCOPE, hold(home, case), []))
+    assert state.scope is not None and state.scope.training_images and state.bank is None
+    decide(home, case, DecisionKind.GRANTED)
+    assert next_step(load_case(home, case)) is Step.BANK
+
+
+def test_doubt_about_who_asked_stops_a_run_and_a_withdrawal_closes_it(home: Home) -> None:
+    case = granted(home, trained_on=False)
+    doubt = at(Step.GROUNDS, lambda: check_identity(home, case, IdentityResult.DOUBTED, Hand()), [])
+    assert run(home, case, doubt).doubted
+    with pytest.raises(MisuseError, match="it is doubted"):
+        run(home, case)
+    decide(home, case, DecisionKind.WITHDRAWN)
+    closed = run(home, case)
+    assert closed.issued is not None and closed.issued.outcome is Outcome.WITHDRAWN
+
+
+def test_a_hold_after_the_verdict_keeps_every_copy(home: Home) -> None:
+    scene = load_scene(home, MODEL)
+    work = begun(home, scene.images.subjects[scene.training[0]])
+    check_grounds(work)
+    attempt(work, "retrain")
+    conclude(work, Basis.EXACT)
+    before = scene.version.weights
+    hold(home, work.case)()
+    with pytest.raises(MisuseError, match="hasn't granted"):
+        run(home, work.case)
+    assert home.store.has(before) and require_model(home, MODEL).in_service == before
+    with pytest.raises(MisuseError, match="only be held, and granted"):
+        decide(home, work.case, DecisionKind.WITHDRAWN)
+    decide(home, work.case, DecisionKind.GRANTED)
+    assert next_step(work.state) is Step.ACCOUNT
+    assert not isinstance(home.ledger.replay(f"case:{work.case}")[-1].event, ev.ArtefactAccounted)
+    assert not certificate_path(home, work.case).exists()

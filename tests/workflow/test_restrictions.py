@@ -1,0 +1,90 @@
+"""A restriction holds training and inference, by whichever id, until the desk itself lifts it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from auditor.domain import event as ev
+from auditor.domain.desk_events import UNSIGNED
+from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
+from auditor.workflow.desk import decide, file_request
+from auditor.workflow.desk_acts import lift, restrict
+from auditor.workflow.desk_signing import Hand
+from auditor.workflow.home import Home, open_home
+from auditor.workflow.notary import issue, prepare_statement, publish
+from auditor.workflow.record import case_stream, load_case, record_at
+from auditor.workflow.restrictions import restricted_cases, restricted_subjects
+from tests.cli.conftest import Auditor
+from tests.workflow.desks import RECEIVED, employ
+from tests.workflow.trained import MODEL, empty_home, train_here
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("restrictions") / "home"
+    with closing(empty_home(root)) as home:
+        train_here(home)
+    return root
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Iterator[Home]:
+    root = Path(shutil.copytree(template, tmp_path / "home"))
+    with closing(open_home(root)) as opened:
+        yield opened
+
+
+def asked(home: Home, subject: str) -> str:
+    return file_request(
+        home,
+        model=MODEL,
+        subjects=(subject,),
+        regime=Regime.GDPR,
+        ground=Ground.OBJECTION,
+        received=RECEIVED,
+    )
+
+
+def test_a_closed_case_restricts_until_it_is_lifted(home: Home) -> None:
+    case = asked(home, "patient-x")
+    restrict(home, case, Hand())
+    decide(home, case, DecisionKind.REFUSED, reason=DecisionReason.NO_GROUND)
+    prepare_statement(home, case, load_case(home, case))
+    issue(home, case, load_case(home, case))
+    publish(home, case)
+    assert restricted_subjects(home) == {"patient-x"}
+    lift(home, case, Hand())
+    assert restricted_subjects(home) == frozenset()
+
+
+def test_what_is_forged_into_the_ledger_lifts_nothing(home: Home, tmp_path: Path) -> None:
+    ada = Hand(signers=employ(home, tmp_path, "ada"))
+    case = asked(home, "patient-x")
+    restrict(home, case, ada)
+    stream = case_stream(case)
+    forged = ev.RestrictionLifted(case=case, on=RECEIVED, actor="dpo", signature=UNSIGNED)
+    record_at(home, stream, forged, home.ledger.version(stream))
+    assert load_case(home, case).restricted is None
+    assert restricted_cases(home) == (case,)
+    restrict(home, case, ada)
+    lift(home, case, ada)
+    assert restricted_cases(home) == ()
+
+
+def test_a_gateway_asks_before_a_model_is_used(
+    auditor: Auditor, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restrict(home, asked(home, "MRN-7"), Hand())
+    asked(home, "MRN-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO("MRN-7\nMRN-8\n\nMRN-7"))
+    ran = auditor("request", "restricted", "--check", "--home", home.root)
+    assert (ran.code, ran.out.split()) == (0, ["yes", "no", "no", "yes"])
+    listed = auditor("request", "restricted", "--home", home.root, "--json")
+    assert [row["case"] for row in listed.json] == list(restricted_cases(home))
+    assert "MRN" not in ran.out + listed.out
