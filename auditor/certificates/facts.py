@@ -15,7 +15,7 @@ from enum import StrEnum
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.evidence import CandidateRole, Evidence, Power
 from auditor.domain.printable import flaw_of
-from auditor.domain.request import Ground, Outcome, Regime
+from auditor.domain.request import DecidedBy, Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Decision, Finding, Verdict
 from auditor.errors import CertificateError
@@ -38,7 +38,7 @@ class Parties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
-    """The request: an opaque case id, counts, and the days of receipt and decision.
+    """The request: an opaque case id, counts, the days of receipt and decision, and by whose hand.
 
     ``held_out_images`` are the subjects', set apart from training; ``earlier`` are cases in which
     the request, or part of it, was settled before.
@@ -54,6 +54,7 @@ class RequestFacts:
     held_out_images: int = 0
     earlier: tuple[str, ...] = ()
     obstacle: Obstacle = Obstacle.NONE
+    decided_by: DecidedBy = DecidedBy.UNSIGNED
 
     def __post_init__(self) -> None:
         """Refuse impossible dates or counts (CertificateError)."""

@@ -8,7 +8,7 @@ from typing import Any
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, ItemStatus
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.language import Language
-from auditor.domain.request import Ground, Outcome, Regime
+from auditor.domain.request import DecidedBy, Ground, Outcome, Regime
 from auditor.domain.route import LeftOut
 from auditor.domain.verdict import Basis, FindingStatus, Verdict
 
@@ -58,6 +58,12 @@ GROUNDS = {
     Ground.AUTHORISATION_REVOKED: "Authorisation revoked, 45 CFR 164.508(b)(5)",
     Ground.OWN_POLICY: "The controller's own policy",
     Ground.DELETION_REQUESTED: "Request for deletion, Cal. Civ. Code Section 1798.105(a)",
+}
+
+DECIDED_BY = {
+    DecidedBy.UNSIGNED: "the controller's desk, without a key of its own",
+    DecidedBy.KEY: "one person of the controller's desk, who signed for it",
+    DecidedBy.TWO_KEYS: "two people of the controller's desk, who both signed for it",
 }
 
 ARTEFACTS = {

@@ -89,6 +89,7 @@ def _request(facts: DocumentFacts) -> Canonical:
         "ground": request.ground.value,
         "received": request.received.isoformat(),
         "decided": request.decided.isoformat(),
+        "decidedBy": request.decided_by.value,
         "subjects": request.subjects,
         "trainingImages": request.training_images,
     }

@@ -13,9 +13,10 @@ from auditor.cli.output import emit, home_option, json_option
 from auditor.cli.request_desk import clock, decide, identity, lift, restrict, restricted
 from auditor.cli.request_papers import document, recipient
 from auditor.domain.request import Ground, Regime
-from auditor.errors import MisuseError
+from auditor.errors import MisuseError, ProofError
 
 if TYPE_CHECKING:
+    from auditor.workflow.home import Home
     from auditor.workflow.register import CaseLine
 
 
@@ -92,7 +93,7 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
     from auditor.workflow.register import case_line
 
     opened = open_home(home)
-    row = _row(case_line(opened, case))
+    row = {**_row(case_line(opened, case)), "decided_by": _decided_by(opened, case)}
     history = [
         {"sequence": item.sequence, "recorded_at": item.recorded_at, "kind": item.event.kind}
         for item in opened.ledger.replay(case_stream(case))
@@ -102,6 +103,20 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
     else:
         emit(row, as_json)
         emit(history, as_json)
+
+
+def _decided_by(home: Home, case: str) -> str:
+    """By whose hand the decision is, or why it counts for nothing."""
+    from auditor.workflow.desk_signing import decided_by, require_authentic
+    from auditor.workflow.record import load_case
+
+    if load_case(home, case).decided is None:
+        return ""
+    try:
+        require_authentic(home, case)
+    except ProofError as error:
+        return f"nobody: {error}"
+    return decided_by(home, case).value
 
 
 def _day(text: str | None) -> date:

@@ -72,6 +72,14 @@ class DecisionReason(StrEnum):
     IDENTITY_DOUBTED = "identity-doubted"
 
 
+class DecidedBy(StrEnum):
+    """By whose hand the desk's decision is."""
+
+    UNSIGNED = "unsigned"
+    KEY = "desk-key"
+    TWO_KEYS = "two-desk-keys"
+
+
 class IdentityResult(StrEnum):
     """What is known of the identity of whoever made a request."""
 

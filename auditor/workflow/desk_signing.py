@@ -22,7 +22,7 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.entry import Recorded
 from auditor.domain.kind import Event
-from auditor.domain.request import DecisionKind
+from auditor.domain.request import DecidedBy, DecisionKind
 from auditor.errors import AuditorError, MisuseError, ProofError
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.signing import Signer
@@ -150,6 +150,24 @@ def stands(home: Home, recorded: Recorded, records: Sequence[Recorded]) -> bool:
     return not _Book(home).flaw(recorded, records)
 
 
+def decided_by(home: Home, case: str) -> DecidedBy:
+    """By whose hand a case's last decision is, extensions aside.
+
+    Raises:
+        MisuseError: nothing was decided yet.
+        ProofError: its signature doesn't hold.
+    """
+    records = home.ledger.replay(case_stream(case))
+    decided = _last_word(records, before=home.ledger.size, proposed=False)
+    if decided is None:
+        raise MisuseError(f"case {case} isn't decided yet")
+    book = _Book(home)
+    keys, first = book.keys(decided), _last_word(records, before=decided.sequence)
+    if not keys:
+        return DecidedBy.UNSIGNED
+    return DecidedBy.TWO_KEYS if book.agreed(first, decided, keys) else DecidedBy.KEY
+
+
 def require_second(home: Home, by: Hand, proposal: ev.DecisionProposed) -> None:
     """See that whoever agrees to a proposal isn't who made it.
 
@@ -211,13 +229,19 @@ class _Book:
     ) -> None:
         if decided.decision not in FOUR_EYED or recorded.sequence < self._since:
             return
-        first = _last_word(records, before=recorded.sequence)
-        if first is None or not isinstance(first.event, ev.DecisionProposed):
+        if not self.agreed(_last_word(records, before=recorded.sequence), recorded, keys):
             raise ProofError("this home asks for two people's keys, and one alone decided")
-        if not agrees(first.event, decided):
-            raise ProofError("this home asks for two people's keys, and they said different things")
-        if not {key.key_id for key in self.keys(first)}.isdisjoint(key.key_id for key in keys):
-            raise ProofError("this home asks for two people's keys, and one used theirs twice")
+
+    def agreed(
+        self, first: Recorded | None, decided: Recorded, keys: Sequence[StatementKey]
+    ) -> bool:
+        """Whether the entry before a decision is another person's proposal of the same."""
+        if first is None or not isinstance(first.event, ev.DecisionProposed):
+            return False
+        same = isinstance(decided.event, ev.RequestDecided) and agrees(first.event, decided.event)
+        return same and {key.key_id for key in self.keys(first)}.isdisjoint(
+            key.key_id for key in keys
+        )
 
 
 def agrees(proposal: ev.DecisionProposed, decided: ev.RequestDecided) -> bool:
@@ -239,13 +263,16 @@ def _moves_nothing(event: Event) -> bool:
     return extends or isinstance(event, ev.DecisionProposed)
 
 
-def _last_word(records: Sequence[Recorded], *, before: int) -> Recorded | None:
-    """The last decision or proposal of one before an entry; extensions are neither."""
+def _last_word(
+    records: Sequence[Recorded], *, before: int, proposed: bool = True
+) -> Recorded | None:
+    """The last decision before an entry, or proposal of one; extensions are neither."""
+    kinds = (ev.RequestDecided, ev.DecisionProposed) if proposed else (ev.RequestDecided,)
     said = [
         item
         for item in records
         if item.sequence < before
-        and isinstance(item.event, (ev.RequestDecided, ev.DecisionProposed))
+        and isinstance(item.event, kinds)
         and item.event.decision is not DecisionKind.EXTENDED
     ]
     return said[-1] if said else None

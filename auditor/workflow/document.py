@@ -29,10 +29,12 @@ from auditor.domain.case import Attempt, ErasureCase
 from auditor.domain.codec import typed
 from auditor.domain.event import CandidateVerified, ModelRegistered, RequestDecided
 from auditor.domain.evidence import Evidence, Power
+from auditor.domain.request import DecisionKind
 from auditor.domain.verdict import Basis, Decision, Reason, ReasonCode, Verdict
 from auditor.errors import CertificateError
 from auditor.policies.dates import keep_until
 from auditor.policies.evaluate import evaluate
+from auditor.workflow.desk_signing import decided_by
 from auditor.workflow.home import Home
 from auditor.workflow.library import case_facts, packs_of
 from auditor.workflow.record import case_stream
@@ -89,6 +91,7 @@ def _request(home: Home, case: str, state: ErasureCase) -> RequestFacts:
         item
         for item in home.ledger.replay(case_stream(case))
         if isinstance(item.event, RequestDecided)
+        and item.event.decision is not DecisionKind.EXTENDED
     ]
     return RequestFacts(
         case=case,
@@ -101,6 +104,7 @@ def _request(home: Home, case: str, state: ErasureCase) -> RequestFacts:
         held_out_images=0 if state.scope is None else state.scope.held_out_images,
         earlier=() if state.scope is None else state.scope.earlier,
         obstacle=state.obstacle,
+        decided_by=decided_by(home, case),
     )
 
 
@@ -205,7 +209,7 @@ def _last_days(home: Home, state: ErasureCase, model: str) -> Mapping[Digest, da
 def _inventory(
     state: ErasureCase, issued: date, days: Mapping[Digest, date]
 ) -> tuple[AccountedArtefact, ...]:
-    review = keep_until(issued, issued, _REVIEW_YEARS)
+    review = keep_until(issued, issued, years=_REVIEW_YEARS)
     return tuple(
         AccountedArtefact(
             artefact=Digest.parse(str(item.artefact)),

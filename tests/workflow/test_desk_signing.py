@@ -14,13 +14,20 @@ import pytest
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.desk_events import UNSIGNED
-from auditor.domain.request import DecisionKind, DecisionReason
+from auditor.domain.request import DecidedBy, DecisionKind, DecisionReason
 from auditor.errors import MisuseError, ProofError
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import Signer
 from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide
-from auditor.workflow.desk_signing import ACT_TYPE, act_bytes, require_authentic, vouched
+from auditor.workflow.desk_signing import (
+    ACT_TYPE,
+    act_bytes,
+    decided_by,
+    require_authentic,
+    vouched,
+)
+from auditor.workflow.document import document_facts
 from auditor.workflow.home import Home, create_home, open_home
 from auditor.workflow.notary import prepare_statement
 from auditor.workflow.record import case_stream, load_case, record_at
@@ -102,6 +109,7 @@ def test_a_desk_without_keys_decides_by_role_alone(tmp_path: Path) -> None:
         assert decided is not None
         assert (decided.actor, decided.signature) == ("head-of-privacy", UNSIGNED)
         require_authentic(home, case)
+        assert decided_by(home, case) is DecidedBy.UNSIGNED
         other = filed(home)
         ada = employ(home, tmp_path, "ada")
         require_authentic(home, case)  # it was decided before there were keys
@@ -326,3 +334,19 @@ def test_four_eyes_without_keys_are_refused(tmp_path: Path) -> None:
         with pytest.raises(MisuseError, match="four eyes need two keys"):
             decide(home, case, GRANTED)
         home.close()
+
+
+def test_the_document_and_the_desk_say_by_whose_hand_it_was_decided(office: Office) -> None:
+    home = office.home
+    one, undecided = filed(home), filed(home)
+    decide(home, one, REFUSED, reason=DecisionReason.NO_GROUND, signers=office.ada)
+    assert decided_by(home, one) is DecidedBy.KEY
+    with pytest.raises(MisuseError, match="isn't decided"):
+        decided_by(home, undecided)
+    strict, two = with_four_eyes(home), filed(home)
+    for signers in (office.ada, office.bob):
+        decide(strict, two, REFUSED, reason=DecisionReason.NO_GROUND, signers=signers)
+    assert decided_by(strict, two) is DecidedBy.TWO_KEYS
+    facts = document_facts(strict, two, load_case(strict, two))
+    assert facts.request.decided_by is DecidedBy.TWO_KEYS
+    strict.close()
