@@ -7,8 +7,9 @@ statement, and it shows models, never images (DESIGN section 4 point 14).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import segno
@@ -106,12 +107,21 @@ def qr_path(text: str) -> tuple[int, str]:
     """A QR symbol (ISO/IEC 18004, error correction M): side in modules, and its SVG path."""
     matrix = segno.make(text, error="m", micro=False).matrix
     path = "".join(
-        f"M{column} {row}h1v1h-1z"
+        f"M{start} {row}h{length}v1h-{length}z"
         for row, line in enumerate(matrix)
-        for column, dark in enumerate(line)
-        if dark
+        for start, length in _runs(line)
     )
     return len(matrix), path
+
+
+def _runs(line: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Start and length of each row of dark modules that touch; one shape draws them."""
+    at = 0
+    for dark, modules in groupby(line):
+        length = len(list(modules))
+        if dark:
+            yield at, length
+        at += length
 
 
 def rosette(radius: float, depth: float, waves: int, strands: int = 3) -> tuple[str, ...]:

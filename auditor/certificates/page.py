@@ -13,7 +13,7 @@ from datetime import date
 from functools import cache, partial
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from auditor.certificates import labels
@@ -23,7 +23,6 @@ from auditor.domain.language import Language
 from auditor.shipped import shipped
 
 _TEMPLATE = "certificate.html.j2"
-_STYLE = "certificate.css"
 _MINUS = re.compile(r"(?<![\w-])-(?=[\d.]|inf)")
 _DECIMAL = re.compile(r"[+−-]?\d+(\.\d+)?")
 _IDLE_ZEROS = re.compile(r"(\.\d\d\d*?)0+(?!\d)")
@@ -39,19 +38,14 @@ def document_html(predicate: Mapping[str, Any], statement_digest: str) -> str:
     language = language_of(predicate["locale"])
     case = predicate["request"]["case"]
     side, path = qr_path(f"case {case}\n{statement_digest}")
-    return (
-        environment(language)
-        .from_string(shipped_text(_TEMPLATE))
-        .render(
-            p=predicate,
-            style=shipped_text(_STYLE),
-            footer=footer(case, language),
-            statement_digest=statement_digest,
-            figure=influence_axis(predicate, language),
-            inventory=_inventory(predicate["inventory"]),
-            ornament=rosette(44, 5, 18) + rosette(34, 3, 12),
-            qr={"side": side, "path": path},
-        )
+    return template(language, _TEMPLATE).render(
+        p=predicate,
+        footer=footer(case, language),
+        statement_digest=statement_digest,
+        figure=influence_axis(predicate, language),
+        inventory=_inventory(predicate["inventory"]),
+        ornament=rosette(44, 5, 18) + rosette(34, 3, 12),
+        qr={"side": side, "path": path},
     )
 
 
@@ -72,6 +66,12 @@ def footer(case: str, language: Language) -> Footer:
 def shipped_text(name: str) -> str:
     """A shipped template or style sheet."""
     return (shipped("templates") / name).read_text(encoding="utf-8")
+
+
+@cache
+def template(language: Language, name: str) -> Template:
+    """A shipped template, ready to be filled in one language; read and compiled once."""
+    return environment(language).from_string(shipped_text(name))
 
 
 def environment(language: Language) -> ImmutableSandboxedEnvironment:

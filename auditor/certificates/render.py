@@ -6,6 +6,7 @@ fetched; the fonts are those shipped with the templates.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
 import os
@@ -14,18 +15,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from io import BytesIO
 from typing import Any
 
-from weasyprint import HTML, Attachment
+from weasyprint import CSS, HTML, Attachment
+from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
 from auditor.certificates.catalogue import language_of
-from auditor.certificates.page import document_html
+from auditor.certificates.page import document_html, shipped_text
 from auditor.certificates.statement import ENVELOPE, PROOF
 from auditor.errors import CertificateError
 from auditor.shipped import shipped
 
+_STYLE = "certificate.css"
 _FONTS = ("EBGaramond12-Regular.ttf", "EBGaramond12-Italic.ttf", "DejaVuSansMono.ttf")
 _EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
 # PDF/UA-1 (ISO 14289-1 section 5) asks for its mark; PDF/A-3 (ISO 19005-3 section 6.6.2.3.3) asks
@@ -80,6 +84,7 @@ def render_certificate(
     say = language_of(predicate["locale"]).say
     return print_page(
         document_html(predicate, statement_digest),
+        style=_STYLE,
         issued=date.fromisoformat(predicate["issued"]),
         identifier=envelope,
         enclosed=(
@@ -100,7 +105,12 @@ def render_certificate(
 
 
 def print_page(
-    html: str, *, issued: date, identifier: bytes, enclosed: Sequence[Enclosed] = ()
+    html: str,
+    *,
+    issued: date,
+    identifier: bytes,
+    enclosed: Sequence[Enclosed] = (),
+    style: str = "",
 ) -> bytes:
     """A page as PDF/A-3a and PDF/UA-1; the same bytes whenever the same is printed.
 
@@ -109,6 +119,7 @@ def print_page(
         issued: the only date in the file.
         identifier: what the file's own identifier is the digest of.
         enclosed: files to attach.
+        style: name of a shipped style sheet, besides what the page itself holds.
 
     Raises:
         CertificateError: the page can't be drawn.
@@ -117,6 +128,8 @@ def print_page(
     fetcher, pdf = _ShippedOnly(), None
     with _dated(moment), suppress(FatalURLFetchingError):
         pdf = HTML(string=html, url_fetcher=fetcher, base_url="shipped:").write_pdf(
+            font_config=_fonts(),
+            stylesheets=[_style(style)] if style else None,
             pdf_variant="pdf/a-3a",
             pdf_tags=True,
             pdf_identifier=hashlib.sha256(identifier).digest()[:16],
@@ -128,6 +141,23 @@ def print_page(
     if not isinstance(pdf, bytes) or not pdf.startswith(b"%PDF-"):
         raise CertificateError("the page can't be drawn; is Pango installed?")
     return pdf
+
+
+@cache
+def _style(name: str) -> CSS:
+    """A shipped style sheet, read once."""
+    return CSS(string=shipped_text(name), url_fetcher=_ShippedOnly(), font_config=_fonts())
+
+
+@cache
+def _fonts() -> FontConfiguration:
+    """The fonts once read, for every document of this process; its folder goes with the process.
+
+    It remembers a font by all of its rule, so a rule that names another address is fetched, and
+    refused, as before.
+    """
+    atexit.register(_fonts.cache_clear)
+    return FontConfiguration()
 
 
 class _ShippedOnly(URLFetcher):  # type: ignore[misc]  # published without types

@@ -12,11 +12,12 @@ second certificate.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from auditor.certificates.facts import ModelFacts
-from auditor.certificates.render import render_certificate
+from auditor.certificates.press import Sheet, render_all
 from auditor.certificates.sealing import seal_pdf
 from auditor.certificates.signatures import APPROVER, PERFORMER, keys_in_force, signed_by
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
@@ -25,6 +26,7 @@ from auditor.domain.case import ErasureCase
 from auditor.domain.entry import Recorded
 from auditor.domain.event import ApprovalRequested, CertificateIssued, CertificatePrepared
 from auditor.domain.kind import Event
+from auditor.domain.request import Outcome
 from auditor.errors import CertificateError, TamperedError
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.tlog_proof import format_proof
@@ -102,20 +104,47 @@ def issue(home: Home, case: str, state: ErasureCase) -> None:
         CertificateError: no statement has been prepared, or too few witnesses answer.
         HomeError: the PDF can't be written (disk full); nothing is on the books then.
     """
+    _issue_all(home, {case: _sheet(home, case, state)}, workers=1)
+
+
+def issue_all(home: Home, cases: Sequence[str], workers: int) -> None:
+    """Issue the documents of several cases, each on the books before the next is sealed.
+
+    Args:
+        cases: whose statements are prepared.
+        workers: processes that draw pages; the keys stay in this one.
+
+    Raises:
+        CertificateError, HomeError: as `issue`; those before are issued.
+    """
+    sheets = {case: _sheet(home, case, load_case(home, case)) for case in cases}
+    _issue_all(home, sheets, workers)
+
+
+def _sheet(home: Home, case: str, state: ErasureCase) -> Sheet:
     if state.prepared is None:
         raise CertificateError(f"case {case} has no signed statement yet")
     envelope = home.store.get(state.prepared.envelope)
-    proof = _proof(home, case, CertificatePrepared)
     # by keys of the trust file, as they may have been rotated since it was signed
     keys = [key.verifier() for key in signed_by(envelope, home.trust, PERFORMER)]
     payload = verify_envelope(envelope, keys).payload
-    predicate = parse_statement(payload)["predicate"]
-    pdf = render_certificate(predicate, str(Digest.of(payload)), envelope, proof)
-    sealed = seal_pdf(pdf, home.seal, trusted_time(home, predicate["seal"]["level"]))
+    return Sheet(
+        predicate=parse_statement(payload)["predicate"],
+        statement_digest=str(Digest.of(payload)),
+        envelope=envelope,
+        proof=_proof(home, case, CertificatePrepared),
+    )
+
+
+def _issue_all(home: Home, sheets: Mapping[str, Sheet], workers: int) -> None:
     home.certificates.mkdir(exist_ok=True)
-    write_file(_unpublished(home, case), sealed)
-    event = CertificateIssued(case=case, outcome=state.prepared.outcome, pdf=Digest.of(sealed))
-    record(home, case_stream(case), event, "issued")
+    pages = render_all(tuple(sheets.values()), workers)
+    for (case, sheet), pdf in zip(sheets.items(), pages, strict=True):
+        level, outcome = sheet.predicate["seal"]["level"], Outcome(sheet.predicate["outcome"])
+        sealed = seal_pdf(pdf, home.seal, trusted_time(home, level))
+        write_file(_unpublished(home, case), sealed)
+        event = CertificateIssued(case=case, outcome=outcome, pdf=Digest.of(sealed))
+        record(home, case_stream(case), event, "issued")
 
 
 def publish(home: Home, case: str) -> Path:
