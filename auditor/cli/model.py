@@ -9,6 +9,7 @@ import click
 
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, progress_reporter, read_input
+from auditor.domain.scope_events import Readmission
 
 if TYPE_CHECKING:
     from auditor.domain.event import ModelRegistered
@@ -28,14 +29,25 @@ _FILE = click.Path(path_type=Path)
 @click.argument("name")
 @click.option("--data", required=True, type=_FILE, help="Manifest of the training images.")
 @click.option("--recipe", "recipe_path", type=_FILE, help="Recipe (TOML).  [the quick recipe]")
+@click.option(
+    "--leave-out-excluded",
+    is_flag=True,
+    help="Go on without the images of patients who must not be trained on.",
+)
 @home_option
 @json_option
 def train(
-    name: str, data: Path, recipe_path: Path | None, home: Path | None, as_json: bool
+    name: str,
+    data: Path,
+    recipe_path: Path | None,
+    leave_out_excluded: bool,
+    home: Path | None,
+    as_json: bool,
 ) -> None:
     """Train a model by a recipe, register it and put it into service.
 
     Its training can be gone back to: checkpoints are kept as auditor.toml says under [models].
+    Refused where the data show a patient who was erased, or whose data are restricted.
     """
     _require_engine()
     from auditor.workflow.scene import train_and_register
@@ -49,6 +61,7 @@ def train(
             recipe=_recipe(recipe_path, opened),
             notice=notice,
             progress=progress,
+            leave_out_excluded=leave_out_excluded,
         )
     emit(_row(version), as_json)
 
@@ -70,7 +83,8 @@ def register(
 ) -> None:
     """Register a model that was trained elsewhere by a recipe, and put it into service.
 
-    Whether the recipe describes the model is measured at its first audit.
+    Whether the recipe describes the model is measured at its first audit. Refused where it was
+    trained on a patient who was erased, or whose data are restricted: train it without.
     """
     _require_engine()
     from auditor.workflow.scene import register_trained
@@ -85,6 +99,26 @@ def register(
         notice=_notice,
     )
     emit(_row(version), as_json)
+
+
+@model.command()
+@click.argument("case")
+@click.option(
+    "--reason",
+    required=True,
+    type=click.Choice([reason.value for reason in Readmission]),
+    help="Why the patients' data may be trained on again.",
+)
+@click.option("--by", "actor", default="dpo", show_default=True, help="Role, never a name.")
+@home_option
+@json_option
+def readmit(case: str, reason: str, actor: str, home: Path | None, as_json: bool) -> None:
+    """Let the patients of an erasure be trained on again; their entries are destroyed."""
+    _require_engine()
+    from auditor.workflow.exclusion import readmit as take_off
+
+    take_off(open_home(home), case, Readmission(reason), actor)
+    emit({"case": case, "readmitted": reason}, as_json)
 
 
 @model.command()

@@ -104,8 +104,11 @@ class Split:
         return (*self.validation, *self.test)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, left_out: Collection[int] = ()) -> Manifest:
     """Read a manifest and hash the images it names.
+
+    Args:
+        left_out: numbers of rows that are passed over.
 
     Raises:
         DataError: anything that would make the data set mean something else than it says.
@@ -122,7 +125,7 @@ def read_manifest(path: Path) -> Manifest:
     rows = tuple(
         _row(path, number, entry)
         for number, entry in entries
-        if (entry.get("augmented") or "0") != "1"
+        if (entry.get("augmented") or "0") != "1" and number not in left_out
     )
     _check(path, rows)
     ignored = [name for name in columns if name not in _USED]

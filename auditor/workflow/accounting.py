@@ -30,6 +30,7 @@ NO_LONGER_NEEDED = "no-longer-needed"
 MEDICAL_RECORD = "medical-record-retention"
 ACCOUNTABILITY = "gdpr-5-2-accountability"
 OTHER_REQUESTS = "verification-of-other-requests"
+EXCLUSION = "exclusion-from-training"
 
 _LISTED = {
     "in": ArtefactKind.REFERENCE_IN,

@@ -25,6 +25,7 @@ LOG_ALGORITHMS = (ED25519, ML_DSA_44)
 SEAL = "seal.pem"
 VAULT_KEY = "vault-encryption.key"
 LOOKUP_KEY = "vault-lookup.key"
+EXCLUSION_KEY = "exclusion.key"
 SYMMETRIC_BYTES = 32
 
 _ORIGIN_BYTES = 8
@@ -37,7 +38,7 @@ def make_keys(keyring: Keyring, controller: str, moment: datetime) -> TrustFile:
         for algorithm, name in STATEMENT_KEYS.items()
     ]
     origin, log = make_log_keys(keyring)
-    for name in (VAULT_KEY, LOOKUP_KEY):
+    for name in (VAULT_KEY, LOOKUP_KEY, EXCLUSION_KEY):
         keyring.write(name, secrets.token_bytes(SYMMETRIC_BYTES))
     seal = make_test_seal(controller, moment)
     keyring.write(SEAL, seal.private_pem)

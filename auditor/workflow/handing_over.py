@@ -134,7 +134,7 @@ def _roles(work: Casework, listing: bytes) -> Roles:
         surrogates = work.surrogates
     layout = work.layout(surrogates)
     _, record = data_record(work.home, work.scene.version.data_set)
-    digests = image_digests(read_manifest(record.manifest))
+    digests = image_digests(read_manifest(record.manifest, record.left_out))
 
     def named(places: Indices) -> tuple[Digest, ...]:
         return tuple(digests[place] for place in places)

@@ -39,12 +39,16 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRecord:
-    """Where a registered data set lies and what it was when it was registered."""
+    """Where a registered data set lies and what it was when it was registered.
+
+    ``left_out`` are rows of the manifest that aren't part of it.
+    """
 
     manifest: Path
     digest: Digest
     size: int
     split_seed: int
+    left_out: tuple[int, ...] = ()
 
 
 def find_model(home: Home, name: str) -> ModelView | None:
@@ -98,6 +102,7 @@ def register_data(
     payload = canonical_bytes(
         {
             "digest": str(data.digest),
+            "left_out": data.left_out,
             "manifest": str(data.manifest),
             "size": data.size,
             "split_seed": data.split_seed,
@@ -134,6 +139,7 @@ def read_data(payload: bytes) -> DataRecord:
         digest=Digest.parse(entry["digest"]),
         size=entry["size"],
         split_seed=entry["split_seed"],
+        left_out=tuple(entry.get("left_out", ())),  # version 0.1 knew none
     )
 
 

@@ -120,7 +120,7 @@ def measure_again(
         candidate=bundle.manifest.evidence.weights,
     )
     record = _registered(roles, plan.origin.data)
-    manifest = read_manifest(data)
+    manifest = read_manifest(data, record.left_out)
     if manifest.digest != record.digest:
         raise DataError(
             f"{data} isn't the audit's data set ({record.digest}), but {manifest.digest}"

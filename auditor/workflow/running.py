@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from auditor.domain.case import ErasureCase
+from auditor.domain.request import Outcome
 from auditor.errors import MisuseError
 from auditor.learning.progress import Progress
 from auditor.workflow.accounting import account
@@ -14,6 +15,7 @@ from auditor.workflow.casework import Casework, RunSettings
 from auditor.workflow.desk import require_case
 from auditor.workflow.desk_signing import require_authentic
 from auditor.workflow.erasure import STEPS
+from auditor.workflow.exclusion import exclude
 from auditor.workflow.handing_over import require_taken_back
 from auditor.workflow.home import Home
 from auditor.workflow.kept_scores import forget_due
@@ -22,7 +24,7 @@ from auditor.workflow.notary import certificate_path, issue, prepare_statement, 
 from auditor.workflow.record import load_case
 from auditor.workflow.register import list_cases
 from auditor.workflow.shared_bank_book import destroy_due
-from auditor.workflow.steps import Step, next_step
+from auditor.workflow.steps import Step, next_step, outcome_of
 
 Notice = Callable[[str], None]
 
@@ -73,8 +75,12 @@ def run_case(
             match step:
                 case Step.ACCOUNT:
                     require_taken_back(case, state)
+                    exclude(home, case)
                     account(home, case, state)
                 case Step.PREPARE:
+                    if outcome_of(state) is Outcome.NOTHING_TO_UNLEARN:
+                        exclude(home, case)
+                        state = load_case(home, case)
                     prepare_statement(home, case, state)
                 case Step.ISSUE:
                     issue(home, case, state)

@@ -13,7 +13,14 @@ from torch import nn
 from auditor.domain.artefact import Digest
 from auditor.domain.event import ModelRegistered
 from auditor.errors import DataError, MisuseError
-from auditor.learning.datasets import ImageSet, Split, load_images, read_manifest, split_by_patient
+from auditor.learning.datasets import (
+    ImageSet,
+    Manifest,
+    Split,
+    load_images,
+    read_manifest,
+    split_by_patient,
+)
 from auditor.learning.order import batch_order
 from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe, parse_recipe
@@ -23,6 +30,7 @@ from auditor.unlearning.shelf import KnownModel
 from auditor.workflow.accounting import references_folder
 from auditor.workflow.alone import alone
 from auditor.workflow.curvature_book import known_model
+from auditor.workflow.exclusion import excluded_rows, require_admitted
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
 from auditor.workflow.lineage import settled
@@ -88,20 +96,26 @@ def train_and_register(
     recipe: Recipe,
     notice: Notice,
     progress: Progress = silent,
+    leave_out_excluded: bool = False,
 ) -> ModelRegistered:
     """Train a model by its recipe, put data, recipe and weights on the books and deploy it.
 
     The training is recorded, so that it can be gone back to (`auditor.unlearning.rewind`).
 
+    Args:
+        leave_out_excluded: go on without the images of patients who must not be trained on.
+
     Raises:
         MisuseError: a name that is no short token, or one that is taken.
-        DataError, ModelError: data or recipe can't be used; the ledger is as it was.
+        DataError, ModelError: data or recipe can't be used, or the data show a patient who must not
+            be trained on; the ledger is as it was.
         HomeError: another process trains or unlearns in this home.
         TamperedError: the ledger is read-only.
     """
     with alone(home):
         require_writable(home.root, home.ledger)
-        intake = _intake(home, model, manifest, recipe, notice)
+        loaded = _admitted(home, model, manifest, notice, leave_out=leave_out_excluded)
+        intake = _intake(loaded, recipe)
         weights = _train(home, model, intake, recipe, progress)
         return _enter(home, model, intake, recipe, weights)
 
@@ -119,7 +133,8 @@ def register_trained(
     """
     content = convert_checkpoint(weights)
     load_weights(recipe, content)
-    return _enter(home, model, _intake(home, model, manifest, recipe, notice), recipe, content)
+    loaded = _admitted(home, model, manifest, notice, leave_out=False)
+    return _enter(home, model, _intake(loaded, recipe), recipe, content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,22 +148,41 @@ class _Intake:
     synthetic: bool
 
 
-def _intake(home: Home, model: str, manifest: Path, recipe: Recipe, notice: Notice) -> _Intake:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Admitted:
+    """A manifest without the rows that must not be trained on."""
+
+    manifest: Manifest
+    left_out: tuple[int, ...]
+
+
+def _admitted(home: Home, model: str, path: Path, notice: Notice, *, leave_out: bool) -> _Admitted:
     if not _NAME.fullmatch(model):
         raise MisuseError("a model's name is 1 to 64 letters, digits, dots, dashes or underscores")
     if find_model(home, model) is not None:
         raise MisuseError(f"a model named {model} is registered already; choose another name")
-    loaded = read_manifest(manifest)
+    loaded = read_manifest(path)
     for line in loaded.notices:
-        notice(f"{manifest}: {line}")
+        notice(f"{path}: {line}")
+    if not leave_out:
+        require_admitted(home, loaded)
+        return _Admitted(manifest=loaded, left_out=())
+    rows = excluded_rows(home, loaded)
+    notice(f"{path}: {len(rows)} images of patients who must not be trained on are left out")
+    return _Admitted(manifest=read_manifest(path, rows), left_out=rows)
+
+
+def _intake(admitted: _Admitted, recipe: Recipe) -> _Intake:
+    loaded = admitted.manifest
     images = load_images(loaded, recipe.input_size)
     if int(images.labels.max()) >= recipe.classes:
-        raise DataError(f"{manifest}: a label beyond the recipe's {recipe.classes} classes")
+        raise DataError(f"{loaded.path}: a label beyond the recipe's {recipe.classes} classes")
     record = DataRecord(
-        manifest=manifest.resolve(),
+        manifest=loaded.path.resolve(),
         digest=loaded.digest,
         size=recipe.input_size,
         split_seed=derive_seed("split", loaded.digest),
+        left_out=admitted.left_out,
     )
     return _Intake(
         name=f"data-{loaded.digest.value[:12]}",
@@ -215,7 +249,7 @@ def load_scene(home: Home, model: str, *, asking: str = "") -> Scene:
     """
     version = require_model(home, model).current
     registered, record = data_record(home, version.data_set)
-    manifest = read_manifest(record.manifest)
+    manifest = read_manifest(record.manifest, record.left_out)
     if manifest.digest != record.digest:
         raise DataError(f"{record.manifest} changed since it was registered; restore it")
     recipe = parse_recipe(home.store.get(version.recipe), home.config.factories)
