@@ -19,8 +19,13 @@ LOCALES = ("en", "de", "fr", "es")
 
 
 @cache
-def language_of(locale: str) -> Language:
+def language_of(locale: str, paper: str = "") -> Language:
     """A language by its tag.
+
+    Args:
+        locale: BCP 47.
+        paper: a kind of paper with a catalogue of its own, which is looked into before that of
+            certificates and records.
 
     Raises:
         CertificateError: documents aren't written in it.
@@ -29,12 +34,21 @@ def language_of(locale: str) -> Language:
         raise CertificateError(f"documents are written in {', '.join(LOCALES)} only")
     if locale == ENGLISH.locale:
         return ENGLISH
+    translations = _catalogue(f"{locale}.po", locale)
+    if paper:
+        own = _catalogue(f"{paper}/{locale}.po", locale)
+        own.add_fallback(translations)
+        translations = own
+    return Language(locale=locale, translations=translations)
+
+
+def _catalogue(name: str, locale: str) -> GNUTranslations:
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
-    source = shipped("templates") / "messages" / f"{locale}.po"
+    source = shipped("templates") / "messages" / name
     compiled = BytesIO()
     with source.open("rb") as file:
         write_mo(compiled, read_po(file, locale=locale))
     compiled.seek(0)
-    return Language(locale=locale, translations=GNUTranslations(compiled))
+    return GNUTranslations(compiled)

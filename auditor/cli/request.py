@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from auditor.cli.letter import letter
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 from auditor.cli.request_desk import clock, decide, identity, lift, restrict, restricted
@@ -145,5 +146,5 @@ def _row(line: CaseLine) -> dict[str, str]:
     }
 
 
-for command in (decide, identity, clock, restrict, lift, restricted, recipient, document):
+for command in (decide, identity, clock, restrict, lift, restricted, recipient, document, letter):
     request.add_command(command)

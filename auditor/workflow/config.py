@@ -38,6 +38,7 @@ _CERTIFICATES: Mapping[str, object] = {
     "challenge": [],
 }
 _DESK: Mapping[str, object] = {"four_eyes": False}
+_LETTERS: Mapping[str, object] = {"address": [], "contact": [], "authority": []}
 _UNLEARNING: Mapping[str, object] = {
     "methods": ["newton", "reset-and-heal"],
     "tail": 3.0,
@@ -48,7 +49,7 @@ _POLICIES: Mapping[str, object] = {"packs": []}
 
 _TABLES = {
     *("controller", "ledger", "vault", "models", "audit", "references", "certificates"),
-    *("desk", "seal", "unlearning", "policies"),
+    *("desk", "letters", "seal", "unlearning", "policies"),
 }
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -78,6 +79,9 @@ class Config:
         bank_days: that a shared reference bank is kept; 0 until the end of the next quarter.
         keep_erased: keep its models that an erased patient's images had trained until then.
         desk_four_eyes: two keys of the desk have to agree before a request is granted or refused.
+        letter_address: the controller's, line by line, for the head of letters.
+        letter_contact: how the data protection officer is reached, line by line.
+        letter_authority: that complaints go to, line by line (Art. 77 GDPR).
         four_eyes: an approver has to sign each document, too.
         status_days: that a signed status counts as fresh, from 1 to `LONGEST_FRESH`.
         challenge: command that asks the endpoint which weights it serves, or empty.
@@ -114,6 +118,9 @@ class Config:
     bank_days: int = 0
     keep_erased: bool = False
     desk_four_eyes: bool = False
+    letter_address: tuple[str, ...] = ()
+    letter_contact: tuple[str, ...] = ()
+    letter_authority: tuple[str, ...] = ()
     four_eyes: bool = False
     status_days: int = 7
     challenge: tuple[str, ...] = ()
@@ -146,6 +153,7 @@ class Config:
         token = (self.pkcs11_module, self.pkcs11_token, self.pkcs11_key)
         if any(token) and not all(token):
             raise HomeError(f"[vault] needs all of {', '.join(_VAULT)}, or none")
+        self._check_letters()
         self._check_seal()
         if bad := [name for name in self.factories if not _FACTORY.fullmatch(name)]:
             raise HomeError(f'[models] factories are "module:factory"; found {bad[0]!r}')
@@ -167,6 +175,12 @@ class Config:
             raise HomeError(
                 "[unlearning] tail and most_residual must lie above 0, most_steps at 1 or above"
             )
+
+    def _check_letters(self) -> None:
+        for name in _LETTERS:
+            for line in getattr(self, f"letter_{name}"):
+                if flaw := flaw_of(line):
+                    raise HomeError(f"[letters] a line of {name} {flaw}")
 
     def _check_seal(self) -> None:
         token = (self.seal_pkcs11_module, self.seal_pkcs11_token, self.seal_pkcs11_key)
@@ -203,6 +217,9 @@ def write_config(path: Path, config: Config) -> None:
         bank_days=config.bank_days,
         keep_erased=json.dumps(config.keep_erased),
         desk_four_eyes=json.dumps(config.desk_four_eyes),
+        letter_address=json.dumps(config.letter_address, ensure_ascii=False),
+        letter_contact=json.dumps(config.letter_contact, ensure_ascii=False),
+        letter_authority=json.dumps(config.letter_authority, ensure_ascii=False),
         four_eyes=json.dumps(config.four_eyes),
         status_days=config.status_days,
         challenge=json.dumps(config.challenge, ensure_ascii=False),
@@ -247,6 +264,7 @@ def _config(tables: Mapping[str, object]) -> Config:
         "models": _MODELS,
         "references": _REFERENCES,
         "desk": _DESK,
+        "letters": _LETTERS,
         "certificates": _CERTIFICATES,
         "seal": {**dict.fromkeys(_SEAL, ""), "level": "B-B"},
         "unlearning": _UNLEARNING,
@@ -263,6 +281,7 @@ def _config(tables: Mapping[str, object]) -> Config:
     audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
     references = _table(tables, "references", set(_REFERENCES))
     desk = _table(tables, "desk", set(_DESK))
+    letters = _table(tables, "letters", set(_LETTERS))
     certificates = _table(tables, "certificates", set(_CERTIFICATES))
     seal = _table(tables, "seal", set(_SEAL))
     unlearning = _table(tables, "unlearning", set(_UNLEARNING))
@@ -287,6 +306,9 @@ def _config(tables: Mapping[str, object]) -> Config:
         bank_days=_value(references, "bank_days", int),
         keep_erased=_value(references, "keep_erased", bool),
         desk_four_eyes=_value(desk, "four_eyes", bool),
+        letter_address=_texts(letters, "address"),
+        letter_contact=_texts(letters, "contact"),
+        letter_authority=_texts(letters, "authority"),
         locale=_value(certificates, "locale", str),
         four_eyes=_value(certificates, "four_eyes", bool),
         status_days=_value(certificates, "status_days", int),

@@ -60,6 +60,13 @@ keep_erased = {keep_erased}
 # refused. Add the public key of each with: auditor keys add --role desk
 four_eyes = {desk_four_eyes}
 
+[letters]
+# What stands on letters, line by line, as in ["Am Alten Park 3", "04177 Leipzig"]: the controller's
+# address; how the data protection officer is reached; the authority that complaints go to.
+address = {letter_address}
+contact = {letter_contact}
+authority = {letter_authority}
+
 [certificates]
 # Language of certificates and records: "en", "de", "fr" or "es".
 locale = {locale}

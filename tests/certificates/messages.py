@@ -28,6 +28,7 @@ Message = str | tuple[str, str]  # a pair where there is a plural
 _HOUSE = Path(auditor.__file__).parent
 _ROOMS = ("certificates", "policies", "domain")
 _TABLES = (labels, wording, checks_desk, checks_erasure, evaluate, language)
+_PAPERS = ("letter", "quarter")  # these have catalogues of their own
 _GROUNDS = (
     accounting.REPLACED,
     accounting.NO_LONGER_NEEDED,
@@ -43,12 +44,13 @@ def every_message() -> dict[Message, str]:
     found: dict[Message, str] = {}
     for room in _ROOMS:
         for path in sorted((_HOUSE / room).rglob("*.py")):
-            for message in _said(path):
-                found.setdefault(message, path.name)
-    for message in _in_template():
+            if not path.name.startswith(_PAPERS):
+                for message in said(path):
+                    found.setdefault(message, path.name)
+    for message in in_template("certificate.html.j2"):
         found.setdefault(message, "certificate.html.j2")
     for module in _TABLES:
-        for message in _constants(module):
+        for message in constants(module):
             found.setdefault(message, module.__name__)
     for pack in load_packs():
         for rule in pack.rules:
@@ -62,7 +64,7 @@ def every_message() -> dict[Message, str]:
     return found
 
 
-def _said(path: Path) -> Iterator[Message]:
+def said(path: Path) -> Iterator[Message]:
     """First arguments of ``say`` and ``count``, where they are written out."""
     with path.open("rb") as file:
         keywords = ("say", "count")
@@ -74,18 +76,19 @@ def _said(path: Path) -> Iterator[Message]:
                 yield texts[0]
 
 
-def _in_template() -> Iterator[Message]:
-    source = (shipped("templates") / "certificate.html.j2").read_text(encoding="utf-8")
+def in_template(name: str) -> Iterator[Message]:
+    """Arguments of ``_`` and ``count`` in a template."""
+    source = (shipped("templates") / name).read_text(encoding="utf-8")
     tree = jinja2.Environment(autoescape=True).parse(source)
-    for _, name, given in extract_from_ast(tree, ("_", "count")):
+    for _, function, given in extract_from_ast(tree, ("_", "count")):
         texts = (given,) if isinstance(given, str) else given
-        if name == "count":
+        if function == "count":
             yield texts[0], texts[1]
         else:
             yield texts[0]
 
 
-def _constants(module: ModuleType) -> Iterator[Message]:
+def constants(module: ModuleType) -> Iterator[Message]:
     """Texts of the tables that a module keeps."""
     tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
     names = [

@@ -1,0 +1,277 @@
+"""Which letters a case lets be written, and what is left of one that was sent."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from auditor.certificates.letter import letter_of, letter_text
+from auditor.domain import event as ev
+from auditor.domain.artefact import Digest
+from auditor.domain.case import ErasureCase, evolve, project
+from auditor.domain.request import DecisionKind, DecisionReason, Ground, LetterKind, Outcome, Regime
+from auditor.errors import MisuseError
+from auditor.policies.deadlines import answer_of
+from auditor.workflow.config import read_config, write_config
+from auditor.workflow.desk import decide
+from auditor.workflow.desk_acts import lift, restrict
+from auditor.workflow.desk_papers import record_recipient
+from auditor.workflow.desk_signing import Hand
+from auditor.workflow.home import SETTINGS, Home, create_home, open_home
+from auditor.workflow.letters import letter_facts, why_not
+from auditor.workflow.library import case_facts, packs_of
+from auditor.workflow.record import case_stream
+from tests.certificates.conftest import issue_record
+from tests.cli.conftest import Auditor, stock
+from tests.policies import road
+from tests.workflow import casebook
+from tests.workflow.desks import employ
+
+NOBODY = "MRN-0042-Doe"
+ADDRESS = "Jane Doe\n12 High Street\n"
+K = LetterKind
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    made = create_home(
+        tmp_path_factory.mktemp("letters") / "home", controller="Klinikum", dpo="DPO office"
+    )
+    config = replace(
+        made.config,
+        letter_address=("Am Alten Park 3",),
+        letter_contact=("dpo@klinikum.example",),
+        letter_authority=("Die Aufsicht",),
+    )
+    write_config(made.root / SETTINGS, config)
+    made.close()
+    opened = open_home(made.root)
+    stock(opened)
+    yield opened
+    opened.close()
+
+
+def decided(case: ErasureCase, decision: DecisionKind) -> ErasureCase:
+    return evolve(case, ev.RequestDecided(case="c", decision=decision, actor="dpo"))
+
+
+def issued(case: ErasureCase, outcome: Outcome) -> ErasureCase:
+    return evolve(case, ev.CertificateIssued(case="c", outcome=outcome, pdf=Digest.of(b"")))
+
+
+NEW = project(event for stream, _, event in road.road()[:2] if stream.startswith("case:"))
+GRANTED, REFUSED = decided(NEW, DecisionKind.GRANTED), decided(NEW, DecisionKind.REFUSED)
+HELD, WITHDRAWN = decided(NEW, DecisionKind.HELD), decided(NEW, DecisionKind.WITHDRAWN)
+EXTENDED = decided(NEW, DecisionKind.EXTENDED)
+CERTIFIED = issued(GRANTED, Outcome.CERTIFIED)
+RECALLED = evolve(
+    CERTIFIED, ev.CertificateWithdrawn(case="c", pdf=Digest.of(b""), reason="issued-in-error")
+)
+RESTRICTED = evolve(
+    NEW,
+    ev.ProcessingRestricted(case="c", on=road.RECEIVED, actor="dpo", signature=Digest.of(b"")),
+)
+DISCLOSED = evolve(
+    GRANTED, ev.RecipientRecorded(case="c", recipient="00ff", details=Digest.of(b""))
+)
+STATES = {
+    "new": (NEW, {K.ACKNOWLEDGED}),
+    "held": (HELD, {K.ACKNOWLEDGED}),
+    "extended": (EXTENDED, {K.ACKNOWLEDGED, K.EXTENDED}),
+    "extended, granted": (decided(EXTENDED, DecisionKind.GRANTED), {K.GRANTED, K.EXTENDED}),
+    "extended, refused": (decided(EXTENDED, DecisionKind.REFUSED), {K.REFUSED}),
+    "granted": (GRANTED, {K.GRANTED}),
+    "granted, disclosed": (DISCLOSED, {K.GRANTED, K.RECIPIENT_NOTICE}),
+    "refused": (REFUSED, {K.REFUSED}),
+    "refused, closed": (issued(REFUSED, Outcome.REFUSED), {K.REFUSED}),
+    "withdrawn": (WITHDRAWN, set()),
+    "withdrawn, closed": (issued(WITHDRAWN, Outcome.WITHDRAWN), {K.CLOSED}),
+    "certified": (CERTIFIED, {K.CLOSED}),
+    "not erased": (issued(GRANTED, Outcome.NOT_ERASED), {K.CLOSED}),
+    "certificate withdrawn": (RECALLED, set()),
+    "restricted": (RESTRICTED, {K.ACKNOWLEDGED, K.RESTRICTION_LIFTED}),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_each_state_lets_its_own_letters_be_written(name: str) -> None:
+    state, written = STATES[name]
+    assert {kind for kind in LetterKind if not why_not(kind, state, lifted=False)} == written
+
+
+def test_a_restriction_that_was_lifted_may_be_told_of() -> None:
+    assert why_not(K.RESTRICTION_LIFTED, NEW, lifted=True) == ""
+
+
+def text_of(home: Home, case: str, kind: LetterKind) -> str:
+    return " ".join(letter_text(letter_of(letter_facts(home, case, kind, "en"))).split())
+
+
+def test_a_letter_names_the_cases_own_deadline_an_extension_counted(home: Home) -> None:
+    case = casebook.filed(home)
+    first = letter_facts(home, case, K.ACKNOWLEDGED, "en").due
+    decide(home, case, DecisionKind.EXTENDED, reason=DecisionReason.COMPLEXITY)
+    second = letter_facts(home, case, K.EXTENDED, "en")
+    answer = answer_of(packs_of(home, case), case_facts(home, case))
+    assert answer is not None and second.due == answer.due
+    assert first is not None and (answer.due - first).days > 50
+    assert second.reason is DecisionReason.COMPLEXITY
+
+
+def test_a_law_without_a_time_limit_promises_no_day(home: Home) -> None:
+    case = casebook.filed(home, regime=Regime.HIPAA, ground=Ground.AUTHORISATION_REVOKED)
+    assert letter_facts(home, case, K.ACKNOWLEDGED, "en").due is None
+
+
+def test_a_restriction_stands_in_the_letters_with_its_days(home: Home) -> None:
+    case, hand = casebook.filed(home), Hand()
+    restrict(home, case, hand)
+    assert "no model is trained on your images" in text_of(home, case, K.ACKNOWLEDGED)
+    assert "before we do" in text_of(home, case, K.RESTRICTION_LIFTED)
+    lift(home, case, hand)
+    assert "no model is trained" not in text_of(home, case, K.ACKNOWLEDGED)
+    assert "was lifted on" in text_of(home, case, K.RESTRICTION_LIFTED)
+    restrict(home, case, hand)
+    assert "before we do" in text_of(home, case, K.RESTRICTION_LIFTED)
+
+
+def test_an_exemption_is_told_with_its_day_of_review(home: Home) -> None:
+    case = casebook.filed(home)
+    review = casebook.today() + timedelta(days=90)
+    reason = DecisionReason.LEGAL_CLAIMS
+    decide(home, case, DecisionKind.REFUSED, reason=reason, review=review)
+    facts = letter_facts(home, case, K.REFUSED, "en")
+    assert (facts.reason, facts.review) == (reason, review)
+
+
+def test_how_a_case_ended_is_told_from_what_was_signed(home: Home) -> None:
+    case = casebook.filed(home)
+    decide(home, case, DecisionKind.WITHDRAWN)
+    issue_record(home, case)
+    assert "You took the request back" in text_of(home, case, K.CLOSED)
+
+
+def test_a_forged_decision_is_no_ground_for_a_letter(tmp_path: Path) -> None:
+    made = create_home(tmp_path / "home", controller="Klinikum", dpo="DPO")
+    config = replace(
+        made.config, letter_address=("a",), letter_contact=("b",), letter_authority=("c",)
+    )
+    write_config(made.root / SETTINGS, config)
+    made.close()
+    made = open_home(made.root)
+    try:
+        stock(made)
+        employ(made, tmp_path, "anna")
+        case = casebook.filed(made)
+        forged = ev.RequestDecided(
+            case=case, decision=DecisionKind.REFUSED, reason=DecisionReason.NO_GROUND, actor="dpo"
+        )
+        stream = case_stream(case)
+        made.ledger.append(
+            stream, [forged], expected_version=made.ledger.version(stream), event_ids=[uuid4()]
+        )
+        with pytest.raises(MisuseError, match="isn't refused"):
+            letter_facts(made, case, K.REFUSED, "en")
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("missing", ["address", "contact", "authority"])
+def test_a_missing_setting_is_named(home: Home, auditor: Auditor, missing: str) -> None:
+    case = casebook.refused(home, casebook.filed(home))
+    settings = home.root / SETTINGS
+    whole = read_config(settings)
+    out = home.root.parent / "letter.txt"
+    words = ("request", "letter", case, "--to", out, "--home", home.root)
+    try:
+        write_config(settings, replace(whole, **{f"letter_{missing}": ()}))
+        ran = auditor(*words, "--kind", "refused")
+    finally:
+        write_config(settings, whole)
+    assert (ran.code, out.exists()) == (1, False)
+    assert f"set {missing} in [letters] of auditor.toml" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_letter_sent_is_on_the_books_and_its_address_in_the_vault_alone(
+    home: Home, auditor: Auditor, tmp_path: Path
+) -> None:
+    case = casebook.refused(home, casebook.filed(home, subject=NOBODY))
+    address, out = tmp_path / "address", tmp_path / "letter.pdf"
+    address.write_text(ADDRESS)
+    ran = auditor(
+        *("request", "letter", case, "--kind", "refused", "--language", "de", "--to", out),
+        *("--sent", casebook.today(), "--address-from", address, "--home", home.root, "--json"),
+    )
+    assert ran.code == 0, ran.err
+    sent = home.ledger.replay(case_stream(case))[-1].event
+    assert isinstance(sent, ev.LetterSent)
+    assert (sent.letter, sent.language, sent.on) == (K.REFUSED, "de", casebook.today())
+    assert str(sent.document) == ran.json["document"]
+    kept = json.loads(home.vault.open(sent.document))
+    assert b64decode(kept["document"]) == out.read_bytes()
+    assert kept["address"] == ADDRESS.strip()
+    for leaked in ("Doe", "High Street"):
+        assert leaked not in ran.out + ran.err
+        assert not any(leaked.encode() in entry for entry in home.ledger.entries())
+        assert leaked.encode() not in out.read_bytes()
+
+
+def test_a_letter_not_sent_leaves_no_trace(home: Home, auditor: Auditor, tmp_path: Path) -> None:
+    case, out = casebook.filed(home, subject=NOBODY), tmp_path / "letter.txt"
+    size = home.ledger.size
+    for language in ("en", "de", "fr", "es"):
+        ran = auditor(
+            *("request", "letter", case, "--kind", "acknowledged", "--language", language),
+            *("--to", out, "--home", home.root),
+        )
+        assert ran.code == 0, ran.err
+        text = out.read_text(encoding="utf-8")
+        assert case in text and NOBODY not in text
+    assert home.ledger.size == size
+
+
+def test_recipients_are_told_without_a_name(home: Home) -> None:
+    case = casebook.filed(home, subject=NOBODY)
+    decide(home, case, DecisionKind.GRANTED)
+    record_recipient(home, case, "Institute of Radiology")
+    told = text_of(home, case, K.RECIPIENT_NOTICE)
+    assert "Article 19 GDPR" in told and "Institute" not in told and NOBODY not in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--kind", "granted", "--to", "letter.txt"),
+        ("--kind", "closed", "--to", "letter.pdf"),
+        ("--kind", "acknowledged", "--to", "letter.doc"),
+        ("--kind", "acknowledged", "--to", "no/such/folder/letter.txt"),
+        ("--kind", "acknowledged", "--to", "letter.txt", "--sent", "2026-02-30"),
+        ("--kind", "acknowledged", "--to", "letter.txt", "--sent", "9999-01-01"),
+        ("--kind", "acknowledged", "--to", "letter.txt", "--sent", "2020-01-01"),
+        ("--kind", "acknowledged", "--to", "letter.txt", "--address-from", "address"),
+        ("--kind", "acknowledged", "--to", "letter.txt", "--language", "it"),
+        ("--kind", "farewell", "--to", "letter.txt"),
+    ],
+)
+def test_what_makes_no_sense_writes_nothing(
+    home: Home,
+    auditor: Auditor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+) -> None:
+    case, size = casebook.filed(home), home.ledger.size
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "address").write_text(ADDRESS)
+    ran = auditor("request", "letter", case, "--home", home.root, *words)
+    assert ran.code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["address"]
+    assert home.ledger.size == size
