@@ -11,7 +11,8 @@ from auditor.cli.output import emit, json_option
 from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
-    from auditor.policies.rule import Rule, TimeLimit
+    from auditor.policies.limit import TimeLimit
+    from auditor.policies.rule import Rule
 
 
 @click.group()

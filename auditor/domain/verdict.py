@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 
@@ -75,7 +76,16 @@ class FindingStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One rule's outcome, with the ledger leaves that support it."""
+    """One rule's outcome, with the ledger leaves that support it.
+
+    Attributes:
+        explanation: the parts below in a few sentences, as documents print them.
+        asked: what the provision says, in plain words.
+        found: what the record shows for it, or for a person to judge.
+        missing: what it lacks, or shows against it.
+        due: last day of the time limit, 9999-12-31 where the rule sets none that runs here.
+        unchecked: nobody has read the rule beside the law.
+    """
 
     rule_id: str
     citation: str
@@ -83,3 +93,8 @@ class Finding:
     status: FindingStatus
     leaves: tuple[int, ...]
     explanation: str
+    asked: str = ""
+    found: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    due: date = date.max
+    unchecked: bool = False

@@ -7,16 +7,29 @@ from collections.abc import Callable, Mapping
 from auditor.policies import checks_desk as desk
 from auditor.policies import checks_erasure as erasure
 from auditor.policies import checks_record as record
+from auditor.policies import checks_subject as subject
+from auditor.policies import checks_time as time
+from auditor.policies.checks_file import document_filed
 from auditor.policies.observation import Observation, Papers
-from auditor.policies.rule import Check
+from auditor.policies.vocabulary import Check
 
 CHECKS: Mapping[Check, Callable[[Papers], Observation]] = {
     Check.REQUEST_GRANTED: desk.request_granted,
     Check.GROUND_OF_REGIME: desk.ground_of_regime,
-    Check.ANSWERED_IN_TIME: desk.answered_in_time,
-    Check.REFUSED_IN_TIME: desk.refused_in_time,
-    Check.EXTENDED_IN_TIME: desk.extended_in_time,
-    Check.KEPT_UNTIL: desk.kept_until,
+    Check.REASON_STATED: desk.reason_stated,
+    Check.EXEMPTION_REVIEWED: desk.exemption_reviewed,
+    Check.ACTORS_AUTHENTICATED: desk.actors_authenticated,
+    Check.ANSWERED_IN_TIME: time.answered_in_time,
+    Check.REFUSED_IN_TIME: time.refused_in_time,
+    Check.EXTENDED_IN_TIME: time.extended_in_time,
+    Check.LETTER_IN_TIME: time.letter_in_time,
+    Check.CLOCK_EXPLAINED: time.clock_explained,
+    Check.KEPT_UNTIL: time.kept_until,
+    Check.DOCUMENT_FILED: document_filed,
+    Check.IDENTITY_RESOLVED: subject.identity_resolved,
+    Check.RESTRICTED_WHILE_PENDING: subject.restricted_while_pending,
+    Check.LIFTING_ANNOUNCED: subject.lifting_announced,
+    Check.RECIPIENTS_INFORMED: subject.recipients_informed,
     Check.AFFECTED_ACCOUNTED: erasure.affected_accounted,
     Check.DERIVED_ACCOUNTED: erasure.derived_accounted,
     Check.AFFECTED_OUT_OF_SERVICE: erasure.affected_out_of_service,

@@ -7,9 +7,8 @@ import re
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.kind import Event
-from auditor.domain.request import DecisionKind
 from auditor.domain.verdict import Basis
-from auditor.policies.facts import CaseFacts, Leaf
+from auditor.policies.facts import Leaf
 from auditor.policies.observation import Observation, Papers, contradicts, missing, supports
 
 _RANDOM_ID = re.compile(r"[0-9a-f]{16,64}")
@@ -18,7 +17,7 @@ _RANDOM_ID = re.compile(r"[0-9a-f]{16,64}")
 def concluded(papers: Papers) -> Observation:
     """How the case ended is on record."""
     facts = papers.facts
-    end = _conclusion(facts)
+    end = facts.conclusion
     if end is None:
         return missing(papers.say("The case has not come to its end yet."), facts.request)
     text = papers.say(
@@ -36,7 +35,7 @@ def pre_registered(papers: Papers) -> Observation:
     plans = facts.all(ev.PlanPinned)
     attempts = facts.all(ev.AttemptStarted)
     audits = facts.all(ev.CandidateVerified)
-    end = _conclusion(facts)
+    end = facts.conclusion
     if not plans and not attempts and not audits:
         if end is None or isinstance(end.event, ev.VerdictReached):
             return missing(say("No plan of the audit is on record yet."))
@@ -135,9 +134,17 @@ def stream_unbroken(papers: Papers) -> Observation:
 
 
 def rules_pinned(papers: Papers) -> Observation:
-    """The rules in use are those pinned when the request came in."""
-    request = papers.facts.request
-    if request.event.policies == papers.packs:
+    """The rules in use are those pinned when the request came in, or later by an entry."""
+    request, repinned = papers.facts.request, papers.facts.find_last(ev.PoliciesRepinned)
+    if repinned is not None and repinned.event.after == papers.packs:
+        text = papers.say(
+            "The rules used here are, by digest, those that took the place of the ones pinned on "
+            "receipt, on {day} ({entry}).",
+            day=repinned.day,
+            entry=repinned,
+        )
+        return supports(text, request, repinned)
+    if papers.facts.pinned == papers.packs:
         text = papers.say(
             "The rules used here are, by digest, those pinned on receipt ({entry}).", entry=request
         )
@@ -160,12 +167,6 @@ def case_id_opaque(papers: Papers) -> Observation:
         entry=request,
     )
     return supports(text, request)
-
-
-def _conclusion(facts: CaseFacts) -> Leaf[Event] | None:
-    if facts.has_decided(DecisionKind.REFUSED, DecisionKind.WITHDRAWN):
-        return facts.decided
-    return facts.nothing_found or facts.find_last(ev.VerdictReached)
 
 
 def _follows(plan: Leaf[ev.PlanPinned], later: Leaf[Event], named: Digest) -> bool:

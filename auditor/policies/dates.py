@@ -1,14 +1,16 @@
 """Legal date arithmetic: days on which a period ends.
 
-EU periods follow Regulation (EEC, Euratom) No 1182/71, Article 3. HIPAA periods are calendar days
-and years, not moved for weekends, which is the reading that can't be late.
+EU periods follow Regulation (EEC, Euratom) No 1182/71, Article 3, and no others do. UK periods end
+on the corresponding day of a later month and stand still while the controller waits (Article 12A
+UK GDPR). HIPAA's and California's days are calendar days, California's first answer is due in
+business days. Where the law leaves a choice we take the reading that can't be late.
 
-Days are calendar days; the ledger's clock is UTC, so a controller far from Greenwich should not
-leave an answer to the last hour.
+Days are those of the controller's own time zone (`zone`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -28,10 +30,20 @@ class Deadline:
     Attributes:
         day: the day on whose last hour the period ends.
         counted: the day counted to, before it was moved off a weekend or public holiday.
+        stopped: days that the period stood still.
     """
 
     day: date
     counted: date
+    stopped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A period stood still from one day up to another; for an open stop, up to today."""
+
+    start: date
+    end: date
 
 
 def eu_deadline(received: date, months: int, country: str = "") -> Deadline:
@@ -69,16 +81,66 @@ def calendar_deadline(received: date, days: int) -> Deadline:
     return Deadline(day=day, counted=day)
 
 
-def keep_until(created: date, last_in_effect: date, years: int) -> date:
-    """First day a document may go: ``years`` after the later of the two (45 CFR 164.316(b)(2)(i)).
+def corresponding_deadline(received: date, months: int, stops: Sequence[Stop] = ()) -> Deadline:
+    """End of a period of months that ends on the corresponding day, as UK law counts them.
 
-    From 29 February it runs to 1 March where there is no such day, the later of the two readings.
+    The last day of the month where it has no such day; not moved off weekends, though the
+    Information Commissioner's guidance would allow it. A stop moves the end by the days from its
+    start up to its end, the shorter reading of Article 12A UK GDPR; one that begins after the
+    period has ended moves nothing.
 
-    >>> keep_until(date(2028, 2, 29), date(2028, 2, 1), 6)
+    Args:
+        received: the day of receipt.
+        months: length of the period.
+        stops: one after another, none inside another.
+
+    >>> corresponding_deadline(date(2027, 1, 31), 1).day
+    datetime.date(2027, 2, 28)
+    >>> stop = Stop(start=date(2027, 2, 10), end=date(2027, 2, 15))
+    >>> corresponding_deadline(date(2027, 1, 31), 1, [stop]).day
+    datetime.date(2027, 3, 5)
+    """
+    counted = received + relativedelta(months=months)
+    day = counted
+    for stop in sorted(stops, key=lambda stop: stop.start):
+        if stop.start <= day:
+            day += max(stop.end - stop.start, timedelta(0))
+    return Deadline(day=day, counted=counted, stopped=(day - counted).days)
+
+
+def business_deadline(received: date, days: int, country: str = "") -> Deadline:
+    """End of a period of business days, e.g. 11 CCR 7021(a); the day of receipt isn't counted.
+
+    Args:
+        received: the day of receipt.
+        days: length of the period.
+        country: ISO 3166-1 alpha-2 code whose public holidays count; "" for weekends only.
+
+    Raises:
+        PolicyError: no calendar of public holidays for ``country``.
+
+    >>> business_deadline(date(2027, 1, 8), 10).day
+    datetime.date(2027, 1, 22)
+    """
+    day = received
+    for _ in range(days):
+        day += timedelta(days=1)
+        while is_day_of_rest(day, country):
+            day += timedelta(days=1)
+    return Deadline(day=day, counted=day)
+
+
+def keep_until(created: date, last_in_effect: date, *, years: int = 0, months: int = 0) -> date:
+    """First day a document may go, that long after the later of the two (45 CFR 164.316(b)(2)(i)).
+
+    Where the last month has no such day it runs to the first of the next, the later of the two
+    readings.
+
+    >>> keep_until(date(2028, 2, 29), date(2028, 2, 1), years=6)
     datetime.date(2034, 3, 1)
     """
     start = max(created, last_in_effect)
-    end = start + relativedelta(years=years)
+    end = start + relativedelta(years=years, months=months)
     return end if end.day == start.day else end + timedelta(days=1)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from auditor.domain.verdict import Finding, FindingStatus
-from auditor.policies.checks_desk import deadline_in_force
-from auditor.policies.evaluate import evaluate
+from auditor.policies.checks_time import deadline_in_force
+from auditor.policies.evaluate import find_out
 from auditor.policies.facts import CaseFacts
 from auditor.policies.observation import Papers
 from auditor.policies.pinning import packs_digest
-from auditor.policies.rule import Check, RulePack
+from auditor.policies.rule import RulePack
+from auditor.policies.vocabulary import Check
 
 _ANSWER = frozenset({Check.ANSWERED_IN_TIME, Check.REFUSED_IN_TIME})
 
@@ -27,9 +28,13 @@ class Answer:
 
 def answer_of(packs: Sequence[RulePack], facts: CaseFacts) -> Answer | None:
     """The time limit of a case's answer, by the one rule that applies to it; None without one."""
-    rules = {rule.id: rule for pack in packs for rule in pack.rules if _ANSWER & {*rule.requires}}
-    for finding in evaluate(packs, facts):
-        if finding.rule_id in rules and finding.status is not FindingStatus.NOT_APPLICABLE:
-            papers = Papers(facts=facts, rule=rules[finding.rule_id], packs=packs_digest(packs))
-            return Answer(due=deadline_in_force(papers).day, finding=finding)
+    digest = packs_digest(packs)
+    for pack in packs:
+        for rule in pack.rules:
+            if not _ANSWER & {*rule.requires}:
+                continue
+            papers = Papers(facts=facts, rule=rule, packs=digest)
+            finding = find_out(papers)
+            if finding.status is not FindingStatus.NOT_APPLICABLE:
+                return Answer(due=deadline_in_force(papers).day, finding=finding)
     return None

@@ -8,16 +8,21 @@ people to say.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 
+from auditor.domain import event as ev
 from auditor.domain.language import ENGLISH, Language
 from auditor.domain.request import DecisionKind, Regime
 from auditor.domain.verdict import Finding, FindingStatus
 from auditor.errors import PolicyError
 from auditor.policies.checks import CHECKS
+from auditor.policies.checks_time import find_deadline
 from auditor.policies.facts import CaseFacts
 from auditor.policies.observation import Bearing, Observation, Papers
 from auditor.policies.pinning import packs_digest
-from auditor.policies.rule import JudgedBy, Rule, RulePack
+from auditor.policies.rule import Rule, RulePack
+from auditor.policies.vocabulary import JudgedBy
 
 __all__ = ["CaseFacts", "evaluate"]
 
@@ -49,11 +54,16 @@ def evaluate(
     if len({rule.id for rule in rules}) != len(rules):
         raise PolicyError("two rule packs hold a rule of the same id; rename one")
     return tuple(
-        _find(Papers(facts=facts, rule=rule, packs=digest, language=language)) for rule in rules
+        find_out(Papers(facts=facts, rule=rule, packs=digest, language=language)) for rule in rules
     )
 
 
-def _find(papers: Papers) -> Finding:
+def find_out(papers: Papers) -> Finding:
+    """What the record shows for one rule.
+
+    Raises:
+        PolicyError: no calendar of public holidays for the controller's country.
+    """
     rule, facts = papers.rule, papers.facts
     obstacle = _why_not_applicable(papers)
     if obstacle is None:
@@ -86,6 +96,14 @@ def _why_not_applicable(papers: Papers) -> str | None:
         return say("the request was not {decided}", decided=_either(papers, applies.decided))
     if applies.ever_decided and not any(map(facts.find_decision, applies.ever_decided)):
         return say("the request was never {decided}", decided=_either(papers, applies.ever_decided))
+    if applies.reasons and not any(
+        leaf.event.reason in applies.reasons for leaf in facts.all(ev.RequestDecided)
+    ):
+        return say("no decision relies on this reason")
+    if applies.identity and not any(
+        leaf.event.result in applies.identity for leaf in facts.all(ev.IdentityChecked)
+    ):
+        return say("no check of identity ended like this")
     if facts.decided is not None and facts.has_decided(*applies.unless_decided):
         return say("the request was {decided}", decided=say(facts.decided.event.decision.value))
     if applies.unless_nothing_to_unlearn and facts.nothing_found is not None:
@@ -121,7 +139,16 @@ def _finding(papers: Papers, status: FindingStatus, seen: Sequence[Observation])
         left=papers.say(papers.rule.left_to_a_person),
         remedy=papers.say(papers.rule.remedy),
     )
-    return _written(papers, status, leaves, text.lstrip())
+    return replace(
+        _written(papers, status, leaves, text.lstrip()),
+        found=_sentences(seen, Bearing.SUPPORTS, Bearing.FOR_A_PERSON),
+        missing=_sentences(seen, Bearing.MISSING, Bearing.CONTRADICTS),
+    )
+
+
+def _sentences(seen: Sequence[Observation], *bearings: Bearing) -> tuple[str, ...]:
+    told = [observation.sentence for observation in seen if observation.bearing in bearings]
+    return tuple(dict.fromkeys(told))
 
 
 def _explained(papers: Papers, status: FindingStatus) -> str:
@@ -142,6 +169,10 @@ def _written(
     rule = papers.rule
     if rule.banner is not None:
         explanation = f"{papers.say(rule.banner)} {explanation}"
+    applies = status is not FindingStatus.NOT_APPLICABLE
+    if applies and rule.unchecked:
+        explanation = f"{explanation} {papers.say('Rule unchecked.')}"
+    deadline = find_deadline(papers) if applies else None
     return Finding(
         rule_id=rule.id,
         citation=papers.say(rule.citation),
@@ -149,4 +180,7 @@ def _written(
         status=status,
         leaves=leaves,
         explanation=explanation,
+        asked=papers.say(rule.text),
+        due=date.max if deadline is None else deadline.day,
+        unchecked=rule.unchecked,
     )

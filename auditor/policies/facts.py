@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Generic, TypeVar
@@ -15,7 +14,11 @@ from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.route import Obstacle
 from auditor.errors import PolicyError
+from auditor.policies.dates import Stop
 from auditor.policies.zone import local_day
+
+EVERY_CASE = "all"
+"""What an event names that concerns every case, as a document of the controller's may."""
 
 E = TypeVar("E", bound=Event)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
@@ -52,7 +55,7 @@ class CaseFacts:
     country: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse records that aren't one case's.
+        """Put the records in the ledger's order; refuse those that aren't one case's.
 
         Raises:
             PolicyError: two records share a place in the ledger, or not exactly one request.
@@ -63,6 +66,8 @@ class CaseFacts:
         requests = [item for item in self.records if isinstance(item.event, ev.ErasureRequested)]
         if len(requests) != 1:
             raise PolicyError(f"rules are laid beside exactly one request, not {len(requests)}")
+        ordered = tuple(sorted(self.records, key=lambda item: item.sequence))
+        object.__setattr__(self, "records", ordered)
 
     @property
     def request(self) -> Leaf[ev.ErasureRequested]:
@@ -105,7 +110,7 @@ class CaseFacts:
     def stream(self) -> tuple[Recorded, ...]:
         """The records of the request's own stream, in the ledger's order."""
         home = next(i.stream for i in self.records if i.sequence == self.request.number)
-        return tuple(item for item in self._ordered() if item.stream == home)
+        return tuple(item for item in self.records if item.stream == home)
 
     @property
     def last(self) -> Leaf[Event]:
@@ -114,11 +119,12 @@ class CaseFacts:
         return self._leaf(item, item.event)
 
     def all(self, kind: type[E]) -> tuple[Leaf[E], ...]:
-        """Every event of that kind that is of this case or of no case, in the ledger's order."""
+        """Every event of that kind that is of this case or of none, in the ledger's order."""
         return tuple(
             self._leaf(item, item.event)
-            for item in self._ordered()
-            if isinstance(item.event, kind) and getattr(item.event, "case", self.case) == self.case
+            for item in self.records
+            if isinstance(item.event, kind)
+            and getattr(item.event, "case", EVERY_CASE) in (self.case, EVERY_CASE)
         )
 
     def find_last(self, kind: type[E]) -> Leaf[E] | None:
@@ -141,12 +147,34 @@ class CaseFacts:
         return next((leaf for leaf in made if leaf.event.decision is decision), None)
 
     @property
+    def stops(self) -> tuple[Stop, ...]:
+        """When the clock stood still (`dates`); one that still does, up to the day of judgement."""
+        found: list[Stop] = []
+        start: date | None = None
+        for event in (item.event for item in self.stream):
+            if isinstance(event, ev.ClockStopped) and start is None:
+                start = event.on
+            elif isinstance(event, ev.ClockResumed) and start is not None:
+                found.append(Stop(start=start, end=event.on))
+                start = None
+        if start is not None:
+            found.append(Stop(start=start, end=max(start, self.as_of)))
+        return tuple(found)
+
+    @property
     def nothing_found(self) -> Leaf[ev.ScopeEstablished] | None:
         """The inventory, if it found none of the subject's images in training."""
         scope = self.find_last(ev.ScopeEstablished)
         if scope is None or scope.event.obstacle is not Obstacle.NONE:
             return None
         return scope if scope.event.training_images == 0 else None
+
+    @property
+    def conclusion(self) -> Leaf[Event] | None:
+        """What ended the case, if it has ended: the desk, the inventory or the verdict."""
+        if self.has_decided(DecisionKind.REFUSED, DecisionKind.WITHDRAWN):
+            return self.decided
+        return self.nothing_found or self.find_last(ev.VerdictReached)
 
     @property
     def verified(self) -> tuple[Leaf[ev.CandidateVerified], ...]:
@@ -172,10 +200,10 @@ class CaseFacts:
     def _day(self, item: Recorded) -> date:
         """The day it was for the controller."""
         try:
-            instant = datetime.strptime(item.recorded_at, "%Y-%m-%dT%H:%M:%S%z")
+            instant = datetime.fromisoformat(item.recorded_at)
         except ValueError:
             raise PolicyError(f"entry {item.sequence} carries no date") from None
+        if instant.tzinfo is None:
+            raise PolicyError(f"entry {item.sequence} carries a time without its zone")
         return local_day(instant, self.zone)
 
-    def _ordered(self) -> Iterator[Recorded]:
-        return iter(sorted(self.records, key=lambda item: item.sequence))

@@ -9,16 +9,24 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import date
-from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from auditor.domain.artefact import Digest
-from auditor.domain.request import DecisionKind, Ground, Regime
+from auditor.domain.request import (
+    DecisionKind,
+    DecisionReason,
+    DocumentKind,
+    Ground,
+    IdentityResult,
+    LetterKind,
+    Regime,
+)
+from auditor.policies.limit import STRICT, Length, RunsFrom, TimeLimit
+from auditor.policies.vocabulary import TIMED, Check, JudgedBy
 
-_STRICT = ConfigDict(extra="forbid")
 _LONGEST = 1200
 
 
@@ -33,76 +41,12 @@ def _prose(text: str) -> str:
     return folded
 
 
+Day: TypeAlias = date
 Prose = Annotated[str, AfterValidator(_prose)]
 RuleId = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*(-[A-Za-z0-9]+)+$", max_length=40)]
-Length = Annotated[int, Field(ge=1, le=120)]
 
 
-class Check(StrEnum):
-    """What can be asked of the record. `checks.CHECKS` holds one function for each."""
-
-    REQUEST_GRANTED = "request-granted"
-    GROUND_OF_REGIME = "ground-of-regime"
-    ANSWERED_IN_TIME = "answered-in-time"
-    REFUSED_IN_TIME = "refused-in-time"
-    EXTENDED_IN_TIME = "extended-in-time"
-    CONCLUDED = "concluded"
-    AFFECTED_ACCOUNTED = "affected-accounted"
-    DERIVED_ACCOUNTED = "derived-accounted"
-    AFFECTED_OUT_OF_SERVICE = "affected-out-of-service"
-    ERASURE_ESTABLISHED = "erasure-established"
-    PRE_REGISTERED = "pre-registered"
-    DIGESTS_AGREE = "digests-agree"
-    STREAM_UNBROKEN = "stream-unbroken"
-    RULES_PINNED = "rules-pinned"
-    CASE_ID_OPAQUE = "case-id-opaque"
-    RETAINED_LISTED = "retained-listed"
-    SOURCE_RECORDS_KEPT = "source-records-kept"
-    KEPT_UNTIL = "kept-until"
-
-
-class JudgedBy(StrEnum):
-    """Who concludes: the record alone, or a person with the record at hand."""
-
-    RECORD = "record"
-    PERSON = "person"
-
-
-class Counting(StrEnum):
-    """How a period is counted (see `dates`)."""
-
-    REGULATION_1182_71 = "regulation-1182-71"
-    CALENDAR = "calendar"
-
-
-class RunsFrom(StrEnum):
-    """The event a period runs from; all but the first two lie outside the case."""
-
-    RECEIPT = "receipt"
-    LAST_RECORD = "last-record"
-    ACCESS_REQUEST = "access-request"
-    AMENDMENT_REQUEST = "amendment-request"
-    ACCOUNTING_REQUEST = "accounting-request"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
-class TimeLimit:
-    """A period; ``extended`` is its whole length after an extension, from the same start."""
-
-    length: Length
-    unit: Literal["days", "months", "years"]
-    runs_from: RunsFrom
-    counting: Counting
-    extended: Length | None = None
-
-    def __post_init__(self) -> None:
-        if (self.unit == "months") != (self.counting is Counting.REGULATION_1182_71):
-            raise ValueError("months are counted by regulation-1182-71, days and years by calendar")
-        if self.extended is not None and self.extended <= self.length:
-            raise ValueError("extended is the whole length and must exceed length")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Applicability:
     """When a rule concerns a case; what is left empty doesn't narrow it.
 
@@ -111,6 +55,8 @@ class Applicability:
         decided: the desk's last decision is one of these.
         ever_decided: one of the desk's decisions is one of these.
         unless_decided: not when the desk's last decision is one of these.
+        reasons: one of the desk's decisions gives one of these.
+        identity: one of the checks of identity ended like this.
         unless_nothing_to_unlearn: not when the inventory found no image of the subject.
     """
 
@@ -119,10 +65,26 @@ class Applicability:
     decided: tuple[DecisionKind, ...] = ()
     ever_decided: tuple[DecisionKind, ...] = ()
     unless_decided: tuple[DecisionKind, ...] = ()
+    reasons: tuple[DecisionReason, ...] = ()
+    identity: tuple[IdentityResult, ...] = ()
     unless_nothing_to_unlearn: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Checked:
+    """Who read the rule beside the law.
+
+    Attributes:
+        by: whoever did, by office or by name.
+        source: the text it was read beside.
+    """
+
+    by: Prose
+    source: Prose
+    date: Day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Rule:
     """One rule of a pack.
 
@@ -132,10 +94,14 @@ class Rule:
         text: what the provision says, in plain words.
         applies: when the rule concerns a case.
         requires: checks that the record must all support.
+        documents: those that `Check.DOCUMENT_FILED` looks for; each of them is needed.
+        renewed_within: months after which such a document no longer counts.
+        letters: those that `Check.LETTER_IN_TIME` looks for; one of them will do.
         judged_by: a person concludes wherever the record can't, unless it contradicts the rule.
         left_to_a_person: what the record can't show.
         remedy: what to do when the rule is not met or evidence is missing.
         banner: printed with every finding of this rule; such a rule is never silent.
+        checked: who read the rule beside the law; a rule that nobody has says `unchecked`.
     """
 
     id: RuleId
@@ -148,24 +114,46 @@ class Rule:
     remedy: Prose
     effective_from: date
     requires: tuple[Check, ...] = ()
+    documents: tuple[DocumentKind, ...] = ()
+    renewed_within: Length | None = None
+    letters: tuple[LetterKind, ...] = ()
     time_limit: TimeLimit | None = None
     effective_to: date | None = None
     banner: Prose | None = None
+    checked: Checked | None = None
+    unchecked: bool = False
 
     def __post_init__(self) -> None:
         if self.judged_by is JudgedBy.RECORD and not self.requires:
             raise ValueError("a rule judged by the record must require at least one check")
         if len(set(self.requires)) != len(self.requires):
             raise ValueError("a check is required twice")
+        if self.unchecked is (self.checked is not None):
+            raise ValueError("say who checked the rule, or unchecked: true")
+        self._check_papers()
         self._check_time_limit()
         if self.effective_to is not None and self.effective_to < self.effective_from:
             raise ValueError("effective_to lies before effective_from")
 
+    def _check_papers(self) -> None:
+        if (Check.DOCUMENT_FILED in self.requires) != bool(self.documents):
+            raise ValueError("document-filed and documents go together")
+        if (Check.LETTER_IN_TIME in self.requires) != bool(self.letters):
+            raise ValueError("letter-in-time and letters go together")
+        if self.renewed_within is not None and not self.documents:
+            raise ValueError("renewed_within needs documents")
+        if Check.EXEMPTION_REVIEWED in self.requires and not self.applies.reasons:
+            raise ValueError("exemption-reviewed needs applies.reasons, the exemptions it is about")
+
     def _check_time_limit(self) -> None:
         limit = self.time_limit
-        if Check.KEPT_UNTIL in self.requires and (limit is None or limit.unit != "years"):
-            raise ValueError("the check kept-until needs a time_limit in years")
-        if set(self.requires) & _DEADLINES and (
+        if Check.KEPT_UNTIL in self.requires and (
+            limit is None or limit.runs_from is not RunsFrom.LAST_RECORD or limit.unit == "days"
+        ):
+            raise ValueError(
+                "the check kept-until needs a time_limit in months or years from last-record"
+            )
+        if set(self.requires) & TIMED and (
             limit is None or limit.unit == "years" or limit.runs_from is not RunsFrom.RECEIPT
         ):
             raise ValueError("a check of time needs a time_limit that runs from receipt")
@@ -177,7 +165,7 @@ class Rule:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class PackHead:
     """The file `pack.yaml`: which pack this is."""
 
@@ -186,7 +174,7 @@ class PackHead:
     version: Annotated[str, Field(pattern=r"^\d{4}\.\d{1,2}\.\d{1,3}$")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class RuleFile:
     """Every other file of a pack: a list of rules."""
 
@@ -203,6 +191,3 @@ class RulePack:
     digest: Digest
     rules: tuple[Rule, ...]
     files: Mapping[str, bytes] = field(repr=False)
-
-
-_DEADLINES = frozenset({Check.ANSWERED_IN_TIME, Check.REFUSED_IN_TIME, Check.EXTENDED_IN_TIME})

@@ -152,7 +152,7 @@ def test_every_word_of_a_page_comes_through_the_catalogue(
         monkeypatch.setattr(module, "language_of", lambda _: marking)
     facts = examples.ALL[name]()
     entries = road.road(regime=facts.request.regime, ground=facts.request.ground)
-    findings = evaluate(road.PACKS, road.facts(entries), marking)
+    findings = evaluate(road.packs_for(facts.request.regime), road.facts(entries), marking)
     payload = statement_bytes(replace(facts, findings=findings))
     reader = Said()
     reader.feed(document_html(parse_statement(payload)["predicate"], "sha256:" + "0" * 64))

@@ -17,7 +17,8 @@ from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.policies.facts import CaseFacts
 from auditor.policies.load import load_packs
-from auditor.policies.pinning import packs_digest
+from auditor.policies.pinning import concerning, packs_digest
+from auditor.policies.rule import RulePack
 
 CASE = "00112233aabbccdd"
 OTHER_CASE = "ffffffffffffffff"
@@ -29,7 +30,18 @@ def named(name: str) -> Digest:
 
 
 PACKS = load_packs()
-PINNED = packs_digest(PACKS)
+RULES = {rule.id: rule for pack in PACKS for rule in pack.rules}
+
+
+def packs_for(regime: Regime) -> tuple[RulePack, ...]:
+    """The packs that a request under that regime pins."""
+    return concerning(PACKS, regime)
+
+
+def pinned(regime: Regime) -> Digest:
+    return packs_digest(packs_for(regime))
+
+
 M, NEWTON, RETRAINED, CONTROL = map(named, ("before", "newton", "retrained", "control"))
 PLAN, BANK, PAYLOAD, PARAMETERS = map(named, ("plan", "bank", "payload", "parameters"))
 IN_MODELS = (named("in-1"), named("in-2"))
@@ -85,7 +97,7 @@ def road(
             model="tb",
             subjects=1,
             payload=PAYLOAD,
-            policies=PINNED,
+            policies=pinned(regime),
         ),
         ev.RequestDecided(case=case, decision=DecisionKind.GRANTED, actor="dpo"),
         ev.ScopeEstablished(
@@ -242,3 +254,12 @@ def ends_with(decision: DecisionKind, days: int = 0) -> Edit:
         return [*head, (f"case:{CASE}", RECEIVED + timedelta(days), decided(decision))]
 
     return edit
+
+
+def is_accounting_of(*artefacts: object) -> Edit:
+    """Drop what the stream says about these artefacts."""
+    return without(lambda event: getattr(event, "artefact", None) in artefacts)
+
+
+def is_kind(*kinds: type[Event]) -> Edit:
+    return without(lambda event: isinstance(event, kinds))

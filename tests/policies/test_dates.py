@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import holidays
 import pytest
@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from auditor.domain.language import ENGLISH
 from auditor.errors import PolicyError
 from auditor.policies.dates import (
+    Stop,
+    business_deadline,
     calendar_deadline,
+    corresponding_deadline,
     eu_deadline,
     is_day_of_rest,
     keep_until,
 )
+from auditor.policies.zone import TZDATA, local_day, zone_of
 
 DAYS = st.dates(min_value=date(2018, 5, 25), max_value=date(2040, 12, 31))
 
@@ -96,7 +100,7 @@ def test_hipaa_days_are_calendar_days(received: str, days: int, expected: str) -
     ],
 )
 def test_six_years_run_from_the_later_day(created: str, in_effect: str, expected: str) -> None:
-    found = keep_until(date.fromisoformat(created), date.fromisoformat(in_effect), 6)
+    found = keep_until(date.fromisoformat(created), date.fromisoformat(in_effect), years=6)
     assert found == date.fromisoformat(expected)
 
 
@@ -110,3 +114,164 @@ def test_days_in_words_keep_day_and_year(day: date) -> None:
     number, month, year = ENGLISH.day(day).split()
     assert (int(number), int(year)) == (day.day, day.year)
     assert month.startswith(day.strftime("%b"))
+
+
+UK = {
+    "the last of January ends on a Sunday, and stays there": ("2027-01-31", 1, [], "2027-02-28"),
+    "31 August has no 31 September": ("2026-08-31", 1, [], "2026-09-30"),
+    "leap day": ("2028-01-31", 1, [], "2028-02-29"),
+    "an extension is counted from receipt": ("2027-01-31", 3, [], "2027-04-30"),
+    "five days' stop": ("2027-01-31", 1, [("2027-02-10", "2027-02-15")], "2027-03-05"),
+    "stopped on the last day": ("2027-01-31", 1, [("2027-02-28", "2027-03-10")], "2027-03-10"),
+    "stopped too late": ("2027-01-31", 1, [("2027-03-01", "2027-03-10")], "2027-02-28"),
+    "a second stop inside what the first had added": (
+        "2027-01-31",
+        1,
+        [("2027-02-10", "2027-02-15"), ("2027-03-04", "2027-03-06")],
+        "2027-03-07",
+    ),
+    "over the change to summer time": (
+        "2027-02-28",
+        1,
+        [("2027-03-27", "2027-03-29")],
+        "2027-03-30",
+    ),
+}
+
+
+@pytest.mark.parametrize(("received", "months", "stops", "expected"), UK.values(), ids=UK)
+def test_uk_months_end_on_the_corresponding_day_and_stand_still(
+    received: str, months: int, stops: list[tuple[str, str]], expected: str
+) -> None:
+    made = [Stop(start=date.fromisoformat(a), end=date.fromisoformat(b)) for a, b in stops]
+    found = corresponding_deadline(date.fromisoformat(received), months, made)
+    assert found.day == date.fromisoformat(expected)
+    assert found.day - found.counted == timedelta(found.stopped)
+
+
+def naive_corresponding(received: date, months: int, stops: list[Stop]) -> date:
+    """Count the days down one by one; a day inside a stop doesn't count down."""
+    year, month = divmod(received.year * 12 + received.month - 1 + months, 12)
+    last = date(year, month + 1, min(received.day, monthrange(year, month + 1)[1]))
+    left, day = (last - received).days, received
+    while left > 0 or any(stop.start <= day < stop.end for stop in stops):
+        standing = any(stop.start <= day < stop.end for stop in stops)
+        day += timedelta(days=1)
+        left -= not standing
+    return day
+
+
+@st.composite
+def stopped_clocks(draw: st.DrawFn) -> tuple[date, list[Stop]]:
+    """A day of receipt, and stops one after another."""
+    received = draw(DAYS)
+    day, stops = received, []
+    for _ in range(draw(st.integers(0, 3))):
+        start = day + timedelta(days=draw(st.integers(0, 40)))
+        day = start + timedelta(days=draw(st.integers(1, 60)))
+        stops.append(Stop(start=start, end=day))
+        day += timedelta(days=1)
+    return received, stops
+
+
+@given(stopped_clocks(), st.integers(1, 3))
+def test_the_clock_agrees_with_counting_down_by_hand(
+    clock: tuple[date, list[Stop]], months: int
+) -> None:
+    received, stops = clock
+    found = corresponding_deadline(received, months, stops)
+    assert found.day == naive_corresponding(received, months, stops)
+    assert corresponding_deadline(received, months, stops[::-1]) == found
+
+
+BUSINESS = {
+    "two weeks": ("2027-03-01", "", "2027-03-15"),
+    "from a Saturday": ("2027-03-06", "", "2027-03-19"),
+    "over Thanksgiving, in the United States": ("2026-11-16", "US", "2026-12-01"),
+    "over Thanksgiving, the country unknown": ("2026-11-16", "", "2026-11-30"),
+    "over the turn of the year": ("2026-12-21", "US", "2027-01-06"),
+}
+
+
+@pytest.mark.parametrize(("received", "country", "expected"), BUSINESS.values(), ids=BUSINESS)
+def test_ten_business_days(received: str, country: str, expected: str) -> None:
+    found = business_deadline(date.fromisoformat(received), 10, country)
+    assert found.day == found.counted == date.fromisoformat(expected)
+
+
+@settings(deadline=None)
+@given(DAYS, st.integers(1, 30), st.sampled_from(["", "US", "DE"]))
+def test_business_days_agree_with_counting_by_hand(received: date, days: int, country: str) -> None:
+    found = business_deadline(received, days, country).day
+    calendar = holidays.country_holidays(country) if country else {}
+    between = [received + timedelta(n) for n in range(1, (found - received).days + 1)]
+    working = [day for day in between if day.isoweekday() < 6 and day not in calendar]
+    assert len(working) == days
+    assert working[-1] == found
+
+
+@pytest.mark.parametrize(
+    ("received", "days", "expected"),
+    [
+        ("2027-01-01", 45, "2027-02-15"),  # Presidents' Day, and it stays
+        ("2027-01-01", 90, "2027-04-01"),
+        ("2028-01-31", 45, "2028-03-16"),
+    ],
+)
+def test_californias_days_are_not_moved(received: str, days: int, expected: str) -> None:
+    assert calendar_deadline(date.fromisoformat(received), days).day == date.fromisoformat(expected)
+
+
+@given(DAYS, st.integers(1, 30))
+def test_half_a_year_and_two_years_are_kept_to_the_day_or_the_next(day: date, months: int) -> None:
+    until = keep_until(day, day, months=months)
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    if day.day <= monthrange(year, month + 1)[1]:
+        assert until == date(year, month + 1, day.day)
+    else:
+        assert until == date(year + month // 11, (month + 1) % 12 + 1, 1)
+
+
+# Days of a place ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("instant", "zone", "expected"),
+    [
+        ("2027-03-27T22:59:59Z", "Europe/Berlin", "2027-03-27"),
+        ("2027-03-27T23:00:00Z", "Europe/Berlin", "2027-03-28"),
+        ("2027-03-28T21:59:59Z", "Europe/Berlin", "2027-03-28"),  # the night lost an hour
+        ("2027-03-28T22:00:00Z", "Europe/Berlin", "2027-03-29"),
+        ("2027-10-31T22:59:59Z", "Europe/Berlin", "2027-10-31"),
+        ("2027-10-30T22:00:00Z", "Europe/Berlin", "2027-10-31"),
+        ("2028-02-29T07:59:59Z", "America/Los_Angeles", "2028-02-28"),
+        ("2028-03-01T07:59:59Z", "America/Los_Angeles", "2028-02-29"),
+        ("2027-06-30T14:00:00Z", "Pacific/Kiritimati", "2027-07-01"),
+        ("2027-06-30T14:00:00Z", "UTC", "2027-06-30"),
+    ],
+)
+def test_a_day_is_that_of_the_controllers_zone(instant: str, zone: str, expected: str) -> None:
+    assert local_day(datetime.fromisoformat(instant), zone) == date.fromisoformat(expected)
+
+
+@given(
+    st.datetimes(datetime(2018, 5, 25), datetime(2040, 1, 1)),
+    st.sampled_from(["Europe/Berlin", "Europe/London", "America/Sao_Paulo", "Asia/Kolkata"]),
+)
+def test_days_of_a_place_follow_one_another(instant: datetime, zone: str) -> None:
+    at = instant.replace(tzinfo=UTC)
+    day = local_day(at, zone)
+    assert abs((day - at.date()).days) <= 1
+    assert local_day(at + timedelta(hours=1), zone) - day in (timedelta(0), timedelta(1))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Berlin", "../zones", "Europe/", "/etc/localtime", "zone.tab", "europe/berlin"]
+)
+def test_what_is_no_zone_is_refused(name: str) -> None:
+    with pytest.raises(PolicyError, match="Europe/Berlin"):
+        zone_of(name)
+
+
+def test_the_version_of_the_zones_is_the_packages() -> None:
+    assert TZDATA.count(".") >= 1 and TZDATA[:4].isdigit()

@@ -3,17 +3,20 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from auditor.domain.artefact import Digest, digest_of
+from auditor.domain.request import Regime
 from auditor.errors import PolicyError
 from auditor.policies.checks import CHECKS
-from auditor.policies.load import load_pack, load_packs
-from auditor.policies.pinning import packs_digest
-from auditor.policies.rule import Check, Rule
+from auditor.policies.load import load_pack, load_packs, pinned_packs
+from auditor.policies.pinning import concerning, kept_files, packs_digest
+from auditor.policies.rule import Checked, Rule
 from auditor.policies.text import LARGEST_FILE, read_text
+from auditor.policies.vocabulary import Check
 from auditor.shipped import shipped
 
 SHIPPED = {pack.name: pack for pack in load_packs()}
@@ -37,6 +40,7 @@ rules:
     left_to_a_person: nothing more.
     remedy: Decide it.
     effective_from: 2026-01-01
+    unchecked: true
 """
 
 
@@ -49,15 +53,18 @@ def pack(tmp_path: Path) -> Path:
     return folder
 
 
-def test_both_packs_are_shipped_with_more_than_a_dozen_rules() -> None:
-    assert list(SHIPPED) == ["gdpr", "hipaa"]
-    assert len(RULES) > 12
+def test_five_packs_are_shipped_and_each_concerns_one_body_of_law() -> None:
+    assert list(SHIPPED) == ["ccpa", "eu-products", "gdpr", "hipaa", "uk-gdpr"]
+    for pack in SHIPPED.values():
+        assert len({rule.applies.regimes for rule in pack.rules}) == 1
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_every_rule_belongs_to_its_pack_and_says_what_it_does_not_show(rule: Rule) -> None:
     pack = next(pack for pack in SHIPPED.values() if rule in pack.rules)
-    assert [regime.value for regime in rule.applies.regimes] == [pack.name]
+    regime = {"eu-products": "gdpr"}.get(pack.name, pack.name)
+    assert [regime.value for regime in rule.applies.regimes] == [regime]
+    assert rule.unchecked, "say in pack.yaml and CHANGELOG.md who checked it"
     assert rule.left_to_a_person.endswith(".")
     assert rule.remedy.endswith(".")
 
@@ -157,7 +164,61 @@ FORGED = {
     "retention in days": (
         edited("request-granted", "kept-until")
         + f"    {TIMED % ('days', 'receipt', 'calendar')}\n",
-        r"time_limit in years",
+        r"time_limit in months or years from last-record",
+    ),
+    "retention from receipt": (
+        edited("request-granted", "kept-until")
+        + f"    {TIMED % ('years', 'receipt', 'calendar')}\n",
+        r"time_limit in months or years from last-record",
+    ),
+    "months of business days": (
+        RULE + f"    {TIMED % ('months', 'receipt', 'business-days')}\n",
+        r"months are counted by",
+    ),
+    "years of business days": (
+        RULE + f"    {TIMED % ('years', 'receipt', 'business-days')}\n",
+        r"business-days counts days",
+    ),
+    "what is kept, counted by working days": (
+        RULE + f"    {TIMED % ('days', 'last-record', 'business-days')}\n",
+        r"last record is counted by calendar",
+    ),
+    "a European clock that stops": (
+        RULE
+        + "    time_limit: {length: 1, unit: months, runs_from: receipt, stops: true,"
+        + " counting: regulation-1182-71}\n",
+        r"only a period counted by corresponding-date stops",
+    ),
+    "checked by nobody, and not said so": (edited("    unchecked: true\n", ""), r"unchecked: true"),
+    "not unchecked, and checked by nobody": (
+        edited("unchecked: true", "unchecked: no"),
+        r"say who checked the rule",
+    ),
+    "checked and unchecked": (
+        RULE + "    checked: {by: Dr. Lex, source: OJ L 119, date: 2026-11-01}\n",
+        r"say who checked the rule",
+    ),
+    "checked on no day": (
+        edited("unchecked: true", "checked: {by: Dr. Lex, source: OJ L 119}"),
+        r"date: is missing",
+    ),
+    "a document without its check": (RULE + "    documents: [impact-assessment]\n", r"go together"),
+    "its check without a document": (
+        edited("[request-granted]", "[document-filed]"),
+        r"document-filed and documents go together",
+    ),
+    "a document that nobody knows": (
+        edited("[request-granted]", "[document-filed]") + "    documents: [horoscope]\n",
+        r"rules.yaml:14: rule OUR-1: 0: Input should be",
+    ),
+    "a letter without its check": (
+        RULE + "    letters: [granted]\n",
+        r"letter-in-time and letters go together",
+    ),
+    "renewal of nothing": (RULE + "    renewed_within: 12\n", r"renewed_within needs documents"),
+    "an exemption from anything": (
+        edited("[request-granted]", "[exemption-reviewed]"),
+        r"exemption-reviewed needs applies.reasons",
     ),
     "months counted as days are": (
         RULE + f"    {TIMED % ('months', 'receipt', 'calendar')}\n",
@@ -186,7 +247,7 @@ FORGED = {
         + RULE.removeprefix("rules:\n").replace("OUR-1", "OUR-1A"),
         r"rule OUR-1A appears twice",
     ),
-    "a key twice": (RULE + "    remedy: Another.\n", r"rules.yaml:13: key remedy appears twice"),
+    "a key twice": (RULE + "    remedy: Another.\n", r"rules.yaml:14: key remedy appears twice"),
     "an alias": (
         edited("left_to_a_person: nothing more.", "left_to_a_person: &x nothing.").replace(
             "Decide it.", "*x"
@@ -196,8 +257,8 @@ FORGED = {
     "a merge key": (edited("    remedy:", "    <<: {a: b}\n    remedy:"), r"<<: unknown key"),
     "a tag": (edited("Decide it.", "!!python/name:os.system x"), r"rules.yaml:11: YAML tags"),
     "a standard tag": (edited("Decide it.", "!!str x"), r"rules.yaml:11: YAML tags"),
-    "a key that is a list": (RULE + "    ? [a]\n    : b\n", r"rules.yaml:13: a key must be a word"),
-    "two documents": (RULE + "---\n" + RULE, r"rules.yaml:13: not YAML"),
+    "a key that is a list": (RULE + "    ? [a]\n    : b\n", r"rules.yaml:14: a key must be a word"),
+    "two documents": (RULE + "---\n" + RULE, r"rules.yaml:14: not YAML"),
     "a tab": (RULE + "\tremedy: x\n", r"not YAML"),
     "an open bracket": (edited("[request-granted]", "[request-granted"), r"not YAML"),
     "deep nesting": ("rules: " + "[" * 2000, r"nested more than 8 deep"),
@@ -220,6 +281,31 @@ def test_a_forged_pack_is_refused_by_name_and_line(pack: Path, forged: str, mess
 
 def test_the_genuine_twin_of_all_those_is_accepted(pack: Path) -> None:
     assert len(load_pack(pack).rules) == 1
+
+
+def test_a_rule_says_who_read_it_beside_the_law(pack: Path) -> None:
+    read = "checked: {by: Dr. Lex, source: OJ L 119, date: 2026-11-01}"
+    (pack / "rules.yaml").write_text(edited("unchecked: true", read))
+    (rule,) = load_pack(pack).rules
+    assert rule.checked == Checked(by="Dr. Lex", source="OJ L 119", date=date(2026, 11, 1))
+    assert not rule.unchecked
+
+
+def test_a_pack_comes_back_from_its_digest_byte_for_byte(pack: Path) -> None:
+    packs = (load_pack(pack), SHIPPED["ccpa"])
+    kept = {Digest.of(data): data for data in kept_files(packs)}
+    assert pinned_packs(packs_digest(packs), kept.__getitem__) == tuple(
+        sorted(packs, key=lambda loaded: loaded.name)
+    )
+
+
+def test_a_pack_of_no_regime_concerns_every_request(pack: Path) -> None:
+    (pack / "rules.yaml").write_text(edited("      regimes: [gdpr]", "      grounds: []"))
+    loaded = load_pack(pack)
+    for regime in Regime:
+        named = [item.name for item in concerning((loaded, *SHIPPED.values()), regime)]
+        assert named[0] == "st-elsewhere"
+        assert set(named[1:]) == {regime.value} | ({"eu-products"} if regime == "gdpr" else set())
 
 
 def test_every_scalar_stays_text() -> None:

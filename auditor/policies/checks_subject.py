@@ -1,0 +1,152 @@
+"""Checks on what is owed to the person, and to those who hold the person's data."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from auditor.domain import event as ev
+from auditor.domain.request import DecisionKind, IdentityResult, LetterKind
+from auditor.policies.facts import Leaf
+from auditor.policies.observation import (
+    Observation,
+    Papers,
+    contradicts,
+    for_a_person,
+    missing,
+    supports,
+)
+from auditor.policies.words import OUTCOMES
+
+
+def identity_resolved(papers: Papers) -> Observation:
+    """Doubts about who asked were resolved before the request was granted."""
+    facts, say = papers.facts, papers.say
+    checked = facts.find_last(ev.IdentityChecked)
+    if checked is None:
+        return for_a_person(say("Nothing on the identity of the person is on record."))
+    day = checked.event.on
+    match checked.event.result:
+        case IdentityResult.CONFIRMED:
+            text = say("Identity was confirmed on {day} ({entry}).", day=day, entry=checked)
+            return supports(text, checked)
+        case IdentityResult.NOT_IDENTIFIABLE:
+            text = say(
+                "The person could not be identified in the data ({entry}, {day}).",
+                entry=checked,
+                day=day,
+            )
+            return for_a_person(text, checked)
+        case _:
+            return _doubted(papers, checked)
+
+
+def _doubted(papers: Papers, checked: Leaf[ev.IdentityChecked]) -> Observation:
+    facts, day = papers.facts, checked.event.on
+    decided = facts.decided
+    if decided is not None and facts.has_decided(DecisionKind.GRANTED):
+        text = papers.say(
+            "Identity was doubted on {day} ({entry}), yet the request was granted ({other_entry}).",
+            day=day,
+            entry=checked,
+            other_entry=decided,
+        )
+        return contradicts(text, checked, decided)
+    text = papers.say(
+        "Identity was doubted on {day} ({entry}); nothing on record resolves the doubt yet.",
+        day=day,
+        entry=checked,
+    )
+    return missing(text, checked)
+
+
+def restricted_while_pending(papers: Papers) -> Observation:
+    """A restriction that was imposed held until the case was concluded."""
+    facts, say = papers.facts, papers.say
+    imposed = facts.all(ev.ProcessingRestricted)
+    if not imposed:
+        return _unrestricted(papers)
+    end = facts.conclusion
+    early = [
+        leaf for leaf in facts.all(ev.RestrictionLifted) if end is None or leaf.number < end.number
+    ]
+    if early:
+        text = say(
+            "Processing was restricted ({entry}), and the restriction lifted on {day} "
+            "({other_entry}), before the case was concluded.",
+            entry=imposed[-1],
+            day=early[-1].event.on,
+            other_entry=early[-1],
+        )
+        return contradicts(text, imposed[-1], early[-1])
+    text = say(
+        "Processing has been restricted since {day} ({entry}) while the case was pending.",
+        day=imposed[0].event.on,
+        entry=imposed[0],
+    )
+    return supports(text, imposed[0])
+
+
+def lifting_announced(papers: Papers) -> Observation:
+    """The person was told before a restriction was lifted."""
+    facts, say = papers.facts, papers.say
+    imposed, lifted = facts.all(ev.ProcessingRestricted), facts.all(ev.RestrictionLifted)
+    if not imposed:
+        return _unrestricted(papers)
+    if not lifted:
+        text = say("The restriction ({entry}) has not been lifted.", entry=imposed[-1])
+        return supports(text, imposed[-1])
+    told = [
+        leaf
+        for leaf in facts.all(ev.LetterSent)
+        if leaf.event.letter is LetterKind.RESTRICTION_LIFTED
+    ]
+    in_time = [leaf for leaf in told if leaf.event.on <= lifted[-1].event.on]
+    if in_time:
+        text = say(
+            "The data subject was told on {day} ({entry}), before the restriction was lifted "
+            "({other_entry}).",
+            day=in_time[-1].event.on,
+            entry=in_time[-1],
+            other_entry=lifted[-1],
+        )
+        return supports(text, in_time[-1], lifted[-1])
+    text = say(
+        "The restriction was lifted on {day} ({entry}); nothing on record says that the data "
+        "subject was told before.",
+        day=lifted[-1].event.on,
+        entry=lifted[-1],
+    )
+    return contradicts(text, lifted[-1], *told) if told else missing(text, lifted[-1])
+
+
+def recipients_informed(papers: Papers) -> Observation:
+    """Each recipient on record was told, or it is stated why not."""
+    facts, say = papers.facts, papers.say
+    recorded = facts.all(ev.RecipientRecorded)
+    if not recorded:
+        return for_a_person(say("No recipient of the data or the model is on record."))
+    outcomes = {leaf.event.recipient: leaf for leaf in facts.all(ev.RecipientInformed)}
+    told = [outcomes[leaf.event.recipient] for leaf in recorded if leaf.event.recipient in outcomes]
+    left = len(recorded) - len(told)
+    if left:
+        text = say(
+            "Of {count} recipients on record {left} have not been informed yet.",
+            count=len(recorded),
+            left=left,
+        )
+        return missing(text, *recorded, *told)
+    counts = Counter(leaf.event.outcome for leaf in told)
+    text = say(
+        "Recipients on record: {count}; what became of them: {outcomes}.",
+        count=len(recorded),
+        outcomes=", ".join(
+            say("{count} {fate}", count=counts[outcome], fate=say(words))
+            for outcome, words in OUTCOMES.items()
+            if counts[outcome]
+        ),
+    )
+    return supports(text, *recorded, *told)
+
+
+def _unrestricted(papers: Papers) -> Observation:
+    return for_a_person(papers.say("No restriction of the processing is on record."))

@@ -1,0 +1,269 @@
+"""Checks on time: what was done, sent and decided, and by when it had to be."""
+
+from __future__ import annotations
+
+from auditor.domain import event as ev
+from auditor.domain.request import DecisionKind
+from auditor.domain.verdict import Basis
+from auditor.errors import PolicyError
+from auditor.policies.dates import (
+    Deadline,
+    business_deadline,
+    calendar_deadline,
+    corresponding_deadline,
+    eu_deadline,
+    keep_until,
+)
+from auditor.policies.facts import CaseFacts, Leaf
+from auditor.policies.limit import Counting, RunsFrom, TimeLimit
+from auditor.policies.observation import (
+    Observation,
+    Papers,
+    contradicts,
+    for_a_person,
+    missing,
+    supports,
+)
+from auditor.policies.words import LETTERS
+
+
+def answered_in_time(papers: Papers) -> Observation:
+    """Granted and carried out within the limit, or within its timely extension."""
+    facts, say = papers.facts, papers.say
+    deadline, extension = deadline_in_force(papers), _extension(papers)
+    received, ends = _received(papers), _ends(papers, deadline)
+    before = (facts.request, *([extension] if extension is not None else []))
+    done = _carried_out(facts)
+    if done is not None:
+        granted, acted = done
+        text = say(
+            "{received}, granted on {day} ({entry}) and carried out on {other_day} ({other_entry})",
+            received=received,
+            day=granted.day,
+            entry=granted,
+            other_day=acted.day,
+            other_entry=acted,
+        )
+        if max(granted.day, acted.day) <= deadline.day:
+            text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
+            return supports(text, *before, granted, acted)
+        text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
+        return contradicts(text, *before, granted, acted)
+    if facts.as_of > deadline.day:
+        text = say(
+            "{received}; no completed erasure is on record, and the time limit {ends}.",
+            received=received,
+            ends=ends,
+        )
+        return contradicts(text, *before)
+    text = say(
+        "{received}; no completed erasure is on record yet; the time limit {ends}.",
+        received=received,
+        ends=ends,
+    )
+    return missing(text, *before)
+
+
+def refused_in_time(papers: Papers) -> Observation:
+    """Refused within the first limit; Art. 12(4) knows no extension."""
+    facts, limit, say = papers.facts, _required_limit(papers), papers.say
+    deadline, received = _counted(limit, facts, limit.length), _received(papers)
+    refused = facts.find_decision(DecisionKind.REFUSED)
+    if refused is None:
+        text = say("{received}; no refusal is on record.", received=received)
+        return missing(text, facts.request)
+    text = say(
+        "{received} and refused on {day} ({entry})",
+        received=received,
+        day=refused.day,
+        entry=refused,
+    )
+    ends = _ends(papers, deadline)
+    if refused.day <= deadline.day:
+        text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
+        return supports(text, facts.request, refused)
+    text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
+    return contradicts(text, facts.request, refused)
+
+
+def extended_in_time(papers: Papers) -> Observation:
+    """The extension was decided before the first limit ended."""
+    facts, limit, say = papers.facts, _required_limit(papers), papers.say
+    deadline, received = _counted(limit, facts, limit.length), _received(papers)
+    extended = facts.find_decision(DecisionKind.EXTENDED)
+    if extended is None:
+        text = say("{received}; no extension is on record.", received=received)
+        return missing(text, facts.request)
+    text = say(
+        "{received}; the time limit was extended on {day} ({entry})",
+        received=received,
+        day=extended.day,
+        entry=extended,
+    )
+    if extended.day <= deadline.day:
+        text = say("{text}, before the first one ended on {day}.", text=text, day=deadline.day)
+        return supports(text, facts.request, extended)
+    text = say(
+        "{text}, when the first one had already ended on {day}.", text=text, day=deadline.day
+    )
+    return contradicts(text, facts.request, extended)
+
+
+def letter_in_time(papers: Papers) -> Observation:
+    """A letter of the kinds that the rule names left within the limit, or its timely extension."""
+    facts, say = papers.facts, papers.say
+    deadline = deadline_in_force(papers)
+    received, ends = _received(papers), _ends(papers, deadline)
+    kinds = papers.rule.letters
+    sent = [leaf for leaf in facts.all(ev.LetterSent) if leaf.event.letter in kinds]
+    if not sent:
+        text = say(
+            "{received}; no letter is on record: {letters}. The time limit {ends}.",
+            received=received,
+            letters=say(" or ").join(say(LETTERS[kind]) for kind in kinds),
+            ends=ends,
+        )
+        return missing(text, facts.request)
+    first = min(sent, key=lambda leaf: leaf.event.on)
+    text = say(
+        "{received}; a letter left on {day}: {letter} ({entry})",
+        received=received,
+        day=first.event.on,
+        letter=say(LETTERS[first.event.letter]),
+        entry=first,
+    )
+    if first.event.on > deadline.day:
+        text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
+        return contradicts(text, facts.request, first)
+    text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
+    if first.day > deadline.day:
+        text = say(
+            "{text} It was entered only on {day}, after the time limit.", text=text, day=first.day
+        )
+        return for_a_person(text, facts.request, first)
+    return supports(text, facts.request, first)
+
+
+def clock_explained(papers: Papers) -> Observation:
+    """The clock never stood still, or did so for what is on record, and runs again."""
+    facts, say = papers.facts, papers.say
+    stopped, resumed = facts.all(ev.ClockStopped), facts.all(ev.ClockResumed)
+    if not stopped:
+        return supports(
+            say("The clock has not been stopped ({entry}).", entry=facts.request), facts.request
+        )
+    if not resumed or resumed[-1].number < stopped[-1].number:
+        text = say(
+            "The clock has stood still since {day} ({entry}).",
+            day=stopped[-1].event.on,
+            entry=stopped[-1],
+        )
+        return missing(text, stopped[-1])
+    text = say(
+        "The clock stood still for {days} ({entries}).",
+        days=papers.language.count(
+            "{count} day", "{count} days", sum((stop.end - stop.start).days for stop in facts.stops)
+        ),
+        entries=", ".join(papers.entry(leaf) for leaf in (*stopped, *resumed)),
+    )
+    return supports(text, *stopped, *resumed)
+
+
+def kept_until(papers: Papers) -> Observation:
+    """Until when the record is to be kept, as things stand; the future is not on record."""
+    facts, limit = papers.facts, _required_limit(papers)
+    last = facts.last
+    length = {limit.unit: limit.length}
+    until = keep_until(
+        facts.request.day,
+        max(last.day, facts.as_of),
+        years=length.get("years", 0),
+        months=length.get("months", 0),
+    )
+    text = papers.say(
+        "The record of this case runs from {first} to {last}; counted from {day}, it is to be kept "
+        "until at least {until}.",
+        first=facts.request,
+        last=last,
+        day=facts.as_of,
+        until=until,
+    )
+    return for_a_person(text, facts.request, last)
+
+
+def deadline_in_force(papers: Papers) -> Deadline:
+    """End of the rule's time limit, or of its extension where one was taken in time."""
+    limit = _required_limit(papers)
+    extended = limit.extended if _extension(papers) is not None else None
+    return _counted(limit, papers.facts, extended or limit.length)
+
+
+def find_deadline(papers: Papers) -> Deadline | None:
+    """The same for rules of every sort; None where their time limit lies outside the case."""
+    limit = papers.rule.time_limit
+    if limit is None or limit.runs_from is not RunsFrom.RECEIPT:
+        return None
+    return deadline_in_force(papers)
+
+
+def _extension(papers: Papers) -> Leaf[ev.RequestDecided] | None:
+    """The extension, where the rule knows one; a late one extends nothing."""
+    facts, limit = papers.facts, _required_limit(papers)
+    extended = facts.find_decision(DecisionKind.EXTENDED)
+    if limit.extended is None or extended is None:
+        return None
+    return extended if extended.day <= _counted(limit, facts, limit.length).day else None
+
+
+def _required_limit(papers: Papers) -> TimeLimit:
+    limit = papers.rule.time_limit
+    if limit is None:
+        raise PolicyError(f"rule {papers.rule.id} checks a time but states no time_limit")
+    return limit
+
+
+def _counted(limit: TimeLimit, facts: CaseFacts, length: int) -> Deadline:
+    match limit.counting:
+        case Counting.REGULATION_1182_71:
+            return eu_deadline(facts.received, length, facts.country)
+        case Counting.CORRESPONDING_DATE:
+            stops = facts.stops if limit.stops else ()
+            return corresponding_deadline(facts.received, length, stops)
+        case Counting.BUSINESS_DAYS:
+            return business_deadline(facts.received, length, facts.country)
+        case Counting.CALENDAR:
+            return calendar_deadline(facts.received, length)
+
+
+def _carried_out(
+    facts: CaseFacts,
+) -> tuple[Leaf[ev.RequestDecided], Leaf[ev.VerdictReached] | Leaf[ev.ScopeEstablished]] | None:
+    granted = facts.find_decision(DecisionKind.GRANTED)
+    if granted is None or not facts.has_decided(DecisionKind.GRANTED):
+        return None
+    if facts.nothing_found is not None:
+        return granted, facts.nothing_found
+    reached = facts.find_last(ev.VerdictReached)
+    if reached is None or reached.event.basis is Basis.NONE:
+        return None
+    return granted, reached
+
+
+def _received(papers: Papers) -> str:
+    facts = papers.facts
+    return papers.say(
+        "The request was received on {day} ({entry})", day=facts.received, entry=facts.request
+    )
+
+
+def _ends(papers: Papers, deadline: Deadline) -> str:
+    over = deadline.day < papers.facts.as_of
+    say, day = papers.say, deadline.day
+    text = say("ended on {day}", day=day) if over else say("ends on {day}", day=day)
+    if deadline.stopped:
+        return say(
+            "{text} (moved from {day}, as the clock stood still)", text=text, day=deadline.counted
+        )
+    if deadline.day == deadline.counted:
+        return text
+    return say("{text} (moved from {day}, not a working day)", text=text, day=deadline.counted)
