@@ -16,7 +16,7 @@ from auditor.certificates import labels
 from auditor.certificates import letter_wording as words
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import require_printable
-from auditor.certificates.page import environment, shipped_text
+from auditor.certificates.page import template
 from auditor.certificates.wording import HIPAA_BANNER, percent
 from auditor.domain.language import Language
 from auditor.domain.request import DecisionReason, LetterKind, Outcome, Regime
@@ -202,11 +202,7 @@ def letter_text(letter: Letter) -> str:
 
 def letter_html(letter: Letter) -> str:
     """The letter as a page."""
-    return (
-        environment(language_of(letter.locale, CATALOGUE))
-        .from_string(shipped_text(_TEMPLATE))
-        .render(letter=letter, style=shipped_text(_STYLE))
-    )
+    return template(language_of(letter.locale, CATALOGUE), _TEMPLATE).render(letter=letter)
 
 
 def letter_pdf(letter: Letter) -> bytes:
@@ -218,7 +214,7 @@ def letter_pdf(letter: Letter) -> bytes:
     from auditor.certificates.render import print_page
 
     html = letter_html(letter)
-    return print_page(html, issued=letter.written, identifier=html.encode("utf-8"))
+    return print_page(html, style=_STYLE, issued=letter.written, identifier=html.encode("utf-8"))
 
 
 def _filled(text: str, first: str = "", other: str = "") -> str:

@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from auditor.certificates.facts import Approval
 from auditor.certificates.page import document_html
@@ -67,6 +67,10 @@ class Status(StrEnum):
     VALID = "VALID"
     VALID_STATUS_UNKNOWN = "VALID_STATUS_UNKNOWN"
     INVALID = "INVALID"
+
+
+Found: TypeAlias = tuple[bool | None, str]
+Procedure: TypeAlias = tuple[tuple[str, Callable[[], Found]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,21 +113,27 @@ def verify_certificate(
         statuses: signed statuses, of this document and of others, as many as are at hand.
         now: the verifier's clock, for the seal's certificate and the status.
     """
-    verification = _Verification(pdf, trust, sidecar, statuses, now)
+    verification = Verification(pdf, trust, sidecar, statuses, now)
+    checks = make_checks(verification.procedure())
+    invalid = any(check.held is False for check in checks)
+    return VerificationReport(
+        status=Status.INVALID if invalid else _best(checks[-1]),
+        checks=checks,
+        predicate=None if invalid else verification.predicate,
+    )
+
+
+def make_checks(procedure: Procedure) -> tuple[Check, ...]:
+    """Make checks in their order, up to the first that fails."""
     checks: list[Check] = []
-    for number, (name, check) in enumerate(verification.procedure(), start=1):
+    for number, (name, check) in enumerate(procedure, start=1):
         try:
             held, detail = check()
         except (ProofError, CertificateError) as error:
             checks.append(Check(number=number, name=name, held=False, detail=str(error)))
             break
         checks.append(Check(number=number, name=name, held=held, detail=detail))
-    invalid = any(check.held is False for check in checks)
-    return VerificationReport(
-        status=Status.INVALID if invalid else _best(checks[-1]),
-        checks=tuple(checks),
-        predicate=None if invalid else verification.predicate,
-    )
+    return tuple(checks)
 
 
 def _best(last: Check) -> Status:
@@ -131,11 +141,11 @@ def _best(last: Check) -> Status:
     return Status.VALID if last.held else Status.VALID_STATUS_UNKNOWN
 
 
-_Outcome = tuple[bool | None, str]
+class Verification:
+    """One document on the table; each check leaves behind what later ones need.
 
-
-class _Verification:
-    """One document on the table; each check leaves behind what later ones need."""
+    The checks are methods of the names above; another kind of paper has other ones.
+    """
 
     def __init__(
         self,
@@ -145,6 +155,7 @@ class _Verification:
         statuses: Sequence[bytes],
         now: datetime,
     ) -> None:
+        """Lay it on the table; nothing is looked at yet."""
         self.pdf = pdf
         self.trust = trust
         self.policy = trust.policy
@@ -161,7 +172,8 @@ class _Verification:
         self.witnessed: Witnessed
         self.prepared_at: int
 
-    def procedure(self) -> tuple[tuple[str, Callable[[], _Outcome]], ...]:
+    def procedure(self) -> Procedure:
+        """The checks, in order."""
         return (
             ("form", self.form),
             ("seal", self.seal),
@@ -179,16 +191,19 @@ class _Verification:
             ("status", self.status),
         )
 
-    def form(self) -> _Outcome:
+    def form(self) -> Found:
+        """Whether the file has our form."""
         self.document = read_sealed_pdf(self.pdf)
         return True, "one certification seal over the whole file"
 
-    def seal(self) -> _Outcome:
+    def seal(self) -> Found:
+        """Whose seal it bears."""
         trust = self.trust
         self.sealed = verify_seal(self.document, trust.seal_roots, trust.timestamp_roots, self.now)
         return True, f"sealed by {self.sealed.signer}"
 
-    def attachments(self) -> _Outcome:
+    def attachments(self) -> Found:
+        """What it carries."""
         if set(self.document.attachments) != {ENVELOPE, PROOF}:
             raise InvalidCertificateError(
                 "the PDF doesn't carry exactly the statement and its proof"
@@ -196,21 +211,24 @@ class _Verification:
         self.envelope = self.document.attachments[ENVELOPE]
         return True, f"{ENVELOPE}, {PROOF}"
 
-    def signatures(self) -> _Outcome:
+    def signatures(self) -> Found:
+        """Who signed the statement."""
         self.keys = signed_by(self.envelope, self.trust, PERFORMER)
         self.opened = verify_envelope(self.envelope, [key.verifier() for key in self.keys])
         if self.opened.payload_type != PAYLOAD_TYPE:
             raise InvalidCertificateError("the envelope holds something other than a statement")
         return True, ", ".join(f"{key.algorithm} {key.key_id}" for key in self.keys)
 
-    def statement(self) -> _Outcome:
+    def statement(self) -> Found:
+        """What the statement says."""
         self.predicate = parse_statement(self.opened.payload)["predicate"]
         require_in_force(self.keys, str(self.predicate["issued"]))
         return True, f"{self.predicate['documentType']}, outcome {self.predicate['outcome']}"
 
-    def ledger(self) -> _Outcome:
+    def ledger(self) -> Found:
+        """Where the ledger has it."""
         proof = _text(self.document.attachments[PROOF])
-        self.prepared_at, self.witnessed, event = self._entry(proof)
+        self.prepared_at, self.witnessed, event = self.entry(proof)
         self.checkpoint = self.witnessed.checkpoint
         if not isinstance(event, CertificatePrepared) or event.envelope != Digest.of(self.envelope):
             raise InvalidCertificateError("the ledger's entry is about another statement")
@@ -220,7 +238,8 @@ class _Verification:
             f"entry {self.prepared_at} of {self.checkpoint.size} in {self.checkpoint.origin}",
         )
 
-    def history(self) -> _Outcome:
+    def history(self) -> Found:
+        """Whether the ledger tells one history."""
         if not self.trust.checkpoint:
             return None, "the trust file holds no checkpoint to compare with"
         known, ours = parse_checkpoint(self.trust.checkpoint), self.checkpoint
@@ -232,12 +251,14 @@ class _Verification:
             return True, f"newer than the trust file's checkpoint ({known.size} entries)"
         return True, f"the trust file's checkpoint holds {known.size} entries"
 
-    def pages(self) -> _Outcome:
+    def pages(self) -> Found:
+        """Whether the pages show what was signed."""
         html = document_html(self.predicate, str(Digest.of(self.opened.payload)))
         verify_visible(self.pdf, html)
         return True, "the pages show what was signed"
 
-    def level(self) -> _Outcome:
+    def level(self) -> Found:
+        """Whether the seal is what was declared."""
         declared, level = self.predicate["seal"], self.sealed.level
         moment = self.sealed.moment
         if declared["level"] != level:
@@ -253,10 +274,11 @@ class _Verification:
         when = "no trusted time" if moment is None else f"stamped {moment:%Y-%m-%dT%H:%M:%SZ}"
         return True, f"PAdES {level}, {when}"
 
-    def issue(self) -> _Outcome:
+    def issue(self) -> Found:
+        """Whether the ledger has this file."""
         if self.sidecar is None:
             return None, "no proof of issue at hand (FILE.pdf.tlog-proof beside the file)"
-        index, self.witnessed, event = self._entry(self.sidecar)
+        index, self.witnessed, event = self.entry(self.sidecar)
         if not isinstance(event, CertificateIssued) or event.pdf != Digest.of(self.pdf):
             raise InvalidCertificateError("the proof of issue is about another file")
         if index <= self.prepared_at:
@@ -264,7 +286,8 @@ class _Verification:
         self._require_same_case(event)
         return True, f"entry {index} of {self.witnessed.checkpoint.size}"
 
-    def witnesses(self) -> _Outcome:
+    def witnesses(self) -> Found:
+        """Whether enough witnesses cosigned."""
         try:
             require_quorum(self.witnessed, self.policy)
         except ProofError as error:
@@ -275,7 +298,8 @@ class _Verification:
         names = ", ".join(sorted(self.witnessed.witnesses))
         return (True, f"cosigned by {names}") if names else (None, "the trust file asks for none")
 
-    def approval(self) -> _Outcome:
+    def approval(self) -> Found:
+        """Whether it was approved."""
         issued = str(self.predicate["issued"])
         if self.predicate["approval"] == Approval.NONE:
             if keys_in_force(self.trust, APPROVER, issued):
@@ -289,7 +313,8 @@ class _Verification:
             raise InvalidCertificateError("performer and approver are the same")
         return True, ", ".join(f"{key.algorithm} {key.key_id}" for key in keys)
 
-    def serving(self) -> _Outcome:
+    def serving(self) -> Found:
+        """Whether the weights are served."""
         issued = str(self.predicate["issued"])
         if self.predicate["outcome"] != Outcome.CERTIFIED:
             return None, "no weights are certified"
@@ -301,11 +326,13 @@ class _Verification:
             return None, "no endpoint was asked"
         return True, verify_served(self.predicate, self.trust)
 
-    def status(self) -> _Outcome:
+    def status(self) -> Found:
+        """Whether it is still vouched for."""
         pdf = Digest.of(self.pdf)
         return judge_statuses(self.statuses, self.trust, pdf=pdf, now=self.now)
 
-    def _entry(self, proof: str) -> tuple[int, Witnessed, Event]:
+    def entry(self, proof: str) -> tuple[int, Witnessed, Event]:
+        """An event that a tlog-proof carries, its place, and the checkpoint it is proved by."""
         entry = carried_entry(proof)
         index, found = examine_tlog_proof(proof, entry, self.policy, int(self.now.timestamp()))
         try:
