@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -10,7 +11,7 @@ import click
 
 from auditor.cli.letter import letter
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.output import emit, home_option, json_option, read_input
 from auditor.cli.request_desk import clock, decide, identity, lift, restrict, restricted
 from auditor.cli.request_papers import document, recipient
 from auditor.domain.request import Ground, Regime
@@ -72,6 +73,63 @@ def file_(
         received=_day(received),
     )
     emit({"case": case}, as_json)
+
+
+@request.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--model", help="Model that is to forget; FHIR names none.")
+@click.option(
+    "--regime",
+    type=click.Choice([item.value for item in Regime]),
+    default=Regime.GDPR.value,
+    show_default=True,
+    help="Law that a withdrawn FHIR Consent is handled under.",
+)
+@click.option("--received", help="Day of receipt of everything in a FHIR file.  [as each says]")
+@click.option("--check", "check_only", is_flag=True, help="Check the file, and take nothing in.")
+@home_option
+@json_option
+@click.pass_context
+def import_(
+    context: click.Context,
+    file: Path,
+    model: str | None,
+    regime: str,
+    received: str | None,
+    check_only: bool,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Take in a file of requests, all of it or nothing: a CSV table, or FHIR R4 as JSON.
+
+    The table has the columns external_id, subject_id, model, regime, ground and received. FHIR is a
+    Consent that was withdrawn, a Task, or a Bundle of them. Taking the same requests in again
+    changes nothing.
+    """
+    from auditor.workflow.intake import IntakeError
+    from auditor.workflow.intake_book import read_file_of_requests, take_in
+
+    opened = open_home(home)
+    day = None if received is None else _day(received)
+    try:
+        rows = read_file_of_requests(
+            opened, read_input(file), model=model, regime=Regime(regime), received=day
+        )
+        taken = take_in(opened, rows, check_only=check_only)
+    except IntakeError as error:
+        if as_json:
+            emit({"taken_in": 0, "flaws": [asdict(flaw) for flaw in error.flaws]}, as_json)
+        else:
+            for flaw in error.flaws:
+                click.echo(str(flaw), err=True)
+        click.echo(f"auditor: {error}", err=True)
+        context.exit(error.exit_code)
+    done = {
+        "taken_in": 0 if check_only else sum(not item.before for item in taken),
+        "on_the_books_before": sum(item.before for item in taken),
+        "checked": len(taken),
+    }
+    emit({**done, "cases": [asdict(item) for item in taken]} if as_json else done, as_json)
 
 
 @request.command("list")

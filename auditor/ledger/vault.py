@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from sqlalchemy import Engine
@@ -29,6 +29,7 @@ from auditor.ledger.schema import ready_database
 from auditor.ledger.wrapping import KEY_BITS, KeyWrapping, decrypted, encrypted
 
 _NONCE_BYTES = 32
+_LOOKUPS_AT_ONCE = 500  # SQLite's limit on values in one statement was 999 once
 
 
 class VaultKeyRow(SQLModel, table=True):
@@ -92,13 +93,36 @@ class Vault:
         Raises:
             LedgerError: the key-encryption key was rotated since the vault was opened.
         """
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        commitment = Digest.of(nonce + payload)
-        lookup = self._lookup(subject)
-        with writing(self._engine) as session:
-            sealed = encrypted(self._key(session, lookup), nonce + payload, commitment.value)
-            session.add(VaultPayloadRow(commitment=commitment.value, lookup=lookup, sealed=sealed))
+        (commitment,) = self.seal_all([(subject, payload)])
         return commitment
+
+    def seal_all(self, payloads: Sequence[tuple[str, bytes]]) -> tuple[Digest, ...]:
+        """Keep payloads, each under the key of the subject before it, all or none.
+
+        Returns:
+            Their commitments in order.
+
+        Raises:
+            LedgerError: as `seal`.
+        """
+        lookups = [self._lookup(subject) for subject, _ in payloads]
+        with writing(self._engine) as session:
+            keys = self._keys(session, lookups)
+            rows = [
+                _sealed(payload, lookup, keys[lookup])
+                for lookup, (_, payload) in zip(lookups, payloads, strict=True)
+            ]
+            commitments = tuple(Digest(row.commitment) for row in rows)
+            session.add_all(rows)
+        return commitments
+
+    def pseudonym(self, kind: str, text: str) -> str:
+        """A keyed name (HMAC-SHA-256, hexadecimal) of something that isn't to be told.
+
+        Args:
+            kind: of name, so that no two kinds can be matched with each other.
+        """
+        return self._lookup(f"{kind}\0{text}")  # no subject has a NUL
 
     def open(self, commitment: Digest) -> bytes:
         """The payload behind a commitment.
@@ -145,11 +169,20 @@ class Vault:
         Returns:
             How many payloads there were.
         """
-        lookup = self._lookup(subject)
-        found = len(self.commitments(subject))
+        return self.forget_all([subject])
+
+    def forget_all(self, subjects: Sequence[str]) -> int:
+        """Destroy all of these subjects' payloads, nonces and keys, as `forget` does one's.
+
+        Returns:
+            How many payloads there were.
+        """
+        lookups, found = [self._lookup(subject) for subject in subjects], 0
         with writing(self._engine) as session:
-            session.exec(delete(VaultPayloadRow).where(col(VaultPayloadRow.lookup) == lookup))
-            session.exec(delete(VaultKeyRow).where(col(VaultKeyRow.lookup) == lookup))
+            for some in _in_parts(lookups):
+                rows = delete(VaultPayloadRow).where(col(VaultPayloadRow.lookup).in_(some))
+                found += session.exec(rows).rowcount
+                session.exec(delete(VaultKeyRow).where(col(VaultKeyRow.lookup).in_(some)))
         erase_traces(self._engine, ("vault_payload", "vault_key"))
         return found
 
@@ -197,17 +230,23 @@ class Vault:
     def _lookup(self, subject: str) -> str:
         return hmac.new(self._lookup_key, subject.encode("utf-8"), hashlib.sha256).hexdigest()
 
-    def _key(self, session: Session, lookup: str) -> bytes:
-        row = session.get(VaultKeyRow, lookup)
-        if row is not None:
-            return self._unwrapped(row)
-        if not self._newest():  # a rotation holds the lock that we hold: it's before us, or after
+    def _keys(self, session: Session, lookups: Sequence[str]) -> Mapping[str, bytes]:
+        """Each subject's key by its look-up; made where there is none yet."""
+        found: dict[str, bytes] = {}
+        for some in _in_parts(list(dict.fromkeys(lookups))):
+            query = select(VaultKeyRow).where(col(VaultKeyRow.lookup).in_(some))
+            found |= {row.lookup: self._unwrapped(row) for row in session.exec(query)}
+        missing = [lookup for lookup in dict.fromkeys(lookups) if lookup not in found]
+        if missing and not self._newest():
+            # a rotation holds the lock that we hold: it's before us, or after
             raise LedgerError("the vault's key was rotated meanwhile; run the command again")
-        secret = secrets.token_bytes(KEY_BITS // 8)
-        wrapped = self._wrapping.wrap(secret, lookup)
-        session.add(VaultKeyRow(lookup=lookup, wrapped=wrapped, wrapped_by=self._wrapping.name))
+        for lookup in missing:
+            secret = secrets.token_bytes(KEY_BITS // 8)
+            wrapped = self._wrapping.wrap(secret, lookup)
+            session.add(VaultKeyRow(lookup=lookup, wrapped=wrapped, wrapped_by=self._wrapping.name))
+            found[lookup] = secret
         session.flush()
-        return secret
+        return found
 
     def _unwrapped(self, row: VaultKeyRow) -> bytes:
         """A subject's key; a row without a name is tried under each key there is."""
@@ -223,6 +262,20 @@ class Vault:
             "a payload of the vault doesn't open: its key is wrapped under one that isn't here; "
             "restore the home's keys"
         )
+
+
+def _sealed(payload: bytes, lookup: str, key: bytes) -> VaultPayloadRow:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    commitment = hashlib.sha256(nonce + payload).hexdigest()
+    sealed = encrypted(key, nonce + payload, commitment)
+    return VaultPayloadRow(commitment=commitment, lookup=lookup, sealed=sealed)
+
+
+def _in_parts(lookups: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (
+        lookups[start : start + _LOOKUPS_AT_ONCE]
+        for start in range(0, len(lookups), _LOOKUPS_AT_ONCE)
+    )
 
 
 def opened_payload(opening: bytes) -> bytes:

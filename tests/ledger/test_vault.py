@@ -312,3 +312,32 @@ def test_the_vault_does_what_a_dict_does(tmp_path: Path, steps: list[tuple[str, 
         expected = {commitment for commitment, (name, _) in twin.items() if name == subject}
         assert set(kept.commitments(subject)) == expected
     kept.close()
+
+
+def test_many_are_kept_and_forgotten_at_once_or_not_at_all(address: str) -> None:
+    kept = vault_at(address)
+    stays = kept.seal("case:other", PAYLOAD)
+    items = [(f"case:{n % 700}", f"payload {n}".encode()) for n in range(1_400)]
+    commitments = kept.seal_all(items)
+    assert [kept.open(c) for c in commitments[::97]] == [p for _, p in items[::97]]
+    assert len(kept.commitments("case:3")) == 2
+    with pytest.raises(TypeError):
+        kept.seal_all([("case:new", PAYLOAD), ("case:bad", "no bytes")])  # type: ignore[list-item]
+    assert kept.commitments("case:new") == ()
+    assert kept.forget_all([f"case:{n}" for n in range(700)]) == 1_400
+    assert not any(kept.holds(c) for c in commitments[::97]) and kept.holds(stays)
+    kept.close()
+
+
+def test_a_pseudonym_is_keyed_and_of_one_kind(tmp_path: Path) -> None:
+    kept, other = vault(tmp_path), Vault("sqlite://", wrapping=OLD, lookup_key=bytes(32))
+    name = kept.pseudonym("external-id", "DSR-1")
+    assert name == kept.pseudonym("external-id", "DSR-1") and len(name) == 64
+    others = (
+        kept.pseudonym("external-id", "DSR-2"),
+        kept.pseudonym("external", "id-DSR-1"),
+        kept.pseudonym("study", "DSR-1"),
+        other.pseudonym("external-id", "DSR-1"),
+        hashlib.sha256(b"DSR-1").hexdigest(),
+    )
+    assert name not in others
