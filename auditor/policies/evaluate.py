@@ -171,7 +171,8 @@ def _written(
         explanation = f"{papers.say(rule.banner)} {explanation}"
     applies = status is not FindingStatus.NOT_APPLICABLE
     if applies and rule.unchecked:
-        explanation = f"{explanation} {papers.say('Rule unchecked.')}"
+        mark = papers.say("Rule unchecked.")
+        explanation = f"{explanation} {mark}"
     deadline = find_deadline(papers) if applies else None
     return Finding(
         rule_id=rule.id,

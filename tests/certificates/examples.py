@@ -515,5 +515,7 @@ ALL = {
 def in_language(facts: DocumentFacts, locale: str) -> DocumentFacts:
     """The same in another language, with every finding that the shipped packs make on a road."""
     entries = road.road(regime=facts.request.regime, ground=facts.request.ground)
-    findings = evaluate(road.packs_for(facts.request.regime), road.facts(entries), language_of(locale))
+    findings = evaluate(
+        road.packs_for(facts.request.regime), road.facts(entries), language_of(locale)
+    )
     return replace(facts, locale=locale, findings=findings)

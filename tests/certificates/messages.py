@@ -18,7 +18,7 @@ from auditor.domain import language
 from auditor.domain.artefact import ArtefactFate
 from auditor.domain.request import DecisionKind, Regime
 from auditor.domain.verdict import Verdict
-from auditor.policies import checks_desk, checks_erasure, evaluate
+from auditor.policies import checks_erasure, evaluate, words
 from auditor.policies.load import load_packs
 from auditor.shipped import shipped
 from auditor.workflow import accounting
@@ -27,7 +27,7 @@ Message = str | tuple[str, str]  # a pair where there is a plural
 
 _HOUSE = Path(auditor.__file__).parent
 _ROOMS = ("certificates", "policies", "domain")
-_TABLES = (labels, wording, checks_desk, checks_erasure, evaluate, language)
+_TABLES = (labels, wording, words, checks_erasure, evaluate, language)
 _PAPERS = ("letter", "quarter")  # these have catalogues of their own
 _GROUNDS = (
     accounting.REPLACED,

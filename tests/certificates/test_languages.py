@@ -176,7 +176,7 @@ def test_a_home_of_another_language_issues_documents_in_it(tmp_path: Path) -> No
     assert report.predicate is not None
     assert report.predicate["summary"][0].startswith("Der Antrag wurde abgelehnt")
     (finding,) = (f for f in report.predicate["findings"] if f["rule"] == "GDPR-12-4-REFUSE")
-    assert finding["explanation"].startswith("Der Antrag ging am ")
+    assert "Der Antrag ging am " in finding["explanation"]
 
 
 def html_of(facts: DocumentFacts) -> str:
