@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auditor.cli.model_copy import copy
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, progress_reporter, read_input
 from auditor.domain.scope_events import Readmission
+from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
     from auditor.domain.event import ModelRegistered
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def model() -> None:
-    """Train, register, list and show models."""
+    """Train, register, deploy and look at models."""
 
 
 _FILE = click.Path(path_type=Path)
@@ -102,6 +104,45 @@ def register(
 
 
 @model.command()
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1), required=False)
+@click.option("--weights", type=_FILE, help="File of a registered version's weights.")
+@home_option
+@json_option
+def deploy(
+    name: str, version: int | None, weights: Path | None, home: Path | None, as_json: bool
+) -> None:
+    """Put a registered version into service, by its number or by a file of its weights.
+
+    Refused for a version that an erasure has replaced: it would bring the patient back.
+    """
+    from auditor.workflow.deployment import put_into_service, put_weights_into_service
+
+    if (version is None) == (weights is None):
+        raise MisuseError("say what goes into service: a version's number, or --weights FILE")
+    opened = open_home(home)
+    if version is not None:
+        found = put_into_service(opened, name, version)
+    elif weights is not None:
+        _require_engine()
+        from auditor.learning.weights import convert_checkpoint
+
+        found = put_weights_into_service(opened, name, convert_checkpoint(weights))
+    emit(_row(found), as_json)
+
+
+@model.command()
+@click.argument("name")
+@home_option
+@json_option
+def retire(name: str, home: Path | None, as_json: bool) -> None:
+    """Take a model out of service."""
+    from auditor.workflow.deployment import take_out_of_service
+
+    emit(_row(take_out_of_service(open_home(home), name)), as_json)
+
+
+@model.command()
 @click.argument("case")
 @click.option(
     "--reason",
@@ -137,6 +178,9 @@ def answer(name: str, challenge: str, weights: Path, key: Path) -> None:
 
     digest = Digest.of(read_input(weights, most=None))
     click.echo(answer_for(name, challenge, digest, read_pair(key)).decode("utf-8"))
+
+
+model.add_command(copy)
 
 
 @model.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,10 @@ from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, progress_reporter
 from auditor.domain.verdict import Verdict
 from auditor.errors import MisuseError
+
+if TYPE_CHECKING:
+    from auditor.domain.case import ErasureCase
+    from auditor.workflow.home import Home
 
 _EXIT_CODES = {Verdict.FAILED: 3, Verdict.INDETERMINATE: 4, Verdict.PASSED: 0}
 
@@ -55,7 +60,6 @@ def run(
     from auditor.workflow.casework import RunSettings
     from auditor.workflow.notary import certificate_path
     from auditor.workflow.running import pending_cases, run_case
-    from auditor.workflow.steps import waits_for_approval
 
     if bool(cases) == pending:
         raise MisuseError("name cases with --case, or take all with --pending")
@@ -87,7 +91,7 @@ def run(
                     "verdict": reached.verdict.value if reached else "",
                     "basis": reached.basis.value if reached else "",
                     "outcome": state.issued.outcome.value if state.issued else "",
-                    "waits_for": "approval" if waits_for_approval(state) else "",
+                    "waits_for": _waits_for(opened, case, state),
                     "document": str(certificate_path(opened, case)),
                 }
             )
@@ -95,3 +99,14 @@ def run(
                 codes.append(_EXIT_CODES[reached.verdict])
     emit(lines, as_json)
     context.exit(3 if 3 in codes else max(codes))
+
+
+def _waits_for(home: Home, case: str, state: ErasureCase) -> str:
+    from auditor.workflow.inventory import left_open
+    from auditor.workflow.steps import Step, next_step, waits_for_approval
+
+    if waits_for_approval(state):
+        return "approval"
+    if not state.stopped and next_step(state) is Step.PREPARE and left_open(home, case, state):
+        return "copies"
+    return ""

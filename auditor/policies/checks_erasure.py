@@ -64,7 +64,7 @@ def derived_accounted(papers: Papers) -> Observation:
         return missing(say("No reference models are on record yet."))
     accounted = facts.accounted()
     derived = _candidates(facts) - _kept(facts) - {scope.event.weights}
-    derived |= _curvatures(facts, scope.event.weights)
+    derived |= _curvatures(facts, scope.event.weights) | _declared_since(facts, scope)
     gone = [accounted[digest] for digest in sorted(derived, key=str) if digest in accounted]
     seen = _seen(facts)
     left = len(derived) - len(gone) + max(0, bank.event.in_models - len(seen))
@@ -261,6 +261,16 @@ def _curvatures(facts: CaseFacts, weights: Digest) -> set[Digest]:
         leaf.event.cache
         for leaf in facts.all(ev.CurvatureCached)
         if leaf.event.weights == weights and (closed is None or leaf.number < closed.number)
+    }
+
+
+def _declared_since(facts: CaseFacts, scope: Leaf[ev.ScopeEstablished]) -> set[Digest]:
+    """Copies outside the home of which the inventory couldn't know; those of before are in it."""
+    closed = facts.find_last(ev.CertificatePrepared)
+    return {
+        leaf.event.copy
+        for leaf in facts.all(ev.CopyDeclared)
+        if leaf.number > scope.number and (closed is None or leaf.number < closed.number)
     }
 
 

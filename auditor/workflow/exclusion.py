@@ -41,6 +41,7 @@ from auditor.workflow.founding import EXCLUSION_KEY, SYMMETRIC_BYTES
 from auditor.workflow.home import Home
 from auditor.workflow.record import CASE_PREFIX, case_stream, record
 from auditor.workflow.registry import data_record, require_model
+from auditor.workflow.restrictions import is_restricting
 
 E = TypeVar("E", bound=Event)
 
@@ -158,14 +159,13 @@ def _kept_out(home: Home) -> Iterator[_Patients]:
             if _last(events, ev.SubjectsReadmitted) is None:
                 entries = read_entries(_secret(home), home.store.get(found.entries))
                 yield _Patients(keyed=entries.names, pictures=entries.pictures)
-        elif _is_held(home, events, state):
+        elif _is_held(home, case, state):
             yield _asked_about(home, state)
 
 
-def _is_held(home: Home, events: Sequence[Event], state: ErasureCase) -> bool:
+def _is_held(home: Home, case: str, state: ErasureCase) -> bool:
     """Granted and not listed yet, or restricted meanwhile, and the vault still knows who."""
-    restricted = _last(events, ev.ProcessingRestricted, ev.RestrictionLifted)
-    held = state.granted or isinstance(restricted, ev.ProcessingRestricted)
+    held = state.granted or is_restricting(home, case)
     return held and home.vault.holds(_requested(state).payload)
 
 
@@ -245,5 +245,5 @@ def _events(home: Home, case: str) -> tuple[Event, ...]:
     return tuple(item.event for item in home.ledger.replay(case_stream(case)))
 
 
-def _last(events: Sequence[Event], *kinds: type[E]) -> E | None:
-    return next((event for event in reversed(events) if isinstance(event, kinds)), None)
+def _last(events: Sequence[Event], kind: type[E]) -> E | None:
+    return next((event for event in reversed(events) if isinstance(event, kind)), None)

@@ -170,13 +170,23 @@ def register_version(
 
 def deploy(home: Home, version: ModelRegistered) -> None:
     """Put a version into service, taking the one before it out."""
-    stream = model_stream(version.model)
     view = require_model(home, version.model)
     if view.in_service == version.weights:
         return
     if view.in_service is not None:
-        old = view.current
-        retired = ModelRetired(model=old.model, version=old.version, weights=old.weights)
-        record(home, stream, retired, f"retired-{old.version}-for-{version.version}")
+        retire(home, view)
     deployed = ModelDeployed(model=version.model, version=version.version, weights=version.weights)
-    record(home, stream, deployed, f"deployed-{version.version}")
+    _enter(home, deployed)
+
+
+def retire(home: Home, view: ModelView) -> None:
+    """Take the version in service out of service; nothing happens where there is none."""
+    if view.in_service is not None:
+        old = view.current
+        _enter(home, ModelRetired(model=old.model, version=old.version, weights=old.weights))
+
+
+def _enter(home: Home, event: ModelDeployed | ModelRetired) -> None:
+    """A version may go into service again: each time is a step of its own, by its place."""
+    stream = model_stream(event.model)
+    record(home, stream, event, f"service-{home.ledger.version(stream)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from auditor.domain.artefact import NOT_ESTABLISHED
 from auditor.domain.case import ErasureCase
 from auditor.domain.request import Outcome
 from auditor.errors import MisuseError
@@ -18,6 +19,7 @@ from auditor.workflow.erasure import STEPS
 from auditor.workflow.exclusion import exclude
 from auditor.workflow.handing_over import require_taken_back
 from auditor.workflow.home import Home
+from auditor.workflow.inventory import left_open, retain_unerased
 from auditor.workflow.kept_scores import forget_due
 from auditor.workflow.lineage import require_current
 from auditor.workflow.notary import certificate_path, issue, prepare_statement, publish
@@ -76,8 +78,14 @@ def run_case(
                 case Step.ACCOUNT:
                     require_taken_back(case, state)
                     exclude(home, case)
+                    if outcome_of(state) is Outcome.NOT_ERASED:
+                        retain_unerased(home, case, state, NOT_ESTABLISHED)
                     account(home, case, state)
                 case Step.PREPARE:
+                    if lines := left_open(home, case, state):
+                        for line in lines:
+                            notice(f"case {case}: {line}")
+                        return state
                     if outcome_of(state) is Outcome.NOTHING_TO_UNLEARN:
                         exclude(home, case)
                         state = load_case(home, case)

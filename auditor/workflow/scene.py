@@ -30,6 +30,7 @@ from auditor.unlearning.shelf import KnownModel
 from auditor.workflow.accounting import references_folder
 from auditor.workflow.alone import alone
 from auditor.workflow.curvature_book import known_model
+from auditor.workflow.deployment import require_not_replaced
 from auditor.workflow.exclusion import excluded_rows, require_admitted
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
@@ -129,9 +130,10 @@ def register_trained(
 
     Raises:
         ModelError: weights that would need unpickling, hold NaN, or don't fit the recipe.
-        MisuseError, DataError: as `train_and_register`.
+        MisuseError, DataError: as `train_and_register`, or weights that an erasure has replaced.
     """
     content = convert_checkpoint(weights)
+    require_not_replaced(home, Digest.of(content), str(weights))
     load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
     return _enter(home, model, _intake(loaded, recipe), recipe, content)

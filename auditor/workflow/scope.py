@@ -10,6 +10,7 @@ from auditor.unlearning.method import METHODS
 from auditor.unlearning.task import Need
 from auditor.verification.near_duplicates import require_apart
 from auditor.workflow.casework import Casework
+from auditor.workflow.inventory import standing_copies
 from auditor.workflow.lineage import require_free, settled, since_exact
 from auditor.workflow.references import thin_classes
 from auditor.workflow.shared_bank_book import carrying_members
@@ -47,6 +48,7 @@ def establish_scope(work: Casework) -> None:
             work.requested.payload,
             *carrying_checkpoints(work.home, work.scene, work.forgotten),
             *carrying_members(work.home, work.requested.model, work.asked),
+            *standing_copies(work.home, work.requested.model),
         ),
     )
     work.write(event, "scope")
