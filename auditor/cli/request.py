@@ -12,8 +12,8 @@ import click
 from auditor.cli.letter import letter
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, read_input
-from auditor.cli.request_account import account
 from auditor.cli.request_desk import clock, decide, identity, lift, restrict, restricted
+from auditor.cli.request_list import list_
 from auditor.cli.request_papers import document, recipient
 from auditor.domain.request import Ground, Regime
 from auditor.errors import MisuseError, ProofError
@@ -133,16 +133,6 @@ def import_(
     emit({**done, "cases": [asdict(item) for item in taken]} if as_json else done, as_json)
 
 
-@request.command("list")
-@home_option
-@json_option
-def list_(home: Path | None, as_json: bool) -> None:
-    """List every case, oldest first."""
-    from auditor.workflow.register import list_cases
-
-    emit([_row(line) for line in list_cases(open_home(home))], as_json)
-
-
 @request.command()
 @click.argument("case")
 @home_option
@@ -206,8 +196,7 @@ def _row(line: CaseLine) -> dict[str, str]:
 
 
 for command in (
-    *(decide, identity, clock, restrict, lift, restricted),
+    *(list_, decide, identity, clock, restrict, lift, restricted),
     *(recipient, document, letter),
-    account,
 ):
     request.add_command(command)

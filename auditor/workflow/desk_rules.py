@@ -107,11 +107,9 @@ def _wrong_review(choice: Choice, today: date) -> str:
     exempt = choice.decision is DecisionKind.REFUSED and choice.reason in EXEMPTIONS
     if not exempt:
         return "" if choice.review == NO_REVIEW else "only an exemption of Art. 17(3) is reviewed"
-    if choice.review <= today:
-        return f"{choice.reason.value} may cease to hold; name a coming day of review"
-    if choice.review > today + LONGEST_EXEMPTION:
-        return f"{choice.reason.value} has to be reviewed within 12 months"
-    return ""
+    if today < choice.review <= today + LONGEST_EXEMPTION:
+        return ""
+    return f"{choice.reason.value} may cease to hold; name the day of its review within 12 months"
 
 
 def _wrong_identity(case: ErasureCase, choice: Choice) -> str:

@@ -7,7 +7,6 @@ the one way to other rules, and leaves an entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from auditor.domain.artefact import Digest
@@ -20,11 +19,9 @@ from auditor.policies.load import load_pack, load_packs, pinned_packs
 from auditor.policies.pinning import concerning, kept_files, packs_digest
 from auditor.policies.rule import RulePack
 from auditor.policies.zone import local_day
-from auditor.workflow.desk_signing import vouched
+from auditor.workflow.desk_signing import Hand, enter, vouched
 from auditor.workflow.home import Home
-from auditor.workflow.record import DOCUMENTS, case_stream, load_case, model_stream, record
-
-Sign = Callable[[PoliciesRepinned], PoliciesRepinned]
+from auditor.workflow.record import DOCUMENTS, case_stream, load_case, model_stream
 
 
 def packs_in_use(home: Home) -> tuple[RulePack, ...]:
@@ -55,18 +52,18 @@ def packs_of(home: Home, case: str) -> tuple[RulePack, ...]:
     return _packs_pinned(home, case_facts(home, case))
 
 
-def repin(home: Home, case: str, *, actor: str, sign: Sign = lambda event: event) -> Digest:
+def repin(home: Home, case: str, by: Hand) -> Digest:
     """Lay an open case beside the packs in use today from here on.
 
     Args:
-        actor: role or key id of who decided so.
-        sign: what the desk signs the event by; without it the event says that nobody did.
+        by: whose decision that is.
 
     Returns:
         The digest of the packs now pinned.
 
     Raises:
-        MisuseError: no such case, its statement is made already, or the packs are the same.
+        MisuseError: no such case, its statement is made already, the packs are the same, or the
+            desk has keys and none of them signs.
     """
     facts, state = case_facts(home, case), load_case(home, case)
     if state.drafted is not None or state.prepared is not None:
@@ -75,10 +72,9 @@ def repin(home: Home, case: str, *, actor: str, sign: Sign = lambda event: event
     if after == facts.pinned:
         raise MisuseError(f"case {case} is laid beside the packs in use already")
     event = PoliciesRepinned(
-        case=case, before=facts.pinned, after=after, actor=actor, signature=UNSIGNED
+        case=case, before=facts.pinned, after=after, actor=by.role, signature=UNSIGNED
     )
-    number = len(facts.all(PoliciesRepinned)) + 1
-    record(home, case_stream(case), sign(event), f"repinned-{number}")
+    enter(home, event, by)
     return after
 
 
@@ -101,12 +97,12 @@ def case_facts(home: Home, case: str) -> CaseFacts:
 
 
 def _packs_pinned(home: Home, facts: CaseFacts) -> tuple[RulePack, ...]:
-    if home.store.has(facts.pinned):
-        return pinned_packs(facts.pinned, home.store.get)
     in_use = concerning(packs_in_use(home), facts.regime)
     for packs in (in_use, load_packs()):
         if packs_digest(packs) == facts.pinned:
             return packs
+    if home.store.has(facts.pinned):
+        return pinned_packs(facts.pinned, home.store.get)
     raise MisuseError(
         f"the rule packs that case {facts.case} pinned were never kept here; lay it beside those "
         f"in use: auditor policy repin {facts.case}"

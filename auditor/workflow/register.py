@@ -46,6 +46,7 @@ class CaseLine:
     Attributes:
         course: all that the day depends on by which the case is to be answered; cases of one
             course have one day.
+        paused: the time limit stands still (Art. 12A UK GDPR).
         restricted: processing of the subjects' data is held (Art. 18 GDPR).
         ever_restricted: it is, or was once.
     """
@@ -60,6 +61,7 @@ class CaseLine:
     outcome: Outcome | None
     waits_for: WaitsFor
     course: str
+    paused: bool
     restricted: bool
     ever_restricted: bool
 
@@ -212,6 +214,7 @@ def _line(state: State) -> CaseLine:
         outcome=Outcome(state["outcome"]) if state["outcome"] else None,
         waits_for=_waits_for(state),
         course=state["course"],
+        paused=state["paused"] != "",
         restricted=state["restricted"] == _YES,
         ever_restricted=state["restricted"] != "",
     )
