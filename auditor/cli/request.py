@@ -12,6 +12,7 @@ import click
 from auditor.cli.letter import letter
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, read_input
+from auditor.cli.request_account import account
 from auditor.cli.request_desk import clock, decide, identity, lift, restrict, restricted
 from auditor.cli.request_list import list_
 from auditor.cli.request_papers import document, recipient
@@ -198,5 +199,6 @@ def _row(line: CaseLine) -> dict[str, str]:
 for command in (
     *(list_, decide, identity, clock, restrict, lift, restricted),
     *(recipient, document, letter),
+    account,
 ):
     request.add_command(command)
