@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -42,10 +44,28 @@ def on_real_images(make_once: MakeOnce) -> Path:
         pytest.skip(f"no real chest X-rays at {NIH}")
 
     def walk(out: Path) -> None:
-        ran = run("demo", "--out", out, "--data", NIH)
+        out.parent.mkdir(exist_ok=True)
+        ran = run("demo", "--out", out, "--data", _every_second(NIH, out.with_name("some-images")))
         assert ran.returncode == 0, ran.stderr
 
     return make_once("nih", walk)
+
+
+def _every_second(manifest: Path, folder: Path) -> Path:
+    """Every second patient's images: the road is as long, and each model sooner measured."""
+    shutil.rmtree(folder, ignore_errors=True)  # of one who failed
+    (folder / "images").mkdir(parents=True)
+    with manifest.open(newline="", encoding="utf-8") as read:
+        rows = list(csv.DictReader(read))
+    chosen = frozenset(sorted({row["subject_id"] for row in rows})[::2])
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as written:
+        writer = csv.DictWriter(written, list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            if row["subject_id"] in chosen:
+                shutil.copy(manifest.parent / row["image_path"], folder / row["image_path"])
+                writer.writerow(row)
+    return folder / "manifest.csv"
 
 
 @pytest.fixture(params=["phantoms", "real"])
@@ -142,8 +162,6 @@ def test_the_phantoms_memorised_patient_can_be_decided(demo: Path) -> None:
     (line,) = [item for item in audited if item["candidate"] == "untouched"]
     assert line["power"]["detect_untouched"] >= DETECTABLE
     assert line["verdict"] == "FAILED"
-    retrains = [item for item in audited if item["method"] == "retrain"]
-    assert all(item["verdict"] != "FAILED" for item in retrains)
     assert audited[-1]["basis"] != "none"
 
 
@@ -155,7 +173,7 @@ def test_synthetic_images_are_called_so_and_real_ones_not(walked: Path, demo: Pa
         assert said["syntheticData"] == ("yes" if walked == demo else "no")
         about = [notice["about"] for notice in said["notices"]]
         assert ("synthetic-data" in about) is (walked == demo)
-        assert "hipaa" in about
+        assert "hipaa" not in about  # it is named where a request comes under it
 
 
 def test_old_model_and_references_are_gone_and_what_is_kept_is_listed(walked: Path) -> None:
@@ -257,7 +275,7 @@ def test_killed_again_and_again_a_case_ends_with_one_certificate(
 ) -> None:
     home = demo_copy / "home"
     case = _filed(home, _left_in_training(home))
-    assert _walk_with_kills(home, case, 4, tmp_path) >= 5
+    assert _walk_with_kills(home, case, 7, tmp_path) >= 5
     opened = open_home(home)
     kinds = [type(item.event) for item in opened.ledger.replay(f"case:{case}")]
     for once in (ev.PlanPinned, ev.VerdictReached, ev.CertificatePrepared, ev.CertificateIssued):
