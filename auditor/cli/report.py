@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.output import UnreadableError, emit, home_option, json_option, read_input
 from auditor.cli.report_export import export
+from auditor.domain.artefact import Digest
+from auditor.errors import InvalidCertificateError, MisuseError
 
 if TYPE_CHECKING:
-    from auditor.workflow.quarter import QuarterReport, ReportLine
+    from auditor.workflow.quarter import QuarterReport
 
-_COLUMNS = (
-    *("case", "received", "due", "closed", "in_time", "rule"),
-    *("regime", "ground", "model", "state", "verdict", "basis", "outcome"),
-)
+
+_MARKS = {True: "held", False: "FAILED", None: "not checked"}
 
 
 @click.group()
 def report() -> None:
-    """Report on a quarter's cases."""
+    """Report on a quarter's cases, verify a report, and export the ledger for other software."""
 
 
 @report.command()
 @click.argument("name", metavar="QUARTER")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the signed report: PDF, list of cases, findings.",
+)
+@click.option(
+    "--language", type=click.Choice(["en", "de", "fr", "es"]), help="Its language.  [settings]"
+)
 @click.option(
     "--csv",
     "table",
@@ -37,24 +47,125 @@ def report() -> None:
 )
 @home_option
 @json_option
-def quarter(name: str, table: Path | None, home: Path | None, as_json: bool) -> None:
+def quarter(
+    name: str,
+    folder: Path | None,
+    language: str | None,
+    table: Path | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
     """Every case received or closed in QUARTER (as in 2026Q4), after an audit of the ledger.
 
-    The table is not signed; each case's own document is. The ledger's size and root say which
-    ledger it was read from.
+    With --to a report is signed and put on the books: a PDF that may leave the house, as it tells
+    no small numbers, and beside it the list of cases and the findings on each, whose digests it
+    holds. See docs/quarter.md.
     """
+    from auditor.domain.quarter import quarter_named
     from auditor.workflow.files import write_file
-    from auditor.workflow.quarter import quarter_named, report_quarter
+    from auditor.workflow.quarter import report_quarter
+    from auditor.workflow.quarter_table import table_csv, table_row
 
-    made = report_quarter(open_home(home), quarter_named(name))
-    rows = [_row(item) for item in made.lines]
-    if table is not None:
-        write_file(table, _csv(rows).encode())
-    if as_json:
-        emit({**_summary(made), "cases": rows}, as_json)
+    if language is not None and folder is None:
+        raise MisuseError("--language is for the signed report; name its folder: --to")
+    wanted, opened = quarter_named(name), open_home(home)
+    papers: dict[str, object] = {}
+    if folder is None:
+        made = report_quarter(opened, wanted)
     else:
-        emit(_summary(made), as_json)
+        from auditor.workflow.quarter_report import issue_report, write_report
+
+        if not folder.is_dir():
+            raise MisuseError(f"{folder} is no folder")
+        issued = issue_report(opened, wanted, language or opened.config.locale)
+        write_report(issued, folder)
+        made, papers = issued.report, {"report": issued.number, "files": list(issued.files)}
+    rows = [table_row(item) for item in made.lines]
+    if table is not None:
+        write_file(table, table_csv(made))
+    if as_json:
+        emit({**_summary(made), **papers, "cases": rows}, as_json)
+    else:
+        emit({**_summary(made), **papers}, as_json)
         emit(rows, as_json)
+
+
+@report.command()
+@click.argument("document", type=click.Path(path_type=Path))
+@click.option("--trust", "trust_path", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--log",
+    "log_path",
+    type=click.Path(path_type=Path),
+    help="The ledger's log (report export --format jsonl): is the list of cases whole?",
+)
+@json_option
+@click.pass_context
+def verify(
+    context: click.Context,
+    document: Path,
+    trust_path: Path,
+    log_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Verify a signed report offline, against a trust file.
+
+    The list of cases and the findings are checked where they lie beside it. Exit code 3: invalid.
+    """
+    from auditor.certificates.quarter_verify import verify_report
+    from auditor.certificates.verify import Status
+    from auditor.proof.trust import fingerprint, parse_trust
+
+    trusted, pdf = read_input(trust_path), read_input(document)
+    beside = {path.name: _digest(path) for path in document.parent.glob(f"{document.stem}-*")}
+    found = verify_report(pdf, parse_trust(trusted), files=beside, now=datetime.now(UTC))
+    whole = ""
+    if log_path is not None and found.predicate is not None:
+        listed = document.with_name(f"{found.predicate['quarter']}-cases.csv")
+        if listed.name not in beside:
+            raise MisuseError(f"{listed.name} isn't beside the report")
+        whole = _whole(log_path, read_input(listed), found.predicate)
+    checks = [
+        {"number": c.number, "name": c.name, "held": c.held, "detail": c.detail}
+        for c in found.checks
+    ]
+    if as_json:
+        told = {"file": str(document), "status": found.status.value, "reason": found.reason}
+        told |= {"trust": fingerprint(trusted), "whole": whole}
+        emit({**told, "checks": checks, "predicate": found.predicate}, as_json)
+    else:
+        click.echo(f"trust file {fingerprint(trusted)}")
+        for check in found.checks:
+            held = _MARKS[check.held]
+            click.echo(f"{check.number:2} {check.name:11} {held:11}  {check.detail}")
+        if whole:
+            click.echo(whole)
+        click.echo(f"{found.status}" + (f": {found.reason}" if found.reason else ""))
+    if found.status is Status.INVALID:
+        context.exit(InvalidCertificateError.exit_code)
+
+
+def _digest(path: Path) -> Digest:
+    try:
+        with path.open("rb") as file:
+            return Digest(value=hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError as error:
+        raise UnreadableError(f"can't read {path}: {error.strerror}") from None
+
+
+def _whole(log: Path, listed: bytes, predicate: Mapping[str, Any]) -> str:
+    """What the log says of the list of cases.
+
+    Raises:
+        InvalidCertificateError: the list isn't whole.
+    """
+    from auditor.workflow.quarter_check import verify_whole
+
+    try:
+        with log.open("rb") as lines:
+            return f"the list names all {verify_whole(lines, listed, predicate)} of its cases"
+    except OSError as error:
+        raise UnreadableError(f"can't read {log}: {error.strerror}") from None
 
 
 def _summary(made: QuarterReport) -> dict[str, object]:
@@ -74,35 +185,6 @@ def _summary(made: QuarterReport) -> dict[str, object]:
         "ledger_entries": made.entries,
         "ledger_root": made.root.hex(),
     }
-
-
-def _row(item: ReportLine) -> dict[str, str]:
-    line, answer = item.line, item.answer
-    cells = (
-        line.case,
-        str(line.received),
-        "" if answer is None else str(answer.due),
-        "" if item.closed is None else str(item.closed),
-        "" if answer is None else answer.finding.status.value,
-        "" if answer is None else answer.finding.rule_id,
-        line.regime.value,
-        line.ground.value,
-        line.model,
-        line.state,
-        "" if line.verdict is None else line.verdict.value,
-        item.basis,
-        "" if line.outcome is None else line.outcome.value,
-    )
-    return dict(zip(_COLUMNS, cells, strict=True))
-
-
-def _csv(rows: list[dict[str, str]]) -> str:
-    """RFC 4180, a header even without cases."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, _COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 report.add_command(export)

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import StrEnum
 
 from auditor.domain import event as ev
+from auditor.domain.case import project
+from auditor.domain.entry import Recorded
+from auditor.domain.quarter import Quarter
+from auditor.domain.request import DecisionReason
 from auditor.domain.verdict import FindingStatus
-from auditor.errors import MisuseError
 from auditor.policies.deadlines import Answer, answer_of
 from auditor.policies.facts import CaseFacts
+from auditor.policies.zone import local_day
 from auditor.workflow.home import Home
 from auditor.workflow.library import case_facts, packs_of
 from auditor.workflow.quarter_plans import Finding, find_finding
 from auditor.workflow.record import CASE_PREFIX, load_case
 from auditor.workflow.register import CaseLine, case_line
+from auditor.workflow.steps import waits_for_approval
 
-_QUARTER = re.compile(r"([0-9]{4})Q([1-4])")
+
+class LateReason(StrEnum):
+    """Where a case stood on the last day of its time limit, where that was missed."""
+
+    UNDECIDED = "undecided"
+    LEGAL_HOLD = "legal-hold"
+    IDENTITY = "identity-doubted"
+    HELD = "held"
+    RUN = "run-not-finished"
+    APPROVAL = "approval-awaited"
+    NOT_TOLD = "not-told"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarter:
-    """A calendar quarter; both days belong to it."""
-
-    name: str
-    first: date
-    last: date
-
-    def __contains__(self, day: date | None) -> bool:
-        return day is not None and self.first <= day <= self.last
+_HOLDS = {
+    DecisionReason.LEGAL_HOLD: LateReason.LEGAL_HOLD,
+    DecisionReason.IDENTITY_DOUBTED: LateReason.IDENTITY,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +52,7 @@ class ReportLine:
         answer: what the law's time limit for the answer was, and whether it was held; None where
             the regime knows none.
         finding: of the last audit; None without one.
+        late: where the case stood on the last day, where that was missed; else None.
     """
 
     line: CaseLine
@@ -50,6 +60,7 @@ class ReportLine:
     closed: date | None
     answer: Answer | None
     finding: Finding | None
+    late: LateReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,32 +94,7 @@ class QuarterReport:
     @property
     def late(self) -> tuple[ReportLine, ...]:
         """Cases whose answer missed its time limit."""
-        return tuple(
-            item
-            for item in self.lines
-            if item.answer is not None and item.answer.finding.status is FindingStatus.NOT_MET
-        )
-
-
-def quarter_named(name: str) -> Quarter:
-    """The quarter called ``2026Q4``.
-
-    Raises:
-        MisuseError: no such name.
-
-    >>> quarter_named("2026Q4").last
-    datetime.date(2026, 12, 31)
-    """
-    found = _QUARTER.fullmatch(name)
-    if found is None or found[1] in ("0000", "9999"):
-        raise MisuseError(f"{name!r} names no quarter; write it as 2026Q4")
-    year, number = int(found[1]), int(found[2])
-    last_day = {1: 31, 2: 30, 3: 30, 4: 31}[number]
-    return Quarter(
-        name=name,
-        first=date(year, 3 * number - 2, 1),
-        last=date(year, 3 * number, last_day),
-    )
+        return tuple(item for item in self.lines if item.late is not None)
 
 
 def report_quarter(home: Home, quarter: Quarter) -> QuarterReport:
@@ -148,12 +134,33 @@ def _falls_into(home: Home, case: str, quarter: Quarter) -> bool:
     return facts.request.event.received in quarter or day_closed(facts) in quarter
 
 
+def why_late(facts: CaseFacts, due: date) -> LateReason:
+    """Where a case stood at the end of the last day of its time limit."""
+    case = project(item.event for item in facts.stream if _day(item, facts.zone) <= due)
+    if case.doubted:
+        return LateReason.IDENTITY
+    if case.decided is None:
+        return LateReason.UNDECIDED
+    if case.held:
+        return _HOLDS.get(case.decided.reason, LateReason.HELD)
+    if waits_for_approval(case):
+        return LateReason.APPROVAL
+    return LateReason.RUN if case.granted and case.prepared is None else LateReason.NOT_TOLD
+
+
+def _day(record: Recorded, zone: str) -> date:
+    return local_day(datetime.fromisoformat(record.recorded_at), zone)
+
+
 def _line(home: Home, case: str) -> ReportLine:
     state, facts = load_case(home, case), case_facts(home, case)
+    answer = answer_of(packs_of(home, case), facts)
+    missed = answer is not None and answer.finding.status is FindingStatus.NOT_MET
     return ReportLine(
         line=case_line(home, case),
         basis="" if state.reached is None else state.reached.basis.value,
         closed=day_closed(facts),
-        answer=answer_of(packs_of(home, case), facts),
+        answer=answer,
         finding=find_finding(home, state),
+        late=why_late(facts, answer.due) if answer is not None and missed else None,
     )

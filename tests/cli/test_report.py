@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from auditor.domain.quarter import quarter_named
 from auditor.workflow.home import Home
-from auditor.workflow.quarter import quarter_named
 from tests.cli.conftest import Auditor
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditor.domain.quarter import quarter_named
 from auditor.policies.evaluate import evaluate
 from auditor.proof.merkle import leaf_hash
 from auditor.workflow.checkpoints import record_checkpoint
@@ -12,7 +13,7 @@ from auditor.workflow.exports.fhir import audit_bundle
 from auditor.workflow.exports.oscal import assessment_results
 from auditor.workflow.home import Home
 from auditor.workflow.library import case_facts, packs_of
-from auditor.workflow.quarter import cases_in, quarter_named
+from auditor.workflow.quarter import cases_in
 from auditor.workflow.register import list_cases
 
 
