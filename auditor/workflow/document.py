@@ -30,6 +30,7 @@ from auditor.domain.codec import typed
 from auditor.domain.event import CandidateVerified, ModelRegistered, RequestDecided
 from auditor.domain.evidence import Evidence, Power
 from auditor.domain.request import DecisionKind
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Decision, Reason, ReasonCode, Verdict
 from auditor.errors import CertificateError
 from auditor.policies.dates import keep_until
@@ -190,8 +191,10 @@ def _qualification(state: ErasureCase) -> Digest | None:
 
 
 def _impossible(state: ErasureCase) -> Decision:
-    """Nothing was tried, so nothing was audited."""
-    reason = Reason(code=ReasonCode.NO_MODEL_POSSIBLE, text=state.obstacle.value.replace("-", " "))
+    """Nothing was tried, or nothing came of it: there was nothing to audit."""
+    obstacle = state.obstacle.value.replace("-", " ")
+    text = "no method made a usable model" if state.obstacle is Obstacle.NONE else obstacle
+    reason = Reason(code=ReasonCode.NO_MODEL_POSSIBLE, text=text)
     return Decision(verdict=Verdict.INDETERMINATE, reasons=(reason,))
 
 

@@ -19,7 +19,6 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import Attempt
 from auditor.domain.codec import plain
 from auditor.domain.evidence import CandidateRole
-from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, FindingStatus, Verdict
 from auditor.errors import MisuseError, UnlearningError
 from auditor.learning.training import train
@@ -142,12 +141,10 @@ def climb(work: Casework) -> None:
 def reach_verdict(work: Casework) -> None:
     """Name the verdict and the basis of assurance, or that there is none."""
     state, service = work.state, work.scene.version.weights
-    if state.obstacle is not Obstacle.NONE:
+    verified = last_audit(state)
+    if verified is None:  # no model without the subjects is possible, or no method made one
         verdict, basis, weights = Verdict.INDETERMINATE, Basis.NONE, service
     else:
-        verified = last_audit(state)
-        if verified is None:
-            raise UnlearningError(f"case {work.case}: no method made a model that could be audited")
         verdict, basis = verified.verdict, earned_basis(state)
         weights = verified.weights if basis is not Basis.NONE else service
     event = ev.VerdictReached(case=work.case, verdict=verdict, basis=basis, weights=weights)
