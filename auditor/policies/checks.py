@@ -36,6 +36,7 @@ CHECKS: Mapping[Check, Callable[[Papers], Observation]] = {
     Check.ERASURE_ESTABLISHED: erasure.erasure_established,
     Check.RETAINED_LISTED: erasure.retained_listed,
     Check.SOURCE_RECORDS_KEPT: erasure.source_records_kept,
+    Check.EXCLUDED_FROM_TRAINING: subject.excluded_from_training,
     Check.CONCLUDED: record.concluded,
     Check.PRE_REGISTERED: record.pre_registered,
     Check.DIGESTS_AGREE: record.digests_agree,

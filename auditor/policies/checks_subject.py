@@ -148,5 +148,28 @@ def recipients_informed(papers: Papers) -> Observation:
     return supports(text, *recorded, *told)
 
 
+def excluded_from_training(papers: Papers) -> Observation:
+    """The subjects stand on the list of those who are not trained on, and were not let in again."""
+    facts, say = papers.facts, papers.say
+    listed, admitted = facts.find_last(ev.SubjectsExcluded), facts.find_last(ev.SubjectsReadmitted)
+    if listed is None:
+        return missing(say("Nothing on record keeps the images out of future training yet."))
+    if admitted is not None and admitted.number > listed.number:
+        text = say(
+            "The images were kept out of future training ({entry}), and admitted again on {day} "
+            "({other_entry}).",
+            entry=listed,
+            day=admitted.day,
+            other_entry=admitted,
+        )
+        return for_a_person(text, listed, admitted)
+    text = say(
+        "The images have been kept out of future training since {day} ({entry}).",
+        day=listed.day,
+        entry=listed,
+    )
+    return supports(text, listed)
+
+
 def _unrestricted(papers: Papers) -> Observation:
     return for_a_person(papers.say("No restriction of the processing is on record."))

@@ -206,4 +206,3 @@ class CaseFacts:
         if instant.tzinfo is None:
             raise PolicyError(f"entry {item.sequence} carries a time without its zone")
         return local_day(instant, self.zone)
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ from auditor.domain.artefact import Digest
 from auditor.errors import PolicyError
 from auditor.policies.pinning import listing
 from auditor.policies.rule import PackHead, Rule, RuleFile, RulePack
-from auditor.policies.text import Path_, Text, read_text
+from auditor.policies.text import LARGEST_FILE, Path_, Text, read_text
 from auditor.shipped import shipped
 
 _HEAD = "pack.yaml"
@@ -52,11 +52,37 @@ def load_pack(folder: Traversable | Path) -> RulePack:
     return _pack(folder.name, files)
 
 
+def load_rules(path: Path) -> tuple[Rule, ...]:
+    """Read one rule file.
+
+    Raises:
+        PolicyError: it can't be read, or breaks the schema; names line and rule.
+    """
+    return _parse(RuleFile, path.name, _read_file(path)).rules
+
+
+def load_head(path: Path) -> PackHead:
+    """Read one `pack.yaml`.
+
+    Raises:
+        PolicyError: it can't be read, or breaks the schema.
+    """
+    return _parse(PackHead, path.name, _read_file(path))
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE + 1)  # one more is refused for its size
+    except OSError as error:
+        raise PolicyError(f"{path}: can't be read: {error.strerror}") from None
+
+
 def _pack(folder: str, files: Mapping[str, bytes]) -> RulePack:
     head = _parse(PackHead, f"{folder}/{_HEAD}", files[_HEAD])
     rules: list[Rule] = []
     for name in sorted(set(files) - {_HEAD}):
-        for rule in _parse(RuleFile, f"{folder}/{name}", files[name]).rules:
+        for rule in _rule_file(f"{folder}/{name}", files[name]).rules:
             if any(rule.id.casefold() == known.id.casefold() for known in rules):
                 raise PolicyError(f"{folder}/{name}: rule {rule.id} appears twice in the pack")
             rules.append(rule)
@@ -90,6 +116,11 @@ def pinned_packs(digest: Digest, read: Callable[[Digest], bytes]) -> tuple[RuleP
         }
         packs.append(_pack(name, files))
     return tuple(packs)
+
+
+@lru_cache(maxsize=256)  # one home's cases pin few packs, each many times
+def _rule_file(name: str, data: bytes) -> RuleFile:
+    return _parse(RuleFile, name, data)
 
 
 def _map(data: bytes) -> dict[str, str]:

@@ -24,6 +24,7 @@ class Check(StrEnum):
     RESTRICTED_WHILE_PENDING = "restricted-while-pending"
     LIFTING_ANNOUNCED = "lifting-announced"
     RECIPIENTS_INFORMED = "recipients-informed"
+    EXCLUDED_FROM_TRAINING = "excluded-from-training"
     CONCLUDED = "concluded"
     AFFECTED_ACCOUNTED = "affected-accounted"
     DERIVED_ACCOUNTED = "derived-accounted"

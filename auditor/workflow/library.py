@@ -46,8 +46,8 @@ def packs_of(home: Home, case: str) -> tuple[RulePack, ...]:
     """The packs that a case is laid beside: those pinned on receipt, or since.
 
     Raises:
-        MisuseError: no such case.
-        PolicyError: they were never kept, as by homes of version 0.1, and aren't those in use.
+        MisuseError: no such case, or they were never kept, as by homes of version 0.1.
+        LedgerError, TamperedError: what was kept of them is damaged.
     """
     return _packs_pinned(home, case_facts(home, case))
 
@@ -97,10 +97,9 @@ def case_facts(home: Home, case: str) -> CaseFacts:
 
 
 def _packs_pinned(home: Home, facts: CaseFacts) -> tuple[RulePack, ...]:
-    in_use = concerning(packs_in_use(home), facts.regime)
-    for packs in (in_use, load_packs()):
-        if packs_digest(packs) == facts.pinned:
-            return packs
+    shipped = concerning(load_packs(), facts.regime)
+    if packs_digest(shipped) == facts.pinned:
+        return shipped
     if home.store.has(facts.pinned):
         return pinned_packs(facts.pinned, home.store.get)
     raise MisuseError(

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+from auditor.policies.dates import eu_deadline
+from auditor.workflow.home import Home
 from tests.cli.conftest import Auditor
 
 PACKS = Path(__file__).parent.parent.parent / "policies"
 
 
+HEADS = list(PACKS.glob("*/pack.yaml"))
+
+
 def test_every_listed_rule_can_be_explained(auditor: Auditor) -> None:
     rules = auditor("policy", "list", "--json").json
     assert len(rules) >= 12
-    assert {rule["pack"].split()[0] for rule in rules} >= {"gdpr", "hipaa"}
+    assert {rule["pack"].split()[0] for rule in rules} == {path.parent.name for path in HEADS}
+    assert {rule["checked"] for rule in rules} == {"unchecked"}
     for rule in rules:
         explained = auditor("policy", "explain", rule["rule"].lower(), "--json")
         assert explained.code == 0
@@ -46,3 +53,136 @@ def test_a_pack_of_ones_own_is_checked_as_the_shipped_are(auditor: Auditor, tmp_
     ran = auditor("policy", "check", own)
     assert ran.code == 1
     assert "colour" in ran.err and ran.err.count("\n") == 1
+
+
+def filed(auditor: Auditor, home: Home) -> str:
+    ran = auditor(
+        *("request", "file", "--model", "detector", "--subject", "p1"),
+        *("--home", home.root, "--json"),
+    )
+    return str(ran.json["case"])
+
+
+def test_explaining_a_rule_in_a_case_says_what_is_there_and_what_is_missing(
+    auditor: Auditor, stocked: Home
+) -> None:
+    case = filed(auditor, stocked)
+    told = auditor("policy", "explain", case, "gdpr-17-1-b", "--home", stocked.root, "--json").json
+    assert (told["status"], told["checked"]) == ("INSUFFICIENT", "unchecked")
+    assert told["citation"] == "Article 17(1)(b) GDPR"
+    assert told["asked"].startswith("The data subject withdraws the consent")
+    assert told["missing"][-1] == "Not on file: withdrawal of consent."
+    assert told["found"] == [] and told["by_when"] == ""
+    answer = auditor(
+        "policy", "explain", case, "GDPR-12-3-RESPOND", "--home", stocked.root, "--json"
+    ).json
+    received = stocked.ledger.replay(f"case:{case}")[0].event
+    assert answer["by_when"] == str(eu_deadline(received.received, 1).day)
+    assert answer["entries"] == [str(stocked.ledger.replay(f"case:{case}")[0].sequence)]
+    silent = auditor(
+        "policy", "explain", case, "GDPR-12-4-REFUSE", "--home", stocked.root, "--json"
+    ).json
+    assert silent["status"] == "NOT_APPLICABLE"
+    assert silent["because"] == "Does not apply here: the request was not refused."
+    plain = auditor("policy", "explain", case, "GDPR-35-DPIA", "--home", stocked.root)
+    assert "missing           Not on file: impact assessment.\n" in plain.out
+
+
+def test_a_case_knows_the_rules_of_its_own_law_alone(auditor: Auditor, stocked: Home) -> None:
+    case = filed(auditor, stocked)
+    ran = auditor("policy", "explain", case, "HIPAA-524", "--home", stocked.root)
+    assert ran.code == 2 and "no rule named HIPAA-524" in ran.err
+    ran = auditor("policy", "explain", "0" * 16, "GDPR-17-3", "--home", stocked.root)
+    assert ran.code == 2 and "no case" in ran.err
+    ran = auditor("policy", "explain", case, "GDPR-17-3", "x", "--home", stocked.root)
+    assert ran.code == 2
+
+
+def own_pack(home: Home, days: int) -> None:
+    """A pack of the hospital's own, beside the home's other files, and named by its settings."""
+    folder = home.root / "rules"
+    folder.mkdir(exist_ok=True)
+    (folder / "pack.yaml").write_text("name: own\ntitle: House rules\nversion: 2026.12.1\n")
+    (folder / "rules.yaml").write_text(OWN.format(days=days))
+    settings = home.root / "auditor.toml"
+    settings.write_text(settings.read_text().replace("packs = []", 'packs = ["rules"]'))
+
+
+OWN = """\
+rules:
+  - id: OWN-DAYS
+    citation: House rule 1
+    title: Answered soon
+    text: We answer soon.
+    applies: {{}}
+    requires: [answered-in-time]
+    time_limit: {{length: {days}, unit: days, runs_from: receipt, counting: calendar}}
+    judged_by: record
+    left_to_a_person: nothing.
+    remedy: Answer.
+    effective_from: 2026-01-01
+    checked: {{by: our counsel, source: house rules, date: 2026-11-01}}
+"""
+
+
+def test_a_later_edit_changes_no_open_case_until_it_is_repinned(
+    auditor: Auditor, stocked: Home
+) -> None:
+    own_pack(stocked, 5)
+    case = filed(auditor, stocked)
+    received = stocked.ledger.replay(f"case:{case}")[0].event.received
+
+    def told() -> dict[str, str]:
+        words = ("policy", "explain", case, "OWN-DAYS", "--home", stocked.root, "--json")
+        return dict(auditor(*words).json)
+
+    assert told()["by_when"] == str(received + timedelta(5))
+    assert told()["checked"] == "by our counsel, beside house rules, 2026-11-01"
+    own_pack(stocked, 9)
+    assert told()["by_when"] == str(received + timedelta(5))
+    assert "House rule 1" in auditor("policy", "list", "--home", stocked.root).out
+    done = auditor("policy", "repin", case, "--home", stocked.root, "--json")
+    assert done.code == 0
+    assert told()["by_when"] == str(received + timedelta(9))
+    last = stocked.ledger.replay(f"case:{case}")[-1].event
+    assert (last.kind, str(last.after)) == ("policies-repinned/v1", done.json["policies"])
+    account = auditor(
+        "policy", "explain", case, "GDPR-5-2-ACCOUNT", "--home", stocked.root, "--json"
+    ).json
+    assert any("took the place of the ones pinned" in said for said in account["found"])
+    again = auditor("policy", "repin", case, "--home", stocked.root)
+    assert again.code == 2 and "already" in again.err
+
+
+def test_a_pack_that_is_gone_or_broken_holds_up_new_requests_alone(
+    auditor: Auditor, stocked: Home
+) -> None:
+    own_pack(stocked, 5)
+    case = filed(auditor, stocked)
+    (stocked.root / "rules" / "rules.yaml").write_text("rules: no\n")
+    words = ("--home", stocked.root)
+    assert auditor("policy", "explain", case, "OWN-DAYS", *words).code == 0
+    assert auditor("policy", "repin", case, *words).code == 1
+    ran = auditor("request", "file", "--model", "detector", "--subject", "p2", *words)
+    assert ran.code == 1 and "rules.yaml:1" in ran.err
+
+
+def test_one_rule_file_or_head_can_be_checked(auditor: Auditor, tmp_path: Path) -> None:
+    file = PACKS / "ccpa" / "deletion.yaml"
+    rules = auditor("policy", "check", file, "--json").json
+    assert rules == {"file": "deletion.yaml", "rules": 13, "unchecked": 13}
+    assert auditor("policy", "check", PACKS / "ccpa" / "pack.yaml", "--json").json["pack"] == "ccpa"
+    broken = tmp_path / "broken.yaml"
+    broken.write_bytes(file.read_bytes() + b"colour: blue\n")
+    ran = auditor("policy", "check", broken)
+    assert ran.code == 1 and "broken.yaml" in ran.err and "colour" in ran.err
+    assert auditor("policy", "check", tmp_path / "none.yaml").code == 1
+    broken.write_bytes(b"#" * (1 << 20))
+    assert "larger than" in auditor("policy", "check", broken).err
+
+
+def test_the_schemas_can_be_printed(auditor: Auditor) -> None:
+    assert "Rule" in auditor("policy", "schema").json["$defs"]
+    assert set(auditor("policy", "schema", "--head").json["properties"]) == {
+        *("name", "title", "version")
+    }

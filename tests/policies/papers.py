@@ -136,6 +136,7 @@ def _stream(event: Event) -> str:
     return DOCUMENTS if getattr(event, "case", "") == "all" else STREAM
 
 
+EXCLUDED = ev.SubjectsExcluded(case=CASE, entries=named("entries"), subjects=1, images=3)
 ALL_DOCUMENTS = tuple(document(kind) for kind in DocumentKind)
 PAPERS = both(
     after_request(
@@ -150,6 +151,7 @@ PAPERS = both(
         informed("r1", RecipientOutcome.INFORMED),
         informed("r2", RecipientOutcome.DISPROPORTIONATE),
         letter(LetterKind.GRANTED),
+        EXCLUDED,
         letter(LetterKind.RESTRICTION_LIFTED),
         lifted(),
     ),

@@ -18,6 +18,7 @@ from auditor.domain.request import (
     RecipientOutcome,
     Regime,
 )
+from auditor.domain.scope_events import Readmission
 from auditor.policies.rule import Applicability
 from tests.policies.papers import (
     PAPERS,
@@ -119,6 +120,11 @@ CARELESS = both(
     is_kind(ev.RecipientInformed, ev.LetterSent, ev.RestrictionLifted),
     after_request(recipient("r3"), informed("r1", RecipientOutcome.IMPOSSIBLE)),
     inserted_before(ev.VerdictReached, lifted()),
+    at_end(
+        ev.SubjectsReadmitted(
+            case=CASE, entries=M, reason=Readmission.ENTERED_IN_ERROR, actor="dpo"
+        )
+    ),
     changed(ev.IdentityChecked, signature=UNSIGNED),
 )
 BROKEN = both(
