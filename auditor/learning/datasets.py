@@ -149,7 +149,7 @@ def load_images(manifest: Manifest, size: int) -> ImageSet:
         picture = torch.from_numpy(read_grey(row.path, size, f"{manifest.path} row {row.number}"))
         spread = picture.std()
         if not bool(spread > 0):
-            raise DataError(f"{manifest.path} row {row.number}: {row.path.name} is one flat grey")
+            raise DataError(f"{manifest.path} row {row.number}: the image is one flat grey")
         pictures.append((picture - picture.mean()) / spread)
     return ImageSet(
         images=torch.stack(pictures)[:, None],
@@ -267,7 +267,7 @@ def _digest(path: Path, rows: Sequence[Row]) -> Digest:
             digest = hashlib.sha256(row.path.read_bytes()).hexdigest()
         except OSError as error:
             raise DataError(
-                f"{path} row {row.number}: can't read {row.path.name}: {error.strerror}"
+                f"{path} row {row.number}: can't read the image: {error.strerror}"
             ) from None
         if digest in seen:
             raise DataError(f"{path} rows {seen[digest]} and {row.number}: the same image twice")

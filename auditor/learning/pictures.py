@@ -9,52 +9,35 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from auditor.errors import DataError
-
-_LARGEST_PIXELS = 64_000_000
+from auditor.learning.dicom import LARGEST_PIXELS, is_dicom, read_dicom
 
 
 def read_grey(path: Path, size: int, where: str) -> NDArray[np.float32]:
     """Grey picture in [0, 1], float32 (size, size).
 
     Args:
-        path: PNG, JPEG or DICOM (``.dcm``).
+        path: PNG, JPEG or DICOM. Its name is in no error: it may be a patient's.
         where: manifest and row, for the error.
 
     Raises:
         DataError: missing, undecodable or too large.
     """
     try:
-        picture = _dicom(path) if path.suffix.lower() == ".dcm" else _raster(path)
-        if picture.width * picture.height > _LARGEST_PIXELS:
-            raise DataError(f"{where}: {path.name} has more than {_LARGEST_PIXELS} pixels")
+        if path.suffix.lower() == ".dcm" or is_dicom(path):
+            picture = Image.fromarray(read_dicom(path, where))
+        else:
+            picture = _raster(path, where)
         small = picture.resize((size, size), Image.Resampling.BILINEAR)
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{where}: can't decode {path.name}: {type(error).__name__}") from None
+        raise DataError(f"{where}: can't decode the image: {type(error).__name__}") from None
     return np.array(small, dtype=np.float32)
 
 
-def _raster(path: Path) -> Image.Image:
+def _raster(path: Path, where: str) -> Image.Image:
     with Image.open(path) as picture:
+        if picture.width * picture.height > LARGEST_PIXELS:
+            raise DataError(f"{where}: more than {LARGEST_PIXELS} pixels")
         picture.load()
         depth = 65535.0 if picture.mode.startswith("I") else 255.0
         grey = picture if picture.mode.startswith(("I", "F")) else picture.convert("L")
         return Image.fromarray(np.asarray(grey, dtype=np.float32) / depth)
-
-
-def _dicom(path: Path) -> Image.Image:
-    """First frame, windowed; MONOCHROME1 is turned so that bone is bright (PS3.3 C.7.6.3.1.2)."""
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
-
-    try:
-        data = dcmread(path)
-        values = apply_voi_lut(apply_modality_lut(data.pixel_array, data), data)
-    except (InvalidDicomError, AttributeError, RuntimeError, NotImplementedError) as error:
-        raise ValueError("not a readable DICOM image") from error
-    picture = np.asarray(values, dtype=np.float32)
-    span = float(picture.max() - picture.min())
-    picture = (picture - picture.min()) / (span or 1.0)
-    if data.PhotometricInterpretation == "MONOCHROME1":
-        picture = 1.0 - picture
-    return Image.fromarray(picture)

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from auditor.domain.artefact import Digest
-from auditor.errors import DataError, LedgerError, ModelError, TamperedError
+from auditor.errors import LedgerError, ModelError, TamperedError
 from auditor.learning.datasets import load_images, read_manifest, split_by_patient
 from auditor.learning.models import build
 from auditor.learning.parallel import TrainingJob, Where, train_many
@@ -156,31 +154,6 @@ def test_pictures_of_every_kind_give_one_grey(tmp_path: Path) -> None:
     for name in ("b.png", "c.png"):
         assert np.allclose(read_grey(tmp_path / name, 32, "row 1"), first, atol=2 / 255), name
     assert read_grey(tmp_path / "a.png", 16, "row 1").shape == (16, 16)
-
-
-def test_a_dicom_is_read_and_monochrome1_turned_over(tmp_path: Path) -> None:
-    pixels = (np.arange(1024).reshape(32, 32) * 60).astype(np.uint16)
-    pictures = []
-    for meaning in ("MONOCHROME2", "MONOCHROME1"):
-        path = tmp_path / f"{meaning}.dcm"
-        meta = FileMetaDataset()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        dataset = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
-        dataset.Rows = dataset.Columns = 32
-        dataset.SamplesPerPixel = 1
-        dataset.BitsAllocated = dataset.BitsStored = 16
-        dataset.HighBit, dataset.PixelRepresentation = 15, 0
-        dataset.PhotometricInterpretation = meaning
-        dataset.PixelData = pixels.tobytes()
-        dataset.save_as(path)
-        pictures.append(read_grey(path, 32, "row 1"))
-    span = pictures[0] + pictures[1]
-    assert np.allclose(span, span.mean(), atol=2 / 255)
-    (tmp_path / "bad.dcm").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"row 9.*bad\.dcm"):
-        read_grey(tmp_path / "bad.dcm", 32, "row 9")
 
 
 def test_the_store_keeps_by_digest_notices_changes_and_destroys(tmp_path: Path) -> None:
