@@ -1,0 +1,340 @@
+"""Where a day more or less, or another entry, turns a finding over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from auditor.domain import event as ev
+from auditor.domain.desk_events import UNSIGNED
+from auditor.domain.kind import Event
+from auditor.domain.request import (
+    DecisionKind,
+    DecisionReason,
+    DocumentKind,
+    IdentityResult,
+    LetterKind,
+    RecipientOutcome,
+    Regime,
+)
+from auditor.domain.verdict import Finding, FindingStatus
+from auditor.errors import PolicyError
+from auditor.policies.deadlines import answer_of
+from auditor.policies.evaluate import evaluate
+from auditor.policies.facts import CaseFacts
+from tests.policies import papers, road
+from tests.policies.papers import (
+    after_request,
+    at_end,
+    decision,
+    document,
+    identity,
+    informed,
+    lifted,
+    recipient,
+    restricted,
+    resumed,
+    stopped,
+)
+from tests.policies.papers import letter as letter_on
+from tests.policies.road import RECEIVED, Edit, Entry, both, changed, facts, later, packs_for, until
+
+MET = FindingStatus.MET
+NOT_MET = FindingStatus.NOT_MET
+MISSING = FindingStatus.INSUFFICIENT
+PERSON = FindingStatus.HUMAN_DECISION
+
+
+def entries(edit: Edit, regime: Regime = Regime.GDPR) -> list[Entry]:
+    return edit(road.road(regime=regime, ground=papers.GROUNDS[regime]))
+
+
+def found(rule: str, given: CaseFacts) -> Finding:
+    findings = {item.rule_id: item for item in evaluate(packs_for(given.regime), given)}
+    return findings[rule]
+
+
+def laid(
+    rule: str, edit: Edit, regime: Regime = Regime.GDPR, as_of: date | None = None
+) -> FindingStatus:
+    return found(rule, facts(entries(edit, regime), as_of=as_of)).status
+
+
+# Letters: the first month ends on Monday, 1 March 2027, 29 days after receipt ---------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "entered", "status"),
+    [(29, 29, MET), (30, 30, NOT_MET), (29, 30, PERSON), (0, 29, MET), (30, 60, NOT_MET)],
+)
+def test_a_letter_counts_by_its_day_and_by_the_day_it_was_entered(
+    sent: int, entered: int, status: FindingStatus
+) -> None:
+    edit = at_end(letter_on(LetterKind.GRANTED, sent), days=entered)
+    assert laid("GDPR-12-3-INFORM", edit) is status
+
+
+def test_the_first_of_two_letters_counts_and_another_kind_does_not() -> None:
+    late, early = letter_on(LetterKind.CLOSED, 40), letter_on(LetterKind.GRANTED, 3)
+    assert laid("GDPR-12-3-INFORM", at_end(late, early, days=3)) is MET
+    assert laid("GDPR-12-3-INFORM", at_end(late, days=40)) is NOT_MET
+    other = letter_on(LetterKind.ACKNOWLEDGED)
+    assert laid("GDPR-12-3-INFORM", at_end(other)) is MISSING
+
+
+def test_an_extension_gives_the_letter_more_time_only_if_it_came_in_time() -> None:
+    for day, status in ((29, MET), (30, NOT_MET)):
+        extended = decision(DecisionKind.EXTENDED, DecisionReason.COMPLEXITY)
+        edit = both(
+            at_end(letter_on(LetterKind.GRANTED, 80), days=80), after_request(extended, days=day)
+        )
+        assert laid("GDPR-12-3-INFORM", edit) is status
+
+
+# Documents ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "status"),
+    [
+        (RECEIVED, RECEIVED, MET),
+        (RECEIVED + timedelta(1), date(2030, 1, 1), MISSING),
+        (date(2020, 1, 1), RECEIVED - timedelta(1), MISSING),
+    ],
+)
+def test_a_document_is_in_force_on_the_day_of_the_plan_both_ends_included(
+    first: date, last: date, status: FindingStatus
+) -> None:
+    filed = document(DocumentKind.IMPACT_ASSESSMENT, start=first, end=last)
+    edit = after_request(filed)
+    assert laid("GDPR-35-DPIA", edit, as_of=date(2027, 6, 1)) is status
+
+
+def test_without_a_plan_it_is_the_day_of_judgement_that_counts() -> None:
+    filed = document(DocumentKind.IMPACT_ASSESSMENT, start=RECEIVED, end=date(2027, 3, 31))
+    edit = both(until(ev.RequestDecided), after_request(filed))
+    assert laid("GDPR-35-DPIA", edit, as_of=date(2027, 3, 31)) is MET
+    assert laid("GDPR-35-DPIA", edit, as_of=date(2027, 4, 1)) is MISSING
+
+
+def test_a_newer_document_takes_the_place_of_an_older() -> None:
+    old = document(DocumentKind.IMPACT_ASSESSMENT, start=date(2020, 1, 1), end=date(2020, 12, 31))
+    new = document(DocumentKind.IMPACT_ASSESSMENT, case=road.CASE)
+    assert laid("GDPR-35-DPIA", after_request(new, old)) is MET
+    assert laid("GDPR-35-DPIA", after_request(old)) is MISSING
+
+
+@pytest.mark.parametrize(("renewed", "status"), [(0, MET), (-1, MISSING)])
+def test_a_document_has_to_be_renewed_within_a_year(renewed: int, status: FindingStatus) -> None:
+    start = date(2026, 1, 31) + timedelta(renewed)
+    kinds = (
+        DocumentKind.ERASURE_PROCEDURE,
+        DocumentKind.RETENTION_SCHEDULE,
+        DocumentKind.BACKUP_PLAN,
+    )
+    edit = after_request(*(document(kind, start=start) for kind in kinds))
+    assert laid("EDPB-CEF-2025", edit) is status
+
+
+def test_all_documents_of_a_rule_are_needed() -> None:
+    kinds = (DocumentKind.ERASURE_PROCEDURE, DocumentKind.RETENTION_SCHEDULE)
+    given = facts(entries(after_request(*map(document, kinds))))
+    finding = found("EDPB-CEF-2025", given)
+    assert finding.status is MISSING
+    assert finding.missing == ("Not on file: plan for backups.",)
+
+
+# Recipients, restriction, identity, exemptions, actors --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ((), PERSON),
+        ((recipient("a"),), MISSING),
+        ((recipient("a"), informed("a", RecipientOutcome.INFORMED)), MET),
+        ((recipient("a"), informed("b", RecipientOutcome.INFORMED)), MISSING),
+        (
+            (recipient("a"), recipient("b"), informed("a", RecipientOutcome.IMPOSSIBLE)),
+            MISSING,
+        ),
+    ],
+)
+def test_each_recipient_is_told(events: Sequence[Event], status: FindingStatus) -> None:
+    assert laid("GDPR-19-RECIPIENTS", at_end(*events)) is status
+
+
+def during(*events: Event) -> Edit:
+    """Entered before the verdict."""
+
+    def edit(given: list[Entry]) -> list[Entry]:
+        for event in events:
+            given = road.inserted_before(ev.VerdictReached, event)(given)
+        return given
+
+    return edit
+
+
+TOLD = letter_on(LetterKind.RESTRICTION_LIFTED)
+
+
+@pytest.mark.parametrize(
+    ("edit", "status"),
+    [
+        (during(restricted()), MET),
+        (both(during(restricted()), at_end(TOLD, lifted())), MET),
+        (both(during(restricted()), at_end(lifted())), MISSING),
+        (
+            both(
+                during(restricted()),
+                at_end(letter_on(LetterKind.RESTRICTION_LIFTED, 1), lifted()),
+            ),
+            NOT_MET,
+        ),
+        (during(restricted(), TOLD, lifted()), NOT_MET),
+        (during(restricted(), TOLD, lifted(), restricted()), NOT_MET),
+    ],
+)
+def test_a_restriction_holds_to_the_end_and_is_lifted_with_notice(
+    edit: Edit, status: FindingStatus
+) -> None:
+    assert laid("GDPR-18-RESTRICT", edit) is status
+
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        ((IdentityResult.DOUBTED, IdentityResult.CONFIRMED), MET),
+        ((IdentityResult.CONFIRMED, IdentityResult.DOUBTED), NOT_MET),
+        ((IdentityResult.NOT_IDENTIFIABLE,), PERSON),
+    ],
+)
+def test_the_last_word_on_identity_counts(
+    results: Sequence[IdentityResult], status: FindingStatus
+) -> None:
+    assert laid("GDPR-12-6-IDENTITY", after_request(*map(identity, results))) is status
+
+
+def test_a_doubt_about_a_request_that_is_not_granted_yet_can_still_be_resolved() -> None:
+    edit = both(until(ev.ErasureRequested), after_request(identity(IdentityResult.DOUBTED)))
+    assert laid("GDPR-12-6-IDENTITY", edit) is MISSING
+
+
+REFUSED_ON = RECEIVED + timedelta(9)
+
+
+@pytest.mark.parametrize(
+    ("review", "as_of", "status"),
+    [
+        (date(2028, 2, 9), REFUSED_ON, MET),
+        (date(2028, 2, 10), REFUSED_ON, NOT_MET),
+        (date(2027, 3, 1), date(2027, 3, 1), MET),
+        (date(2027, 3, 1), date(2027, 3, 2), MISSING),
+        (date.max, REFUSED_ON, MISSING),
+    ],
+)
+def test_an_exemption_is_reviewed_within_a_year_and_not_forgotten(
+    review: date, as_of: date, status: FindingStatus
+) -> None:
+    edit = papers.ends(DecisionKind.REFUSED, DecisionReason.RESEARCH, review, days=9)
+    assert laid("GDPR-17-3-d", edit, as_of=as_of) is status
+
+
+def test_one_unsigned_entry_of_the_desk_is_enough() -> None:
+    signed = both(changed(ev.RequestDecided, signature=papers.SIGNED), papers.PAPERS)
+    assert laid("HIPAA-312-d", signed, Regime.HIPAA) is MET
+    unsigned = both(signed, changed(ev.ProcessingRestricted, signature=UNSIGNED))
+    assert laid("HIPAA-312-d", unsigned, Regime.HIPAA) is MISSING
+
+
+# The UK's clock -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stop", "resume", "done", "status"),
+    [(9, 14, 33, MET), (9, 14, 34, NOT_MET), (28, 38, 38, MET), (29, 38, 38, NOT_MET)],
+)
+def test_a_stop_moves_the_end_by_its_days(
+    stop: int, resume: int, done: int, status: FindingStatus
+) -> None:
+    """The month ends on Sunday, 28 February 2027, 28 days after receipt."""
+    edit = both(
+        later(ev.ScopeEstablished, done), after_request(stopped(stop), resumed(resume), days=stop)
+    )
+    assert laid("UK-12-3-RESPOND", edit, Regime.UK_GDPR) is status
+
+
+def test_the_gdpr_knows_no_stop() -> None:
+    edit = both(later(ev.ScopeEstablished, 33), after_request(stopped(9), resumed(14)))
+    assert laid("GDPR-12-3-RESPOND", edit) is NOT_MET
+
+
+def test_while_the_clock_stands_no_day_passes() -> None:
+    given = facts(
+        entries(both(until(ev.ErasureRequested), at_end(stopped(9))), Regime.UK_GDPR),
+        as_of=date(2027, 8, 1),
+    )
+    answer = answer_of(packs_for(Regime.UK_GDPR), given)
+    assert answer is not None
+    assert answer.due == date(2027, 8, 1) + timedelta(28 - 9)
+    assert answer.finding.status is MISSING
+    assert answer.finding.due == answer.due
+    assert "as the clock stood still" in answer.finding.explanation
+
+
+def test_a_second_stop_or_resumption_in_a_row_changes_nothing() -> None:
+    once = at_end(stopped(9), resumed(14))
+    twice = at_end(stopped(9), stopped(12), resumed(14), resumed(20))
+    for edit in (once, twice):
+        given = facts(entries(both(until(ev.ErasureRequested), edit), Regime.UK_GDPR))
+        answer = answer_of(packs_for(Regime.UK_GDPR), given)
+        assert answer is not None and answer.due == date(2027, 3, 5)
+
+
+# Days of the controller's zone --------------------------------------------------------------------
+
+
+def in_zone(zone: str, at: str, recorded_at: str) -> CaseFacts:
+    """Refused by an entry written at that instant, of a request received on that day."""
+    received = date.fromisoformat(at)
+    edit = both(
+        papers.ends(DecisionKind.REFUSED, DecisionReason.NO_GROUND, date.max, days=0),
+        changed(ev.ErasureRequested, received=received, time_zone=zone),
+    )
+    given = facts(entries(edit), as_of=date(2027, 12, 1))
+    records = tuple(
+        replace(item, recorded_at=recorded_at)
+        if isinstance(item.event, ev.RequestDecided)
+        else item
+        for item in given.records
+    )
+    return replace(given, records=records)
+
+
+@pytest.mark.parametrize(
+    ("zone", "recorded_at", "late"),
+    [
+        # one month from 28 January 2027 ends on Sunday the 28th, so on Monday, 1 March
+        ("UTC", "2027-03-01T23:30:00Z", False),
+        ("Europe/Berlin", "2027-03-01T22:59:59Z", False),
+        ("Europe/Berlin", "2027-03-01T23:00:00Z", True),
+        ("America/Sao_Paulo", "2027-03-02T02:59:59Z", False),
+        ("America/Sao_Paulo", "2027-03-02T03:00:00Z", True),
+    ],
+)
+def test_the_last_hour_is_that_of_the_controllers_zone(
+    zone: str, recorded_at: str, late: bool
+) -> None:
+    given = in_zone(zone, "2027-01-28", recorded_at)
+    finding = found("GDPR-12-4-REFUSE", given)
+    assert (finding.status is NOT_MET) is late
+
+
+def test_a_time_without_its_zone_is_refused() -> None:
+    records = facts(entries(road.as_it_is)).records
+    broken = (*records[:1], replace(records[1], recorded_at="2027-01-31T09:00:00"), *records[2:])
+    with pytest.raises(PolicyError, match="entry 1 carries a time without its zone"):
+        evaluate(packs_for(Regime.GDPR), CaseFacts(records=broken, as_of=RECEIVED))
