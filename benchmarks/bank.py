@@ -28,7 +28,8 @@ import numpy as np
 import torch
 from scenes import scene_of
 
-from auditor.learning.datasets import ImageSet, load_images, read_manifest
+from auditor.learning.datasets import ImageSet, load_images
+from auditor.learning.manifest import read_manifest
 from auditor.learning.parallel import TrainingJob, Where, train_many
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import QUICK, Recipe

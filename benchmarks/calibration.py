@@ -27,7 +27,8 @@ from torch import nn
 
 from auditor.domain.artefact import Digest
 from auditor.domain.calibration import Bounds, Group, Reading, Trial, left
-from auditor.learning.datasets import load_images, read_manifest
+from auditor.learning.datasets import load_images
+from auditor.learning.manifest import read_manifest
 from auditor.learning.recipe import Recipe
 from auditor.learning.weights import load_weights
 from auditor.unlearning.guo2020newton import NewtonStep

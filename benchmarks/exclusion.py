@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from auditor.learning.datasets import read_manifest
+from auditor.learning.manifest import read_manifest
 from auditor.verification.fingerprint import BANDS, NEEDED, SIDE, asked_views, listed_views
 
 Change = Callable[[Image.Image], Image.Image]

@@ -28,7 +28,8 @@ from torch import nn
 from auditor.domain.evidence import AucRegression, Estimate
 from auditor.domain.route import Due
 from auditor.errors import EvidenceError, UnlearningError
-from auditor.learning.datasets import load_images, read_manifest
+from auditor.learning.datasets import load_images
+from auditor.learning.manifest import read_manifest
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.unlearning.guo2020newton import candidates

@@ -21,7 +21,8 @@ import numpy as np
 from scenes import scene_of
 from torch import nn
 
-from auditor.learning.datasets import load_images, read_manifest
+from auditor.learning.datasets import load_images
+from auditor.learning.manifest import read_manifest
 from auditor.learning.progress import silent
 from auditor.learning.recipe import QUICK
 from auditor.learning.training import train

@@ -35,8 +35,9 @@ from torch import nn
 from auditor.domain.artefact import Digest
 from auditor.domain.evidence import CandidateRole
 from auditor.errors import AuditorError
-from auditor.learning.datasets import load_images, read_manifest, split_by_patient
+from auditor.learning.datasets import load_images, split_by_patient
 from auditor.learning.determinism import one_thread
+from auditor.learning.manifest import read_manifest
 from auditor.learning.progress import silent
 from auditor.learning.recipe import Recipe, read_recipe
 from auditor.learning.training import train

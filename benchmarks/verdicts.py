@@ -31,7 +31,8 @@ from torch import nn
 from auditor.domain.artefact import digest_of
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.qualification import Tally
-from auditor.learning.datasets import load_images, read_manifest
+from auditor.learning.datasets import load_images
+from auditor.learning.manifest import read_manifest
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import QUICK, read_recipe
 from auditor.learning.weights import load_weights

@@ -1,69 +1,18 @@
-"""Data sets: a CSV manifest over image files, read strictly, split by patient.
-
-Columns ``image_path,subject_id,label`` are required; ``split,site,sex,age`` are used where
-present; ``probable_patient_group``, where filled, overrides ``subject_id``; rows with
-``augmented=1`` are left out; ``synthetic=1`` marks drawn images. Everything else is ignored with
-one notice. Errors name file and row, never a patient.
-"""
+"""Data sets: the images of a manifest in memory, split by patient."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from auditor.domain.artefact import Digest, digest_of
-from auditor.domain.canonical import Canonical
-from auditor.domain.printable import flaw_of
 from auditor.errors import DataError
+from auditor.learning.manifest import SPLITS, Manifest
 from auditor.learning.pictures import read_grey
 from auditor.learning.recipe import Recipe
-
-_REQUIRED = ("image_path", "subject_id", "label")
-_USED = frozenset(
-    (*_REQUIRED, "split", "site", "sex", "age", "probable_patient_group", "augmented", "synthetic")
-)
-_SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One usable image of a manifest; ``number`` counts the file's lines from 1.
-
-    ``subject`` is the patient, ``filed_under`` the ``subject_id`` column, which may be another.
-    """
-
-    number: int
-    path: Path
-    subject: str
-    filed_under: str
-    label: int
-    split: str
-    site: str
-    sex: str
-    age: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """A data set as its manifest tells it.
-
-    Attributes:
-        digest: over every used row and the bytes of its image.
-        notices: what a user should know, a sentence each.
-    """
-
-    path: Path
-    rows: tuple[Row, ...]
-    digest: Digest
-    notices: tuple[str, ...]
-    synthetic: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,40 +53,6 @@ class Split:
         return (*self.validation, *self.test)
 
 
-def read_manifest(path: Path, left_out: Collection[int] = ()) -> Manifest:
-    """Read a manifest and hash the images it names.
-
-    Args:
-        left_out: numbers of rows that are passed over.
-
-    Raises:
-        DataError: anything that would make the data set mean something else than it says.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = tuple(reader.fieldnames or ())
-            entries = [(reader.line_num, entry) for entry in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"can't read manifest {path}: {error}") from None
-    if missing := [name for name in _REQUIRED if name not in columns]:
-        raise DataError(f"{path}: column {missing[0]} is missing")
-    rows = tuple(
-        _row(path, number, entry)
-        for number, entry in entries
-        if (entry.get("augmented") or "0") != "1" and number not in left_out
-    )
-    _check(path, rows)
-    ignored = [name for name in columns if name not in _USED]
-    return Manifest(
-        path=path,
-        rows=rows,
-        digest=_digest(path, rows),
-        notices=(f"columns ignored: {', '.join(ignored)}",) if ignored else (),
-        synthetic=any(entry.get("synthetic") == "1" for _, entry in entries),
-    )
-
-
 def load_images(manifest: Manifest, size: int) -> ImageSet:
     """Decode, resize and standardise every image of a manifest.
 
@@ -173,7 +88,7 @@ def split_by_patient(images: ImageSet, recipe: Recipe, seed: int) -> Split:
         return Split(
             **{
                 name: tuple(i for i, split in enumerate(images.splits) if split == name)
-                for name in _SPLITS
+                for name in SPLITS
             }
         )
     patients = _interleaved(images, seed)
@@ -213,64 +128,3 @@ def _interleaved(images: ImageSet, seed: int) -> list[str]:
         start = order.random()
         placed += [((rank + start) / len(members), name) for rank, name in enumerate(members)]
     return [name for _, name in sorted(placed)]
-
-
-def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
-    where = f"{manifest} row {number}"
-    value = {name: (entry.get(name) or "").strip() for name in _USED}
-    if empty := [name for name in _REQUIRED if not value[name]]:
-        raise DataError(f"{where}: {empty[0]} is empty")
-    if not (value["label"].isascii() and value["label"].isdigit()):
-        raise DataError(f"{where}: label must be a class number 0, 1, ...; found something else")
-    if value["split"] and value["split"] not in _SPLITS:
-        raise DataError(f"{where}: split must be one of {', '.join(_SPLITS)}")
-    for name in ("site", "sex"):  # they name subgroups on the certificate
-        if value[name] and (flaw := flaw_of(value[name])):
-            raise DataError(f"{where}: {name} {flaw}")
-    folder = manifest.parent.resolve()
-    path = (folder / value["image_path"]).resolve()
-    if not path.is_relative_to(folder):
-        raise DataError(f"{where}: image_path leads out of the manifest's folder")
-    return Row(
-        number=number,
-        path=path,
-        subject=value["probable_patient_group"] or value["subject_id"],
-        filed_under=value["subject_id"],
-        label=int(value["label"]),
-        split=value["split"],
-        site=value["site"],
-        sex=value["sex"],
-        age=value["age"],
-    )
-
-
-def _check(path: Path, rows: Sequence[Row]) -> None:
-    if len({row.label for row in rows}) < 2:
-        raise DataError(f"{path}: one class only; a detector needs images of at least two labels")
-    if any(row.split for row in rows) and not all(row.split for row in rows):
-        raise DataError(f"{path}: some rows have a split and some have none")
-    first: dict[str, Row] = {}
-    for row in rows:
-        earlier = first.setdefault(row.subject, row)
-        if earlier.split != row.split:
-            raise DataError(
-                f"{path} rows {earlier.number} and {row.number}: one patient in two splits, "
-                f"{earlier.split} and {row.split}"
-            )
-
-
-def _digest(path: Path, rows: Sequence[Row]) -> Digest:
-    seen: dict[str, int] = {}
-    listing: list[Canonical] = []
-    for row in rows:
-        try:
-            digest = hashlib.sha256(row.path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise DataError(
-                f"{path} row {row.number}: can't read the image: {error.strerror}"
-            ) from None
-        if digest in seen:
-            raise DataError(f"{path} rows {seen[digest]} and {row.number}: the same image twice")
-        seen[digest] = row.number
-        listing.append([digest, row.subject, row.label, row.split, row.site, row.sex, row.age])
-    return digest_of(listing)

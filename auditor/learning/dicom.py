@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,7 @@ def read_dicom(path: Path, where: str) -> NDArray[np.float32]:
         raise DataError(f"{where}: {flaw}")
     with _reading(where):
         data = dcmread(path)
-        stored = _stored(pixel_array(data, decoding_plugin=decoder), data)
+        stored = pixel_array(data, decoding_plugin=decoder)
         shown = apply_voi_lut(apply_modality_lut(stored, data), data).astype(np.float64)
         padded = _padding(stored, data)
     body = shown[~padded]
@@ -173,19 +173,11 @@ def _flaw_of(header: Dataset) -> str:
     return ""
 
 
-def _stored(values: NDArray[np.generic], data: Dataset) -> NDArray[np.int32]:
-    """Stored values without what old files keep in the bits above them (PS3.5 section 8.1.1)."""
-    bits = int(data.BitsStored)
-    low = values.astype(np.int32) & ((1 << bits) - 1)
-    if data.PixelRepresentation == 1:
-        low = np.where(low >= 1 << (bits - 1), low - (1 << bits), low)
-    return low.astype(np.int32)
-
-
-def _padding(stored: NDArray[np.int32], data: Dataset) -> NDArray[np.bool_]:
+def _padding(stored: NDArray[np.integer[Any]], data: Dataset) -> NDArray[np.bool_]:
     first = data.get("PixelPaddingValue")
     if first is None:
         return np.zeros(stored.shape, dtype=np.bool_)
     last = data.get("PixelPaddingRangeLimit", first)
     ends = sorted((int(first), int(last)))
-    return (stored >= ends[0]) & (stored <= ends[1])
+    padded: NDArray[np.bool_] = (stored >= ends[0]) & (stored <= ends[1])
+    return padded

@@ -23,7 +23,7 @@ from auditor.domain.case import ErasureCase, project
 from auditor.domain.kind import Event
 from auditor.domain.scope_events import Readmission
 from auditor.errors import DataError, HomeError, MisuseError
-from auditor.learning.datasets import Manifest, Row, read_manifest
+from auditor.learning.manifest import Manifest, Row, read_manifest
 from auditor.learning.pictures import read_grey
 from auditor.verification.fingerprint import (
     BANDS,

@@ -15,7 +15,7 @@ from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.errors import MisuseError, TamperedError
-from auditor.learning.datasets import read_manifest
+from auditor.learning.manifest import read_manifest
 from auditor.learning.progress import Progress
 from auditor.verification.bundle import Roles
 from auditor.verification.layout import Indices

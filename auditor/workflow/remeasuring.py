@@ -14,14 +14,8 @@ from pathlib import Path
 
 from auditor.domain.artefact import Digest
 from auditor.errors import DataError, EvidenceError, InvalidCertificateError
-from auditor.learning.datasets import (
-    ImageSet,
-    Manifest,
-    Split,
-    load_images,
-    read_manifest,
-    split_by_patient,
-)
+from auditor.learning.datasets import ImageSet, Split, load_images, split_by_patient
+from auditor.learning.manifest import Manifest, read_manifest
 from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe, parse_recipe
 from auditor.ledger.vault import opened_payload

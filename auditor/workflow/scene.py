@@ -13,14 +13,8 @@ from torch import nn
 from auditor.domain.artefact import Digest
 from auditor.domain.event import ModelRegistered
 from auditor.errors import DataError, MisuseError
-from auditor.learning.datasets import (
-    ImageSet,
-    Manifest,
-    Split,
-    load_images,
-    read_manifest,
-    split_by_patient,
-)
+from auditor.learning.datasets import ImageSet, Split, load_images, split_by_patient
+from auditor.learning.manifest import Manifest, read_manifest
 from auditor.learning.order import batch_order
 from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe, parse_recipe

@@ -19,7 +19,7 @@ from auditor.certificates.render import render_certificate
 from auditor.certificates.statement import ENVELOPE, PROOF, parse_statement, statement_bytes
 from auditor.domain.canonical import canonical_bytes
 from auditor.errors import CertificateError, DataError
-from auditor.learning.datasets import read_manifest
+from auditor.learning.manifest import read_manifest
 from tests.certificates.examples import passed
 from tests.domain.test_printable import FORMULAS, UNSEEN
 

@@ -24,7 +24,7 @@ from auditor.domain.case import ErasureCase
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.errors import MisuseError
-from auditor.learning.datasets import read_manifest
+from auditor.learning.manifest import read_manifest
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
 from auditor.learning.store import ContentStore

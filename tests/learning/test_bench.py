@@ -12,7 +12,8 @@ from PIL import Image
 
 from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, ModelError, TamperedError
-from auditor.learning.datasets import load_images, read_manifest, split_by_patient
+from auditor.learning.datasets import load_images, split_by_patient
+from auditor.learning.manifest import read_manifest
 from auditor.learning.models import build
 from auditor.learning.parallel import TrainingJob, Where, train_many
 from auditor.learning.phantoms import draw_phantoms

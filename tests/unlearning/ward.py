@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auditor.domain.artefact import Digest
-from auditor.learning.datasets import ImageSet, load_images, read_manifest, split_by_patient
+from auditor.learning.datasets import ImageSet, load_images, split_by_patient
 from auditor.learning.history import History
+from auditor.learning.manifest import read_manifest
 from auditor.learning.models import GreyNetwork, build
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe

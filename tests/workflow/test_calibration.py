@@ -16,7 +16,8 @@ from auditor.domain.calibration import Choice, Findings, Trial
 from auditor.domain.codec import typed
 from auditor.domain.event import ModelRegistered
 from auditor.errors import UnlearningError
-from auditor.learning.datasets import load_images, read_manifest, split_by_patient
+from auditor.learning.datasets import load_images, split_by_patient
+from auditor.learning.manifest import read_manifest
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.progress import silent
 from auditor.learning.recipe import Recipe

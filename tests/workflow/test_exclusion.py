@@ -18,7 +18,7 @@ from auditor.domain.request import DecisionKind
 from auditor.domain.scope_events import Readmission
 from auditor.domain.verdict import Basis
 from auditor.errors import AuditorError, DataError, HomeError, MisuseError, TamperedError
-from auditor.learning.datasets import read_manifest
+from auditor.learning.manifest import read_manifest
 from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide
 from auditor.workflow.exclusion import exclude, excluded_rows, readmit

@@ -15,7 +15,8 @@ from auditor.domain.codec import plain
 from auditor.domain.evidence import CandidateRole, Estimate
 from auditor.domain.route import Due, Obstacle
 from auditor.domain.verdict import Basis, Verdict
-from auditor.learning.datasets import load_images, read_manifest
+from auditor.learning.datasets import load_images
+from auditor.learning.manifest import read_manifest
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
