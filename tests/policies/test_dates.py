@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import holidays
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from auditor.domain.language import ENGLISH
 from auditor.errors import PolicyError
@@ -19,6 +21,7 @@ from auditor.policies.dates import (
     is_day_of_rest,
     keep_until,
 )
+from auditor.policies.limit import TimeLimit
 from auditor.policies.zone import TZDATA, local_day, zone_of
 
 DAYS = st.dates(min_value=date(2018, 5, 25), max_value=date(2040, 12, 31))
@@ -275,3 +278,29 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
 
 def test_the_version_of_the_zones_is_the_packages() -> None:
     assert TZDATA.count(".") >= 1 and TZDATA[:4].isdigit()
+
+
+# Laws without a pack -----------------------------------------------------------------------------
+
+
+def rows_of_docs() -> list[list[str]]:
+    """The table of limits that docs/policies.md gives as data."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "policies.md").read_text("utf-8")
+    table = text.split("leads to |\n", 1)[1].split("\n\n", 1)[0]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]
+    ]
+
+
+@pytest.mark.parametrize("row", rows_of_docs(), ids=lambda row: row[1])
+def test_limits_of_brazil_and_india_are_counted_as_the_docs_say(row: list[str]) -> None:
+    _, _, length, unit, counting, runs_from, expected = row
+    limit = TypeAdapter(TimeLimit).validate_python(
+        {"length": length, "unit": unit, "counting": counting, "runs_from": runs_from}
+    )
+    start = date(2027, 1, 31)
+    if limit.unit == "years":
+        found = keep_until(start, start, years=limit.length)
+    else:
+        found = calendar_deadline(start, limit.length).day
+    assert found == date.fromisoformat(expected)

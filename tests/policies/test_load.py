@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -289,6 +290,22 @@ def test_a_rule_says_who_read_it_beside_the_law(pack: Path) -> None:
     (rule,) = load_pack(pack).rules
     assert rule.checked == Checked(by="Dr. Lex", source="OJ L 119", date=date(2026, 11, 1))
     assert not rule.unchecked
+
+
+def docs() -> str:
+    return (Path(__file__).parent.parent.parent / "docs" / "policies.md").read_text("utf-8")
+
+
+def test_the_rule_that_the_docs_show_can_be_loaded(pack: Path) -> None:
+    shown = docs().split("A rule:\n\n", 1)[1].split("\n\n", 1)[0]
+    (pack / "rules.yaml").write_text("\n".join(line[4:] for line in shown.splitlines()) + "\n")
+    (rule,) = load_pack(pack).rules
+    assert rule.id == "OUR-TEN-DAYS" and rule.checked is not None
+
+
+def test_the_docs_count_the_shipped_rules() -> None:
+    counted = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| (\d+) \| `", docs(), re.MULTILINE)
+    assert dict(counted) == {name: str(len(pack.rules)) for name, pack in SHIPPED.items()}
 
 
 def test_a_pack_comes_back_from_its_digest_byte_for_byte(pack: Path) -> None:
