@@ -22,6 +22,7 @@ ENGINE = ("torch", "torchvision", "numpy", "scipy", "PIL", "pydicom", "safetenso
 VERIFIER_NEVER = (*(set(ENGINE) - {"PIL"}), "sqlmodel", "sqlalchemy", "weasyprint")
 COMMANDS = {
     "": VERIFIER_NEVER,
+    "backup": ENGINE,
     "init": ENGINE,
     "demo": ENGINE,
     "model": ENGINE,

@@ -11,6 +11,7 @@ from auditor import __version__
 from auditor.errors import AuditorError
 
 _COMMANDS = {
+    "backup": "Copy the home into one file, without its keys.",
     "bank": "Keep reference models that serve several requests.",
     "certificate": "List, show and export certificates and signed records.",
     "demo": "Walk the whole road once, in a home of its own.",

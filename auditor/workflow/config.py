@@ -12,7 +12,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from auditor.certificates.catalogue import LOCALES
 from auditor.certificates.status import LONGEST_FRESH
@@ -23,6 +22,7 @@ from auditor.policies.zone import zone_of
 from auditor.proof.trust import SEAL_LEVELS
 from auditor.workflow.files import write_file
 from auditor.workflow.settings_text import SETTINGS_TEXT
+from auditor.workflow.toml_tables import only, quoted, table, texts, value
 
 LARGEST_MARGIN = 0.5  # DESIGN section 4 point 4: beyond it, half an influence would pass
 
@@ -52,8 +52,6 @@ _TABLES = {
     *("desk", "letters", "seal", "unlearning", "policies"),
 }
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
-
-T = TypeVar("T", str, float, int, bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,17 +195,17 @@ class Config:
 def write_config(path: Path, config: Config) -> None:
     """Write the settings, with a comment on each that needs one."""
     text = SETTINGS_TEXT.format(
-        controller=_quoted(config.controller),
-        dpo=_quoted(config.dpo),
-        country=_quoted(config.country),
-        time_zone=_quoted(config.time_zone),
-        locale=_quoted(config.locale),
-        database=_quoted(config.database),
-        timestamps=_quoted(config.timestamps),
-        timestamp_roots=_quoted(config.timestamp_roots),
-        pkcs11_module=_quoted(config.pkcs11_module),
-        pkcs11_token=_quoted(config.pkcs11_token),
-        pkcs11_key=_quoted(config.pkcs11_key),
+        controller=quoted(config.controller),
+        dpo=quoted(config.dpo),
+        country=quoted(config.country),
+        time_zone=quoted(config.time_zone),
+        locale=quoted(config.locale),
+        database=quoted(config.database),
+        timestamps=quoted(config.timestamps),
+        timestamp_roots=quoted(config.timestamp_roots),
+        pkcs11_module=quoted(config.pkcs11_module),
+        pkcs11_token=quoted(config.pkcs11_token),
+        pkcs11_key=quoted(config.pkcs11_key),
         factories=json.dumps(config.factories),
         checkpoint_spacing=config.checkpoint_spacing,
         margin=config.margin,
@@ -223,12 +221,12 @@ def write_config(path: Path, config: Config) -> None:
         four_eyes=json.dumps(config.four_eyes),
         status_days=config.status_days,
         challenge=json.dumps(config.challenge, ensure_ascii=False),
-        seal_level=_quoted(config.seal_level),
-        seal_roots=_quoted(config.seal_roots),
-        seal_revoked=_quoted(config.seal_revoked),
-        seal_pkcs11_module=_quoted(config.seal_pkcs11_module),
-        seal_pkcs11_token=_quoted(config.seal_pkcs11_token),
-        seal_pkcs11_key=_quoted(config.seal_pkcs11_key),
+        seal_level=quoted(config.seal_level),
+        seal_roots=quoted(config.seal_roots),
+        seal_revoked=quoted(config.seal_revoked),
+        seal_pkcs11_module=quoted(config.seal_pkcs11_module),
+        seal_pkcs11_token=quoted(config.seal_pkcs11_token),
+        seal_pkcs11_key=quoted(config.seal_pkcs11_key),
         methods=json.dumps(config.methods),
         tail=config.tail,
         most_steps=config.most_steps,
@@ -271,99 +269,57 @@ def _config(tables: Mapping[str, object]) -> Config:
         "policies": _POLICIES,
         **tables,
     }
-    _only(tables, "the file", _TABLES)
+    only(tables, "the file", _TABLES)
     if isinstance(found := tables.get("controller"), dict):  # homes of version 0.1 lack the zone
         tables = {**tables, "controller": {"time_zone": "UTC", **found}}
-    controller = _table(tables, "controller", {"name", "dpo", "country", "time_zone"})
-    ledger = _table(tables, "ledger", set(_LEDGER))
-    vault = _table(tables, "vault", set(_VAULT))
-    models = _table(tables, "models", set(_MODELS))
-    audit = _table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
-    references = _table(tables, "references", set(_REFERENCES))
-    desk = _table(tables, "desk", set(_DESK))
-    letters = _table(tables, "letters", set(_LETTERS))
-    certificates = _table(tables, "certificates", set(_CERTIFICATES))
-    seal = _table(tables, "seal", set(_SEAL))
-    unlearning = _table(tables, "unlearning", set(_UNLEARNING))
-    policies = _table(tables, "policies", set(_POLICIES))
+    controller = table(tables, "controller", {"name", "dpo", "country", "time_zone"})
+    ledger = table(tables, "ledger", set(_LEDGER))
+    vault = table(tables, "vault", set(_VAULT))
+    models = table(tables, "models", set(_MODELS))
+    audit = table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
+    references = table(tables, "references", set(_REFERENCES))
+    desk = table(tables, "desk", set(_DESK))
+    letters = table(tables, "letters", set(_LETTERS))
+    certificates = table(tables, "certificates", set(_CERTIFICATES))
+    seal = table(tables, "seal", set(_SEAL))
+    unlearning = table(tables, "unlearning", set(_UNLEARNING))
+    policies = table(tables, "policies", set(_POLICIES))
     return Config(
-        controller=_value(controller, "name", str),
-        dpo=_value(controller, "dpo", str),
-        country=_value(controller, "country", str),
-        time_zone=_value(controller, "time_zone", str),
-        database=_value(ledger, "database", str),
-        timestamps=_value(ledger, "timestamps", str),
-        timestamp_roots=_value(ledger, "timestamp_roots", str),
-        pkcs11_module=_value(vault, "pkcs11_module", str),
-        pkcs11_token=_value(vault, "pkcs11_token", str),
-        pkcs11_key=_value(vault, "pkcs11_key", str),
-        factories=_texts(models, "factories"),
-        checkpoint_spacing=_value(models, "checkpoint_spacing", int),
-        margin=_value(audit, "margin", float),
-        required_power=_value(audit, "required_power", float),
-        out_models=_value(audit, "out_models", int),
-        in_models=_value(audit, "in_models", int),
-        bank_days=_value(references, "bank_days", int),
-        keep_erased=_value(references, "keep_erased", bool),
-        desk_four_eyes=_value(desk, "four_eyes", bool),
-        letter_address=_texts(letters, "address"),
-        letter_contact=_texts(letters, "contact"),
-        letter_authority=_texts(letters, "authority"),
-        locale=_value(certificates, "locale", str),
-        four_eyes=_value(certificates, "four_eyes", bool),
-        status_days=_value(certificates, "status_days", int),
-        challenge=_texts(certificates, "challenge"),
-        seal_level=_value(seal, "level", str),
-        seal_roots=_value(seal, "roots", str),
-        seal_revoked=_value(seal, "revoked", str),
-        seal_pkcs11_module=_value(seal, "pkcs11_module", str),
-        seal_pkcs11_token=_value(seal, "pkcs11_token", str),
-        seal_pkcs11_key=_value(seal, "pkcs11_key", str),
-        methods=_texts(unlearning, "methods"),
-        tail=_value(unlearning, "tail", float),
-        most_steps=_value(unlearning, "most_steps", int),
-        most_residual=_value(unlearning, "most_residual", float),
-        packs=_texts(policies, "packs"),
+        controller=value(controller, "name", str),
+        dpo=value(controller, "dpo", str),
+        country=value(controller, "country", str),
+        time_zone=value(controller, "time_zone", str),
+        database=value(ledger, "database", str),
+        timestamps=value(ledger, "timestamps", str),
+        timestamp_roots=value(ledger, "timestamp_roots", str),
+        pkcs11_module=value(vault, "pkcs11_module", str),
+        pkcs11_token=value(vault, "pkcs11_token", str),
+        pkcs11_key=value(vault, "pkcs11_key", str),
+        factories=texts(models, "factories"),
+        checkpoint_spacing=value(models, "checkpoint_spacing", int),
+        margin=value(audit, "margin", float),
+        required_power=value(audit, "required_power", float),
+        out_models=value(audit, "out_models", int),
+        in_models=value(audit, "in_models", int),
+        bank_days=value(references, "bank_days", int),
+        keep_erased=value(references, "keep_erased", bool),
+        desk_four_eyes=value(desk, "four_eyes", bool),
+        letter_address=texts(letters, "address"),
+        letter_contact=texts(letters, "contact"),
+        letter_authority=texts(letters, "authority"),
+        locale=value(certificates, "locale", str),
+        four_eyes=value(certificates, "four_eyes", bool),
+        status_days=value(certificates, "status_days", int),
+        challenge=texts(certificates, "challenge"),
+        seal_level=value(seal, "level", str),
+        seal_roots=value(seal, "roots", str),
+        seal_revoked=value(seal, "revoked", str),
+        seal_pkcs11_module=value(seal, "pkcs11_module", str),
+        seal_pkcs11_token=value(seal, "pkcs11_token", str),
+        seal_pkcs11_key=value(seal, "pkcs11_key", str),
+        methods=texts(unlearning, "methods"),
+        tail=value(unlearning, "tail", float),
+        most_steps=value(unlearning, "most_steps", int),
+        most_residual=value(unlearning, "most_residual", float),
+        packs=texts(policies, "packs"),
     )
-
-
-def _table(tables: Mapping[str, object], name: str, keys: set[str]) -> Mapping[str, object]:
-    table = tables[name]
-    if not isinstance(table, dict):
-        raise HomeError(f"{name} must be a table, [{name}]")
-    _only(table, f"[{name}]", keys)
-    return table
-
-
-def _only(table: Mapping[str, object], where: str, keys: set[str]) -> None:
-    if unknown := sorted(set(table) - keys):
-        raise HomeError(f"unknown key {unknown[0]} in {where}; known are {', '.join(sorted(keys))}")
-    if missing := sorted(keys - set(table)):
-        raise HomeError(f"{missing[0]} is missing in {where}")
-
-
-def _value(table: Mapping[str, object], key: str, kind: type[T]) -> T:
-    value = table[key]
-    if type(value) is not kind:
-        raise HomeError(f"{key} must be {_NAMES[kind]}")
-    return value
-
-
-def _texts(table: Mapping[str, object], key: str) -> tuple[str, ...]:
-    value = table[key]
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise HomeError(f"{key} must be a list of texts")
-    return tuple(value)
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string; for printable text JSON's escapes are TOML's."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-_NAMES: Mapping[type, str] = {
-    str: "text",
-    float: "a number with a decimal point",
-    int: "a count",
-    bool: "true or false",
-}

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from auditor.errors import HomeError
 
@@ -32,9 +33,23 @@ def write_pieces(path: Path, pieces: Iterable[bytes], *, mode: int = READABLE) -
     Raises:
         HomeError: the file can't be written (disk full, folder not writable).
     """
+    with whole_file(path, mode=mode) as file:
+        file.writelines(pieces)
+
+
+@contextmanager
+def whole_file(path: Path, *, mode: int = READABLE) -> Iterator[IO[bytes]]:
+    """A file to write to that gets its name at the end, as `write_file` does it.
+
+    Raises:
+        HomeError: the file can't be written (disk full, folder not writable).
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        _write_new(temporary, pieces, mode)
+        with _new(temporary, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -77,10 +92,6 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_new(path: Path, pieces: Iterable[bytes], mode: int) -> None:
+def _new(path: Path, mode: int) -> IO[bytes]:
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")

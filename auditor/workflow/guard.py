@@ -28,7 +28,7 @@ TRUST = "trust.json"
 CERTIFICATES = "certificates"
 PROOFS = "*.tlog-proof"
 
-_MARKER = "read-only.txt"
+READ_ONLY = "read-only.txt"
 _END_OF_TIME = 2**63
 
 _Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
@@ -65,7 +65,7 @@ def _stamp(root: Path) -> _Stamp:
     Checking signatures and history before each of many appends would cost more than the appends.
     """
     found: list[tuple[int, int] | None] = []
-    for name in (CHECKPOINT, TRUST, _MARKER):
+    for name in (CHECKPOINT, TRUST, READ_ONLY):
         try:
             status = (root / name).stat()
         except OSError:
@@ -147,7 +147,7 @@ def require_writable(root: Path, ledger: Ledger) -> None:
 def why_read_only(root: Path, ledger: Ledger) -> str:
     """Why nothing may be appended; "" where all is well."""
     if is_closed(root):
-        return read_file(root / _MARKER).decode("utf-8", "replace").strip()
+        return read_file(root / READ_ONLY).decode("utf-8", "replace").strip()
     try:
         size = require_extends_kept(root, ledger)
     except TamperedError as error:
@@ -198,17 +198,17 @@ def _outgrown(root: Path, size: int) -> str:
 
 def close_for_writing(root: Path, reason: str) -> None:
     """Make the home's ledger read-only, for a reason that the ledger by itself doesn't show."""
-    write_file(root / _MARKER, f"{reason}\n".encode())
+    write_file(root / READ_ONLY, f"{reason}\n".encode())
 
 
 def is_closed(root: Path) -> bool:
     """Whether `close_for_writing` is in force."""
-    return (root / _MARKER).exists()
+    return (root / READ_ONLY).exists()
 
 
 def open_for_writing(root: Path) -> None:
     """Take back `close_for_writing`."""
-    (root / _MARKER).unlink(missing_ok=True)
+    (root / READ_ONLY).unlink(missing_ok=True)
 
 
 def require_extends(ledger: Ledger, known: Checkpoint) -> None:

@@ -58,6 +58,7 @@ from auditor.workflow.vault_keys import open_vault
 
 SETTINGS = "auditor.toml"
 DATABASE = "ledger.db"
+KEYS = "keys"
 
 _VARIABLE = "AUDITOR_HOME"
 _DEFAULT = ".auditor"
@@ -109,7 +110,7 @@ class Home:
     @cached_property
     def keyring(self) -> Keyring:
         """The home's private keys."""
-        return Keyring.from_environment(self.root / "keys")
+        return Keyring.from_environment(self.root / KEYS)
 
     @cached_property
     def statement_signers(self) -> tuple[Signer, ...]:
@@ -227,9 +228,9 @@ def create_home(
 def _furnish(making: Path, config: Config, clock: Clock) -> None:
     """Everything a home starts with; its first entry commits to the first trust file."""
     write_config(making / SETTINGS, config)
-    (making / "keys").mkdir(mode=0o700)
+    (making / KEYS).mkdir(mode=0o700)
     (making / "certificates").mkdir()
-    keyring = Keyring.from_environment(making / "keys")
+    keyring = Keyring.from_environment(making / KEYS)
     trust = make_keys(keyring, config.controller, clock())
     write_file(making / TRUST, trust_bytes(trust))
     home = _home(making, config, clock)

@@ -24,7 +24,7 @@ from auditor.workflow.inclusion import Inclusion
 from auditor.workflow.record import MODEL_PREFIX, model_stream, record
 from auditor.workflow.registry import require_model
 
-_FOLDER = "banks"
+BANKS = "banks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,12 @@ class SharedBank:
 
 def bank_store(home: Home) -> ContentStore:
     """Where the models of finished shared banks lie."""
-    return ContentStore(home.root / _FOLDER)
+    return ContentStore(home.root / BANKS)
 
 
 def work_folder(home: Home, bank: Digest) -> Path:
     """Where models of a bank lie until all of them are trained."""
-    return home.root / _FOLDER / f"unfinished-{bank.value[:16]}"
+    return home.root / BANKS / f"unfinished-{bank.value[:16]}"
 
 
 def shared_banks(home: Home, model: str) -> tuple[SharedBank, ...]:

@@ -52,6 +52,7 @@ def test_a_home_can_be_kept_without_the_engine(tmp_path: Path) -> None:
         ("certificate", "list"),
         ("keys", "list"),
         ("report", "quarter", "2026Q4"),
+        ("backup", str(tmp_path / "home.tar")),
     ):
         ran = bare(home, *words)
         assert ran.returncode == 0, (words, ran.stderr)
