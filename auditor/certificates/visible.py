@@ -7,14 +7,10 @@ see glyphs drawn to look like other letters; the statement itself, not the page,
 
 from __future__ import annotations
 
-import logging
 import unicodedata
 from html.parser import HTMLParser
-from io import BytesIO
 
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
-
+from auditor.certificates.drawn import drawn_pages
 from auditor.errors import InvalidCertificateError
 
 MOST_PAGES = 6
@@ -35,14 +31,7 @@ def verify_visible(pdf: bytes, html: str) -> None:
 
 
 def _drawn(pdf: bytes, page: _Page) -> str:
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it dislikes is refused below
-    try:
-        pages = PdfReader(BytesIO(pdf)).pages
-        if len(pages) > MOST_PAGES:
-            raise InvalidCertificateError(f"the document has more than {MOST_PAGES} pages")
-        texts = [_squeezed(each.extract_text()) for each in pages]
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InvalidCertificateError("the text of the pages can't be read") from None
+    texts = [_squeezed(text) for text in drawn_pages(pdf, MOST_PAGES)]
     return "".join(
         _without_footer(text, _squeezed(f"{page.foot}{number}{page.between}{len(texts)}"))
         for number, text in enumerate(texts, start=1)
