@@ -15,12 +15,11 @@ from auditor.domain import event as ev
 from auditor.domain.language import ENGLISH, Language
 from auditor.domain.request import DecisionKind, Regime
 from auditor.domain.verdict import Finding, FindingStatus
-from auditor.errors import PolicyError
 from auditor.policies.checks import CHECKS
 from auditor.policies.checks_time import find_deadline
 from auditor.policies.facts import CaseFacts
 from auditor.policies.observation import Bearing, Observation, Papers
-from auditor.policies.pinning import packs_digest
+from auditor.policies.pinning import packs_digest, require_distinct
 from auditor.policies.rule import Rule, RulePack
 from auditor.policies.vocabulary import JudgedBy
 
@@ -49,10 +48,9 @@ def evaluate(
         PolicyError: two packs of one name or with one rule id, or no calendar of public holidays
             for the controller's country.
     """
+    require_distinct(packs)
     digest = packs_digest(packs)
     rules = [rule for pack in packs for rule in pack.rules]
-    if len({rule.id for rule in rules}) != len(rules):
-        raise PolicyError("two rule packs hold a rule of the same id; rename one")
     return tuple(
         find_out(Papers(facts=facts, rule=rule, packs=digest, language=language)) for rule in rules
     )

@@ -134,8 +134,13 @@ class CaseFacts:
 
     @property
     def decided(self) -> Leaf[ev.RequestDecided] | None:
-        """The desk's last word."""
-        return self.find_last(ev.RequestDecided)
+        """The desk's last word on the request; an extension is none."""
+        made = [
+            leaf
+            for leaf in self.all(ev.RequestDecided)
+            if leaf.event.decision is not DecisionKind.EXTENDED
+        ]
+        return made[-1] if made else None
 
     def has_decided(self, *decisions: DecisionKind) -> bool:
         """The desk's last word is one of these."""

@@ -27,6 +27,23 @@ def concerning(packs: Sequence[RulePack], regime: Regime) -> tuple[RulePack, ...
     )
 
 
+def require_distinct(packs: Sequence[RulePack]) -> None:
+    """Names of packs and ids of rules tell one from another.
+
+    Raises:
+        PolicyError: two packs of one name or with one rule id.
+    """
+    _listing_of(packs)
+    seen: dict[str, str] = {}
+    for pack in packs:
+        for rule in pack.rules:
+            other = seen.setdefault(rule.id.casefold(), pack.name)
+            if other != pack.name:
+                raise PolicyError(
+                    f"the rule packs {other} and {pack.name} both hold a rule {rule.id}; rename one"
+                )
+
+
 def packs_digest(packs: Sequence[RulePack]) -> Digest:
     """One digest over several packs, the one that a request pins on receipt.
 

@@ -53,6 +53,7 @@ def file_request(
     Raises:
         MisuseError: no subject, a subject named twice, an unknown model, or a ground that
             doesn't belong to the regime.
+        PolicyError: a rule pack of the hospital's own can't be used.
         TamperedError: the ledger is read-only.
     """
     if not subjects or len(set(subjects)) != len(subjects):
@@ -62,7 +63,7 @@ def file_request(
     if find_model(home, model) is None:
         raise MisuseError(f"no model named {model}; see `auditor model list`")
     require_writable(home.root, home.ledger)  # else the vault would keep what no entry points to
-    case = secrets.token_hex(_CASE_BYTES)
+    case, policies = secrets.token_hex(_CASE_BYTES), pin_packs(home, regime)
     payload = home.vault.seal(case_stream(case), canonical_bytes({"subjects": subjects}))
     event = ErasureRequested(
         case=case,
@@ -72,7 +73,7 @@ def file_request(
         model=model,
         subjects=len(subjects),
         payload=payload,
-        policies=pin_packs(home, regime),
+        policies=policies,
         time_zone=home.config.time_zone,
         tzdata=TZDATA,
     )

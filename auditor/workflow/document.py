@@ -35,6 +35,7 @@ from auditor.domain.verdict import Basis, Decision, Reason, ReasonCode, Verdict
 from auditor.errors import CertificateError
 from auditor.policies.dates import keep_until
 from auditor.policies.evaluate import evaluate
+from auditor.policies.zone import local_day
 from auditor.workflow.desk_signing import decided_by
 from auditor.workflow.home import Home
 from auditor.workflow.library import case_facts, packs_of
@@ -99,7 +100,7 @@ def _request(home: Home, case: str, state: ErasureCase) -> RequestFacts:
         regime=requested.regime,
         ground=requested.ground,
         received=requested.received,
-        decided=date.fromisoformat(decisions[-1].recorded_at[:10]),
+        decided=local_day(datetime.fromisoformat(decisions[-1].recorded_at), requested.time_zone),
         subjects=requested.subjects,
         training_images=0 if state.scope is None else state.scope.training_images,
         held_out_images=0 if state.scope is None else state.scope.held_out_images,

@@ -13,10 +13,11 @@ from auditor.domain.artefact import Digest
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.event import PoliciesRepinned
 from auditor.domain.request import Regime
+from auditor.domain.upcast import UNRECORDED
 from auditor.errors import MisuseError
 from auditor.policies.facts import CaseFacts
 from auditor.policies.load import load_pack, load_packs, pinned_packs
-from auditor.policies.pinning import concerning, kept_files, packs_digest
+from auditor.policies.pinning import concerning, kept_files, packs_digest, require_distinct
 from auditor.policies.rule import RulePack
 from auditor.policies.zone import local_day
 from auditor.workflow.desk_signing import Hand, enter, vouched
@@ -28,10 +29,13 @@ def packs_in_use(home: Home) -> tuple[RulePack, ...]:
     """The shipped packs and the hospital's own, which its settings name.
 
     Raises:
-        PolicyError: a pack of the hospital's own can't be read, or breaks the schema.
+        PolicyError: a pack of the hospital's own can't be read, breaks the schema, or goes by a
+            name, or holds a rule by an id, that another has.
     """
     own = (load_pack(home.root / folder) for folder in home.config.packs)
-    return (*load_packs(), *own)
+    packs = (*load_packs(), *own)
+    require_distinct(packs)
+    return packs
 
 
 def pin_packs(home: Home, regime: Regime) -> Digest:
@@ -45,8 +49,10 @@ def pin_packs(home: Home, regime: Regime) -> Digest:
 def packs_of(home: Home, case: str) -> tuple[RulePack, ...]:
     """The packs that a case is laid beside: those pinned on receipt, or since.
 
+    Homes of version 0.1 kept none; their cases are laid beside the shipped ones.
+
     Raises:
-        MisuseError: no such case, or they were never kept, as by homes of version 0.1.
+        MisuseError: no such case.
         LedgerError, TamperedError: what was kept of them is damaged.
     """
     return _packs_pinned(home, case_facts(home, case))
@@ -100,9 +106,6 @@ def _packs_pinned(home: Home, facts: CaseFacts) -> tuple[RulePack, ...]:
     shipped = concerning(load_packs(), facts.regime)
     if packs_digest(shipped) == facts.pinned:
         return shipped
-    if home.store.has(facts.pinned):
-        return pinned_packs(facts.pinned, home.store.get)
-    raise MisuseError(
-        f"the rule packs that case {facts.case} pinned were never kept here; lay it beside those "
-        f"in use: auditor policy repin {facts.case}"
-    )
+    if facts.request.event.tzdata == UNRECORDED and not home.store.has(facts.pinned):
+        return shipped  # that these aren't the pinned ones is then a finding (`rules_pinned`)
+    return pinned_packs(facts.pinned, home.store.get)

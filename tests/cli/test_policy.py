@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
+from auditor.domain.artefact import Digest
+from auditor.domain.event import ErasureRequested
+from auditor.domain.request import Ground, Regime
 from auditor.policies.dates import eu_deadline
 from auditor.workflow.home import Home
+from auditor.workflow.record import case_stream, record
 from tests.cli.conftest import Auditor
 
 PACKS = Path(__file__).parent.parent.parent / "policies"
@@ -165,6 +169,55 @@ def test_a_pack_that_is_gone_or_broken_holds_up_new_requests_alone(
     assert auditor("policy", "repin", case, *words).code == 1
     ran = auditor("request", "file", "--model", "detector", "--subject", "p2", *words)
     assert ran.code == 1 and "rules.yaml:1" in ran.err
+
+
+def test_a_rule_id_that_is_taken_is_refused_before_anything_is_filed(
+    auditor: Auditor, stocked: Home
+) -> None:
+    own_pack(stocked, 5)
+    rules = stocked.root / "rules" / "rules.yaml"
+    rules.write_text(rules.read_text().replace("OWN-DAYS", "GDPR-17-SCOPE"))
+    size = stocked.ledger.size
+    ran = auditor(
+        *("request", "file", "--model", "detector", "--subject", "p1"),
+        *("--home", stocked.root),
+    )
+    assert ran.code == 1 and "gdpr and own both hold a rule GDPR-17-SCOPE" in ran.err
+    assert stocked.ledger.size == size
+
+
+def test_a_case_of_version_0_1_is_laid_beside_the_shipped_rules_and_that_shows(
+    auditor: Auditor, stocked: Home
+) -> None:
+    """That version kept no bytes of the packs that it pinned."""
+    event = ErasureRequested(
+        case="0123456789abcdef",
+        regime=Regime.GDPR,
+        ground=Ground.NO_LONGER_NECESSARY,
+        received=date(2026, 11, 3),
+        model="detector",
+        subjects=1,
+        payload=Digest.of(b"payload"),
+        policies=Digest.of(b"packs of then"),
+    )
+    record(stocked, case_stream(event.case), event, "requested")
+    words = ("--home", stocked.root, "--json")
+    told = auditor("policy", "explain", event.case, "GDPR-5-2-ACCOUNT", *words).json
+    assert told["status"] == "NOT_MET"
+    assert "not those pinned on receipt" in told["missing"][0]
+    assert auditor("policy", "repin", event.case, *words).code == 0
+    told = auditor("policy", "explain", event.case, "GDPR-5-2-ACCOUNT", *words).json
+    assert told["status"] == "INSUFFICIENT"
+
+
+def test_packs_that_went_missing_are_an_error_and_not_other_rules(
+    auditor: Auditor, stocked: Home
+) -> None:
+    own_pack(stocked, 5)
+    case = filed(auditor, stocked)
+    stocked.store.destroy(stocked.ledger.replay(f"case:{case}")[0].event.policies)
+    ran = auditor("policy", "explain", case, "OWN-DAYS", "--home", stocked.root)
+    assert ran.code == 1 and "isn't in the store" in ran.err
 
 
 def test_one_rule_file_or_head_can_be_checked(auditor: Auditor, tmp_path: Path) -> None:

@@ -250,6 +250,11 @@ def test_one_unsigned_entry_of_the_desk_is_enough() -> None:
     assert laid("HIPAA-312-d", unsigned, Regime.HIPAA) is MISSING
 
 
+def test_a_restriction_is_not_lifted_while_the_case_is_open() -> None:
+    edit = both(until(ev.RequestDecided), after_request(restricted(), TOLD, lifted()))
+    assert laid("GDPR-18-RESTRICT", edit) is NOT_MET
+
+
 # The UK's clock -----------------------------------------------------------------------------------
 
 

@@ -795,7 +795,7 @@ def test_a_record_without_a_date_is_refused() -> None:
 
 def test_packs_that_share_a_rule_id_are_refused() -> None:
     twin = replace(PACKS[0], name="twin")
-    with pytest.raises(PolicyError, match="same id"):
+    with pytest.raises(PolicyError, match="both hold a rule"):
         evaluate([*PACKS, twin], facts(road()))
 
 
