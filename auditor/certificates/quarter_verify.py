@@ -25,18 +25,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from auditor.certificates.checks import (
+    Found,
+    Procedure,
+    Status,
+    VerificationReport,
+    make_checks,
+)
 from auditor.certificates.quarter import STATE, files_of, parse_report
 from auditor.certificates.quarter_page import report_html
 from auditor.certificates.signatures import require_in_force
 from auditor.certificates.statement import ENVELOPE, PROOF
-from auditor.certificates.verify import (
-    Found,
-    Procedure,
-    Status,
-    Verification,
-    VerificationReport,
-    make_checks,
-)
+from auditor.certificates.verify import Verification
 from auditor.certificates.visible import verify_visible
 from auditor.domain.artefact import Digest
 from auditor.domain.event import QuarterReported

@@ -27,12 +27,14 @@ seen in itself: without a fresh status the best answer is VALID_STATUS_UNKNOWN.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any
 
+from auditor.certificates.checks import Check as Check
+from auditor.certificates.checks import Found, Procedure, make_checks
+from auditor.certificates.checks import Status as Status
+from auditor.certificates.checks import VerificationReport as VerificationReport
 from auditor.certificates.facts import Approval
 from auditor.certificates.page import document_html
 from auditor.certificates.seal_check import SealFound, verify_seal
@@ -53,48 +55,12 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificateIssued, CertificatePrepared, event_from
 from auditor.domain.kind import Event
 from auditor.domain.request import Outcome
-from auditor.errors import CertificateError, InvalidCertificateError, ProofError
+from auditor.errors import InvalidCertificateError, ProofError
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.dsse import Opened, verify_envelope
 from auditor.proof.log_policy import Witnessed, require_quorum
 from auditor.proof.tlog_proof import carried_entry, examine_tlog_proof
 from auditor.proof.trust import SEAL_LEVELS, StatementKey, TrustFile
-
-
-class Status(StrEnum):
-    """The verdict on a document (DESIGN section 2)."""
-
-    VALID = "VALID"
-    VALID_STATUS_UNKNOWN = "VALID_STATUS_UNKNOWN"
-    INVALID = "INVALID"
-
-
-Found: TypeAlias = tuple[bool | None, str]
-Procedure: TypeAlias = tuple[tuple[str, Callable[[], Found]], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One numbered check; ``held`` is None where there was nothing to check it with."""
-
-    number: int
-    name: str
-    held: bool | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationReport:
-    """The status, every check made, and what the document says (None while it can't be told)."""
-
-    status: Status
-    checks: tuple[Check, ...]
-    predicate: Mapping[str, Any] | None
-
-    @property
-    def reason(self) -> str:
-        """Why it is INVALID; empty otherwise."""
-        return next((check.detail for check in self.checks if check.held is False), "")
 
 
 def verify_certificate(
@@ -121,19 +87,6 @@ def verify_certificate(
         checks=checks,
         predicate=None if invalid else verification.predicate,
     )
-
-
-def make_checks(procedure: Procedure) -> tuple[Check, ...]:
-    """Make checks in their order, up to the first that fails."""
-    checks: list[Check] = []
-    for number, (name, check) in enumerate(procedure, start=1):
-        try:
-            held, detail = check()
-        except (ProofError, CertificateError) as error:
-            checks.append(Check(number=number, name=name, held=False, detail=str(error)))
-            break
-        checks.append(Check(number=number, name=name, held=held, detail=detail))
-    return tuple(checks)
 
 
 def _best(last: Check) -> Status:
