@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from auditor.cli.batch import batch
 from auditor.cli.letter import letter
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, read_input
@@ -106,8 +107,9 @@ def import_(
 
     The table has the columns external_id, subject_id, model, regime, ground and received. FHIR is a
     Consent that was withdrawn, a Task, or a Bundle of them. Taking the same requests in again
-    changes nothing.
+    changes nothing. What a file holds is one batch (auditor run --batch).
     """
+    from auditor.workflow.batch import file_batch
     from auditor.workflow.intake import IntakeError
     from auditor.workflow.intake_book import read_file_of_requests, take_in
 
@@ -126,11 +128,13 @@ def import_(
                 click.echo(str(flaw), err=True)
         click.echo(f"auditor: {error}", err=True)
         context.exit(error.exit_code)
-    done = {
+    done: dict[str, object] = {
         "taken_in": 0 if check_only else sum(not item.before for item in taken),
         "on_the_books_before": sum(item.before for item in taken),
         "checked": len(taken),
     }
+    if taken and not check_only:
+        done["batch"] = file_batch(opened, [item.case for item in taken])
     emit({**done, "cases": [asdict(item) for item in taken]} if as_json else done, as_json)
 
 
@@ -198,7 +202,7 @@ def _row(line: CaseLine) -> dict[str, str]:
 
 for command in (
     *(list_, decide, identity, clock, restrict, lift, restricted),
-    *(recipient, document, letter),
+    *(recipient, document, letter, batch),
     account,
 ):
     request.add_command(command)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from auditor.domain.artefact import NOT_ESTABLISHED
 from auditor.domain.case import ErasureCase
 from auditor.domain.request import Outcome
-from auditor.errors import MisuseError
+from auditor.errors import AuditorError, HomeError, MisuseError, TamperedError
 from auditor.learning.progress import Progress
 from auditor.workflow.accounting import account
 from auditor.workflow.alone import alone
@@ -22,7 +23,13 @@ from auditor.workflow.home import Home
 from auditor.workflow.inventory import left_open, retain_unerased
 from auditor.workflow.kept_scores import forget_due
 from auditor.workflow.lineage import require_current
-from auditor.workflow.notary import certificate_path, issue, prepare_statement, publish
+from auditor.workflow.notary import (
+    certificate_path,
+    issue,
+    issue_all,
+    prepare_statement,
+    publish,
+)
 from auditor.workflow.record import load_case
 from auditor.workflow.register import list_cases
 from auditor.workflow.shared_bank_book import destroy_due
@@ -39,11 +46,13 @@ def run_case(
     progress: Progress,
     notice: Notice,
     until_verdict: bool = False,
+    until_issue: bool = False,
 ) -> ErasureCase:
     """Take one case from wherever it stands to its certificate or record.
 
     Args:
         until_verdict: stop before any copy is destroyed; the next run goes on from there.
+        until_issue: stop before the document is printed, so that several are printed at once.
 
     Returns:
         The case as it stands now: closed, waiting for approval, or held by the desk meanwhile.
@@ -90,6 +99,8 @@ def run_case(
                         exclude(home, case)
                         state = load_case(home, case)
                     prepare_statement(home, case, state)
+                case Step.ISSUE if until_issue:
+                    return state
                 case Step.ISSUE:
                     issue(home, case, state)
                 case _:
@@ -100,6 +111,112 @@ def run_case(
         if state.issued is not None:
             publish(home, case)
     return state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One case of a batch after a run; `hindered` says what stood in its way, "" for nothing."""
+
+    case: str
+    state: ErasureCase
+    hindered: str
+
+
+def run_each(
+    home: Home,
+    cases: Sequence[str],
+    settings: RunSettings,
+    *,
+    progress: Progress,
+    notice: Notice,
+    until_verdict: bool = False,
+) -> tuple[Ran, ...]:
+    """Take one case after the other as far as it goes; the first that can't be ends it.
+
+    Raises:
+        AuditorError: as `run_case`.
+    """
+    done = []
+    for case in cases:
+        state = run_case(
+            home, case, settings, progress=progress, notice=notice, until_verdict=until_verdict
+        )
+        done.append(Ran(case=case, state=state, hindered=""))
+    return tuple(done)
+
+
+def run_batch(
+    home: Home,
+    cases: Sequence[str],
+    settings: RunSettings,
+    *,
+    progress: Progress,
+    notice: Notice,
+    until_verdict: bool = False,
+) -> tuple[Ran, ...]:
+    """Take each case of a batch as far as it goes; what hinders one doesn't stop the others.
+
+    Cases that have begun come first, as others of their model have to wait for them; those that the
+    desk hasn't decided are passed over. Documents are printed together in the end. Stopped
+    anywhere, the same call goes on from there.
+
+    Returns:
+        The cases in the order in which they were named.
+
+    Raises:
+        MisuseError: no case at all.
+        HomeError: another run holds this home, or it can't be written.
+        TamperedError: something stored was changed; nothing more is done.
+    """
+    if not cases:
+        raise MisuseError("a batch has at least one case; this one is empty")
+    hindered: dict[str, str] = {}
+    states = {case: load_case(home, case) for case in cases}
+    for case in sorted(cases, key=lambda case: states[case].scope is None):
+        if is_undecided(states[case]):
+            notice(f"case {case}: waits for the desk")
+            continue
+        try:
+            run_case(
+                home,
+                case,
+                settings,
+                progress=progress,
+                notice=notice,
+                until_verdict=until_verdict,
+                until_issue=True,
+            )
+        except (HomeError, TamperedError):
+            raise
+        except AuditorError as error:
+            hindered[case] = str(error)
+            notice(f"case {case}: {error}")
+    _issue_ready(home, [case for case in cases if case not in hindered], settings.workers, notice)
+    return tuple(
+        Ran(case=case, state=load_case(home, case), hindered=hindered.get(case, ""))
+        for case in cases
+    )
+
+
+def is_undecided(state: ErasureCase) -> bool:
+    """The desk has still to decide, or has put the request off."""
+    try:
+        next_step(state)
+    except MisuseError:
+        return True
+    return False
+
+
+def _issue_ready(home: Home, cases: Sequence[str], workers: int, notice: Notice) -> None:
+    """Print, seal and publish the documents of those whose statement is on the books."""
+    with alone(home):
+        states = {case: load_case(home, case) for case in cases}
+        prepared = [case for case, state in states.items() if state.prepared is not None]
+        ready = [case for case in prepared if states[case].issued is None]
+        notice(f"documents to issue: {len(ready)}")
+        issue_all(home, ready, workers)
+        for case in ready:
+            publish(home, case)
 
 
 def pending_cases(home: Home) -> tuple[str, ...]:
