@@ -8,8 +8,6 @@ intake of the same rows destroys.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,12 +15,13 @@ from datetime import UTC, date, datetime
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.event import ErasureRequested
 from auditor.domain.request import Regime
-from auditor.errors import DataError, MisuseError
+from auditor.errors import MisuseError
+from auditor.learning.manifest import read_rows as manifest_rows
 from auditor.ledger.ledger import Append
 from auditor.policies.zone import TZDATA, local_day
 from auditor.workflow.alone import alone
 from auditor.workflow.desk import subjects_of
-from auditor.workflow.guard import read_file, require_writable
+from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
 from auditor.workflow.intake import Asked, Cells, Flaw, IntakeError, Known, read_rows
 from auditor.workflow.intake_csv import read_csv
@@ -32,7 +31,6 @@ from auditor.workflow.record import CASE_PREFIX, case_stream, event_id
 from auditor.workflow.registry import data_record, list_models
 
 _CASE_DIGITS = 16  # 64 bits, as ids drawn at random have
-_SUBJECTS = ("subject_id", "probable_patient_group")
 _DATA_PREFIX = "data:"
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 
@@ -107,16 +105,14 @@ def _known(home: Home) -> Known:
 
 def _known_subjects(home: Home) -> frozenset[str]:
     """Ids of every patient in a registered data set; the manifests are read, no image is."""
-    found: set[str] = set()
-    for stream in home.ledger.streams(_DATA_PREFIX):
-        _, data = data_record(home, stream.removeprefix(_DATA_PREFIX))
-        try:
-            text = read_file(data.manifest).decode("utf-8-sig")
-            rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-        except (UnicodeDecodeError, csv.Error):
-            raise DataError(f"can't read manifest {data.manifest}") from None
-        found.update(row.get(name) or "" for row in rows for name in _SUBJECTS)
-    return frozenset(found - {""})
+    names = (stream.removeprefix(_DATA_PREFIX) for stream in home.ledger.streams(_DATA_PREFIX))
+    manifests = {data_record(home, name)[1].manifest for name in names}
+    return frozenset(
+        subject
+        for manifest in manifests
+        for row in manifest_rows(manifest)
+        for subject in (row.subject, row.filed_under)
+    )
 
 
 def _case_of(home: Home, item: Asked) -> str:

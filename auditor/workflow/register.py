@@ -44,8 +44,8 @@ class CaseLine:
     """One line of the register.
 
     Attributes:
-        course: all that the day depends on by which the case is to be answered; cases of one
-            course have one day.
+        course: all that the day depends on by which the case is to be answered, signatures
+            included, as what nobody vouches for moves no day; cases of one course have one day.
         paused: the time limit stands still (Art. 12A UK GDPR).
         restricted: processing of the subjects' data is held (Art. 18 GDPR).
         ever_restricted: it is, or was once.
@@ -119,11 +119,13 @@ def _fold_desk(state: State, recorded: Recorded) -> State:
         case ev.IdentityChecked() as checked:
             return {**state, "identity": checked.result.value}
         case ev.ClockStopped() as stopped:
-            return {**_on_course(state, f"stopped {stopped.on}"), "paused": _YES}
+            word = f"stopped {stopped.on} {stopped.signature}"
+            return {**_on_course(state, word), "paused": _YES}
         case ev.ClockResumed() as resumed:
-            return {**_on_course(state, f"resumed {resumed.on}"), "paused": ""}
+            word = f"resumed {resumed.on} {resumed.signature}"
+            return {**_on_course(state, word), "paused": ""}
         case ev.PoliciesRepinned() as repinned:
-            return _on_course(state, f"repinned {repinned.after}")
+            return _on_course(state, f"repinned {repinned.after} {repinned.signature}")
         case ev.ProcessingRestricted():
             return {**state, "restricted": _YES}
         case ev.RestrictionLifted():
@@ -168,9 +170,8 @@ def _filed(event: ev.ErasureRequested, recorded: Recorded) -> State:
 
 def _decided(state: State, event: ev.RequestDecided, recorded: Recorded) -> State:
     """An extension moves a day and nothing else."""
-    state = _on_course(state, f"{event.decision.value} {_day(recorded)}")
     if event.decision is DecisionKind.EXTENDED:
-        return state
+        return _on_course(state, f"extended {_day(recorded)} {event.signature}")
     return {**_moved(state, event.decision.value), "decision": event.decision.value, "proposed": ""}
 
 
@@ -220,4 +221,4 @@ def _line(state: State) -> CaseLine:
     )
 
 
-REGISTER = Projection(name="register/v2", key=_key, fold=_fold)
+REGISTER = Projection(name="register/v3", key=_key, fold=_fold)

@@ -42,6 +42,15 @@ TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 BEFORE = RECEIVED - timedelta(days=1)
 
 
+def test_more_time_takes_no_decision_back(stocked: Home) -> None:
+    case = filed(stocked, received=datetime.now(UTC).date())
+    decide(stocked, case, DecisionKind.GRANTED)
+    decide(stocked, case, DecisionKind.EXTENDED, reason=DecisionReason.COMPLEXITY)
+    facts = case_facts(stocked, case)
+    assert facts.has_decided(DecisionKind.GRANTED) and load_case(stocked, case).granted
+    assert facts.find_decision(DecisionKind.EXTENDED) is not None
+
+
 def uk(home: Home) -> str:
     return filed(home, regime=Regime.UK_GDPR, ground=Ground.UK_CONSENT_WITHDRAWN)
 
