@@ -69,6 +69,29 @@ def read_manifest(path: Path, left_out: Collection[int] = ()) -> Manifest:
     Raises:
         DataError: anything that would make the data set mean something else than it says.
     """
+    columns, entries = _read(path)
+    rows = _rows(path, entries, left_out)
+    ignored = [name for name in columns if name not in _USED]
+    return Manifest(
+        path=path,
+        rows=rows,
+        digest=_digest(path, rows),
+        notices=(f"columns ignored: {', '.join(ignored)}",) if ignored else (),
+        synthetic=any(entry.get("synthetic") == "1" for _, entry in entries),
+    )
+
+
+def read_rows(path: Path, left_out: Collection[int] = ()) -> tuple[Row, ...]:
+    """The rows of a manifest; no image is opened.
+
+    Raises:
+        DataError: as `read_manifest`.
+    """
+    return _rows(path, _read(path)[1], left_out)
+
+
+def _read(path: Path) -> tuple[Sequence[str], Sequence[tuple[int, Mapping[str, str | None]]]]:
+    """Columns, and each entry with the number of its line."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
@@ -78,20 +101,21 @@ def read_manifest(path: Path, left_out: Collection[int] = ()) -> Manifest:
         raise DataError(f"can't read manifest {path}: {error}") from None
     if missing := [name for name in _REQUIRED if name not in columns]:
         raise DataError(f"{path}: column {missing[0]} is missing")
+    return columns, entries
+
+
+def _rows(
+    path: Path,
+    entries: Sequence[tuple[int, Mapping[str, str | None]]],
+    left_out: Collection[int],
+) -> tuple[Row, ...]:
     rows = tuple(
         _row(path, number, entry)
         for number, entry in entries
         if (entry.get("augmented") or "0") != "1" and number not in left_out
     )
     _check(path, rows)
-    ignored = [name for name in columns if name not in _USED]
-    return Manifest(
-        path=path,
-        rows=rows,
-        digest=_digest(path, rows),
-        notices=(f"columns ignored: {', '.join(ignored)}",) if ignored else (),
-        synthetic=any(entry.get("synthetic") == "1" for _, entry in entries),
-    )
+    return rows
 
 
 def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:

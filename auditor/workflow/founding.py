@@ -26,6 +26,7 @@ SEAL = "seal.pem"
 VAULT_KEY = "vault-encryption.key"
 LOOKUP_KEY = "vault-lookup.key"
 EXCLUSION_KEY = "exclusion.key"
+PSEUDONYM_KEY = "pseudonym.key"
 SYMMETRIC_BYTES = 32
 
 _ORIGIN_BYTES = 8
@@ -38,7 +39,7 @@ def make_keys(keyring: Keyring, controller: str, moment: datetime) -> TrustFile:
         for algorithm, name in STATEMENT_KEYS.items()
     ]
     origin, log = make_log_keys(keyring)
-    for name in (VAULT_KEY, LOOKUP_KEY, EXCLUSION_KEY):
+    for name in (VAULT_KEY, LOOKUP_KEY, EXCLUSION_KEY, PSEUDONYM_KEY):
         keyring.write(name, secrets.token_bytes(SYMMETRIC_BYTES))
     seal = make_test_seal(controller, moment)
     keyring.write(SEAL, seal.private_pem)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from auditor.domain.artefact import Digest
-from auditor.domain.canonical import canonical_bytes
+from auditor.domain.canonical import Canonical, canonical_bytes
 from auditor.domain.event import (
     DataRegistered,
     ModelDeployed,
@@ -38,10 +40,29 @@ class ModelView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureIds:
+    """Keyed pseudonyms of one DICOM picture: its study, series and own UID, and the subject id."""
+
+    study: str
+    series: str
+    instance: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pseudonyms:
+    """Of the DICOM pictures of a data set by row number; ``key`` tells by which key."""
+
+    key: str
+    rows: Mapping[int, PictureIds]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataRecord:
     """Where a registered data set lies and what it was when it was registered.
 
-    ``left_out`` are rows of the manifest that aren't part of it.
+    ``left_out`` are rows of the manifest that aren't part of it; ``pseudonyms`` is None where no
+    picture is DICOM.
     """
 
     manifest: Path
@@ -49,6 +70,7 @@ class DataRecord:
     size: int
     split_seed: int
     left_out: tuple[int, ...] = ()
+    pseudonyms: Pseudonyms | None = None
 
 
 def find_model(home: Home, name: str) -> ModelView | None:
@@ -104,6 +126,7 @@ def register_data(
             "digest": str(data.digest),
             "left_out": data.left_out,
             "manifest": str(data.manifest),
+            **_pseudonymous(data.pseudonyms),
             "size": data.size,
             "split_seed": data.split_seed,
         }
@@ -139,8 +162,27 @@ def read_data(payload: bytes) -> DataRecord:
         digest=Digest.parse(entry["digest"]),
         size=entry["size"],
         split_seed=entry["split_seed"],
-        left_out=tuple(entry.get("left_out", ())),  # version 0.1 knew none
+        left_out=tuple(entry.get("left_out", ())),  # version 0.1 knew none, nor pseudonyms
+        pseudonyms=_read_pseudonyms(entry["dicom"]) if "dicom" in entry else None,
     )
+
+
+def _pseudonymous(known: Pseudonyms | None) -> dict[str, Canonical]:
+    if known is None:
+        return {}
+    rows = {
+        str(number): [ids.study, ids.series, ids.instance, ids.subject]
+        for number, ids in known.rows.items()
+    }
+    return {"dicom": {"key": known.key, "rows": rows}}
+
+
+def _read_pseudonyms(entry: Any) -> Pseudonyms:
+    rows = {
+        int(number): PictureIds(study=study, series=series, instance=instance, subject=subject)
+        for number, (study, series, instance, subject) in entry["rows"].items()
+    }
+    return Pseudonyms(key=entry["key"], rows=rows)
 
 
 def register_version(

@@ -29,6 +29,7 @@ from auditor.workflow.exclusion import excluded_rows, require_admitted
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
 from auditor.workflow.lineage import settled
+from auditor.workflow.pseudonymising import pseudonyms_of
 from auditor.workflow.registry import (
     DataRecord,
     data_record,
@@ -110,7 +111,7 @@ def train_and_register(
     with alone(home):
         require_writable(home.root, home.ledger)
         loaded = _admitted(home, model, manifest, notice, leave_out=leave_out_excluded)
-        intake = _intake(loaded, recipe)
+        intake = _intake(home, loaded, recipe)
         weights = _train(home, model, intake, recipe, progress)
         return _enter(home, model, intake, recipe, weights)
 
@@ -130,7 +131,7 @@ def register_trained(
     require_not_replaced(home, Digest.of(content), str(weights))
     load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
-    return _enter(home, model, _intake(loaded, recipe), recipe, content)
+    return _enter(home, model, _intake(home, loaded, recipe), recipe, content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,7 @@ def _admitted(home: Home, model: str, path: Path, notice: Notice, *, leave_out: 
     return _Admitted(manifest=read_manifest(path, rows), left_out=rows)
 
 
-def _intake(admitted: _Admitted, recipe: Recipe) -> _Intake:
+def _intake(home: Home, admitted: _Admitted, recipe: Recipe) -> _Intake:
     loaded = admitted.manifest
     images = load_images(loaded, recipe.input_size)
     if int(images.labels.max()) >= recipe.classes:
@@ -179,6 +180,7 @@ def _intake(admitted: _Admitted, recipe: Recipe) -> _Intake:
         size=recipe.input_size,
         split_seed=derive_seed("split", loaded.digest),
         left_out=admitted.left_out,
+        pseudonyms=pseudonyms_of(home, loaded),
     )
     return _Intake(
         name=f"data-{loaded.digest.value[:12]}",
