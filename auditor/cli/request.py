@@ -38,6 +38,12 @@ def request() -> None:
     type=click.File(encoding="utf-8"),
     help="File of subject ids, one a line; - for standard input. Keeps them out of the history.",
 )
+@click.option("--study", "studies", multiple=True, help="A DICOM UID; stands for its patient.")
+@click.option(
+    "--studies-from",
+    type=click.File(encoding="utf-8"),
+    help="File of DICOM UIDs of studies, series or pictures, one a line; - for standard input.",
+)
 @click.option(
     "--regime",
     type=click.Choice([item.value for item in Regime]),
@@ -57,6 +63,8 @@ def file_(
     model: str,
     subjects: tuple[str, ...],
     subjects_from: TextIO | None,
+    studies: tuple[str, ...],
+    studies_from: TextIO | None,
     regime: str,
     ground: str,
     received: str | None,
@@ -66,11 +74,12 @@ def file_(
     """File a request; prints its opaque case id."""
     from auditor.workflow.desk import file_request
 
-    listed = () if subjects_from is None else tuple(line.strip() for line in subjects_from)
+    opened = open_home(home)
+    named = (*subjects, *_lines(subjects_from))
     case = file_request(
-        open_home(home),
+        opened,
         model=model,
-        subjects=(*subjects, *(line for line in listed if line)),
+        subjects=(*named, *_of_studies(opened, model, (*studies, *_lines(studies_from)), named)),
         regime=Regime(regime),
         ground=Ground(ground),
         received=_day(received),
@@ -172,6 +181,21 @@ def _decided_by(home: Home, case: str) -> str:
     except ProofError as error:
         return f"nobody: {error}"
     return decided_by(home, case).value
+
+
+def _lines(file: TextIO | None) -> tuple[str, ...]:
+    stripped = () if file is None else tuple(line.strip() for line in file)
+    return tuple(line for line in stripped if line)
+
+
+def _of_studies(
+    home: Home, model: str, uids: tuple[str, ...], named: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Patients that UIDs stand for, less those that were named already."""
+    from auditor.workflow.pseudonyms import find_subjects
+
+    found = find_subjects(home, model, uids) if uids else ()
+    return tuple(subject for subject in found if subject not in named)
 
 
 def _day(text: str | None) -> date:
