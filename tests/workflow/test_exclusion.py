@@ -27,6 +27,7 @@ from auditor.workflow.home import Home, open_home
 from auditor.workflow.reerasure import came_back
 from auditor.workflow.running import run_case
 from auditor.workflow.scene import load_scene, register_trained, train_and_register
+from tests.cli.conftest import Auditor
 from tests.workflow.test_scope import filed, stated
 from tests.workflow.trained import (
     MODEL,
@@ -280,6 +281,23 @@ def test_a_case_listed_once_is_listed_as_it_was(home: Home) -> None:
     size = home.ledger.size
     exclude(home, case_of(home))
     assert home.ledger.size == size
+
+
+def test_the_command_line_refuses_leaves_out_and_readmits(home: Home, auditor: Auditor) -> None:
+    recipe = home.root / "recipe.toml"
+    recipe.write_text(
+        'architecture = "small-resnet"\ninput_size = 16\nwidth = 4\nepochs = 1\n'
+        "train_images = 24\n",
+        encoding="utf-8",
+    )
+    data = ("--data", manifest_in(home), "--recipe", recipe, "--home", home.root)
+    ran = auditor("model", "train", NEXT, *data)
+    assert ran.code == 1 and "rows " in ran.err and patients(home)[0] not in ran.err
+    assert auditor("model", "train", NEXT, *data, "--leave-out-excluded").code == 0
+    readmitted = ("model", "readmit", case_of(home), "--home", home.root)
+    assert auditor(*readmitted).code == 2
+    assert auditor(*readmitted, "--reason", "new-consent").code == 0
+    assert auditor("model", "train", "again", *data).code == 0
 
 
 @pytest.mark.parametrize("damage", ["key gone", "another key", "entries gone", "entries changed"])
