@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from auditor.domain.case import ErasureCase, project
 from auditor.domain.kind import Event
 from auditor.domain.scope_events import Readmission
 from auditor.errors import DataError, HomeError, MisuseError
-from auditor.learning.manifest import Manifest, Row, read_manifest
+from auditor.learning.manifest import Manifest, Row, read_rows
 from auditor.learning.pictures import read_grey
 from auditor.verification.fingerprint import (
     BANDS,
@@ -175,12 +176,12 @@ def _asked_about(home: Home, state: ErasureCase) -> _Patients:
     asked = frozenset(subjects_of(home, requested))
     name = require_model(home, requested.model).versions[0].data_set
     _, data = data_record(home, name)
-    manifest = read_manifest(data.manifest, data.left_out)
-    patients = {row.subject for row in manifest.rows if asked & {row.subject, row.filed_under}}
-    rows = [row for row in manifest.rows if row.subject in patients]
+    every = read_rows(data.manifest, data.left_out)
+    patients = {row.subject for row in every if asked & {row.subject, row.filed_under}}
+    rows = [row for row in every if row.subject in patients]
     return _Patients(
         names=asked | {row.filed_under for row in rows},
-        pictures=listed_views(_pictures(manifest, rows)),
+        pictures=listed_views(_pictures(data.manifest, rows)),
     )
 
 
@@ -211,13 +212,13 @@ def _by_picture(
     found: set[str] = set()
     for start in range(0, len(rows), _AT_ONCE):
         part = rows[start : start + _AT_ONCE]
-        hits = listed.agreeing(asked_views(_pictures(manifest, part)))
+        hits = listed.agreeing(asked_views(_pictures(manifest.path, part)))
         found.update(row.subject for row, hit in zip(part, hits, strict=True) if hit)
     return frozenset(found)
 
 
-def _pictures(manifest: Manifest, rows: Sequence[Row]) -> NDArray[np.float32]:
-    pictures = [read_grey(row.path, SIDE, f"{manifest.path} row {row.number}") for row in rows]
+def _pictures(manifest: Path, rows: Sequence[Row]) -> NDArray[np.float32]:
+    pictures = [read_grey(row.path, SIDE, f"{manifest} row {row.number}") for row in rows]
     return np.array(pictures, dtype=np.float32).reshape(-1, SIDE, SIDE)
 
 

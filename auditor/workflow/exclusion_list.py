@@ -15,6 +15,7 @@ from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,7 @@ def _bands(secret: bytes, stored: bytes) -> Bands:
     return found
 
 
+@lru_cache(maxsize=1)  # some 14,000 of them, the same for every case
 def _tokens(secret: bytes) -> NDArray[np.uint64]:
     """What stands for each value of each band, (BANDS, VALUES)."""
     tokens = [
