@@ -44,6 +44,15 @@ def test_the_home_is_auditor_home_or_here(
     assert (tmp_path / "elsewhere" / "auditor.toml").is_file()
 
 
+def test_a_home_counts_the_days_of_its_own_zone(auditor: Auditor, tmp_path: Path) -> None:
+    words = ("--home", tmp_path / "home")
+    ran = auditor("init", *WHO, "--time-zone", "Mars/Olympus", *words)
+    assert ran.code == 1 and "time_zone" in ran.err
+    assert not (tmp_path / "home").exists()
+    assert auditor("init", *WHO, "--time-zone", "Europe/Berlin", *words).code == 0
+    assert 'time_zone = "Europe/Berlin"' in (tmp_path / "home" / "auditor.toml").read_text()
+
+
 def test_a_wrong_country_is_refused_before_anything_is_made(
     auditor: Auditor, tmp_path: Path
 ) -> None:

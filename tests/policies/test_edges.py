@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from auditor.domain import event as ev
+from auditor.domain.artefact import Digest
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.kind import Event
 from auditor.domain.request import (
@@ -253,6 +254,21 @@ def test_one_unsigned_entry_of_the_desk_is_enough() -> None:
 def test_a_restriction_is_not_lifted_while_the_case_is_open() -> None:
     edit = both(until(ev.RequestDecided), after_request(restricted(), TOLD, lifted()))
     assert laid("GDPR-18-RESTRICT", edit) is NOT_MET
+
+
+def test_rules_that_took_the_place_of_others_are_held_to_the_entry_that_says_so() -> None:
+    """Laid beside the GDPR's packs of today in each case."""
+    then, today = road.named("packs of then"), road.pinned(Regime.GDPR)
+
+    def repinned(after: Digest) -> Edit:
+        event = ev.PoliciesRepinned(
+            case=road.CASE, before=then, after=after, actor="dpo", signature=UNSIGNED
+        )
+        return both(changed(ev.ErasureRequested, policies=then), after_request(event))
+
+    assert laid("GDPR-5-2-ACCOUNT", repinned(today)) is MET
+    assert laid("GDPR-5-2-ACCOUNT", repinned(road.named("packs of tomorrow"))) is NOT_MET
+    assert laid("GDPR-5-2-ACCOUNT", changed(ev.ErasureRequested, policies=then)) is NOT_MET
 
 
 # The UK's clock -----------------------------------------------------------------------------------
