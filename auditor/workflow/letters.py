@@ -30,7 +30,7 @@ from auditor.workflow.desk_acts import day_in
 from auditor.workflow.desk_signing import vouched
 from auditor.workflow.guard import require_writable
 from auditor.workflow.home import Home
-from auditor.workflow.library import case_facts, packs_of
+from auditor.workflow.library import case_facts, packs_pinned
 from auditor.workflow.record import case_stream, record_at
 
 LONGEST_ADDRESS = 600
@@ -69,7 +69,8 @@ def letter_facts(
         raise MisuseError(f"case {case}: {flaw}")
     if state.requested is None:
         raise MisuseError(f"no case {case}; see `auditor request list`")
-    answer = answer_of(packs_of(home, case), case_facts(home, case))
+    case_file = case_facts(home, case)
+    answer = answer_of(packs_pinned(home, case_file), case_file)
     return LetterFacts(
         kind=kind,
         locale=locale,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from auditor.domain.artefact import Digest
+from auditor.domain.case import project
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.event import PoliciesRepinned
 from auditor.domain.request import Regime
@@ -55,7 +56,7 @@ def packs_of(home: Home, case: str) -> tuple[RulePack, ...]:
         MisuseError: no such case.
         LedgerError, TamperedError: what was kept of them is damaged.
     """
-    return _packs_pinned(home, case_facts(home, case))
+    return packs_pinned(home, case_facts(home, case))
 
 
 def repin(home: Home, case: str, by: Hand) -> Digest:
@@ -92,17 +93,19 @@ def case_facts(home: Home, case: str) -> CaseFacts:
     Raises:
         MisuseError: no such case.
     """
-    requested = load_case(home, case).requested
+    entries = home.ledger.replay(case_stream(case))
+    requested = project(item.event for item in entries).requested
     if requested is None:
         raise MisuseError(f"no case {case}; see `auditor request list`")
-    own = vouched(home, home.ledger.replay(case_stream(case)))
+    own = vouched(home, entries)
     others = (model_stream(requested.model), DOCUMENTS)
     records = (*own, *(item for stream in others for item in home.ledger.replay(stream)))
     today = local_day(datetime.now(UTC), requested.time_zone)
     return CaseFacts(records=records, as_of=today, country=home.config.country)
 
 
-def _packs_pinned(home: Home, facts: CaseFacts) -> tuple[RulePack, ...]:
+def packs_pinned(home: Home, facts: CaseFacts) -> tuple[RulePack, ...]:
+    """As `packs_of`, where the case's facts are at hand."""
     shipped = concerning(load_packs(), facts.regime)
     if packs_digest(shipped) == facts.pinned:
         return shipped

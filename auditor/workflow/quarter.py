@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -17,7 +18,7 @@ from auditor.policies.deadlines import Answer, answer_of
 from auditor.policies.facts import CaseFacts
 from auditor.policies.zone import local_day
 from auditor.workflow.home import Home
-from auditor.workflow.library import case_facts, packs_of
+from auditor.workflow.library import case_facts, packs_pinned
 from auditor.workflow.quarter_plans import Finding, find_finding
 from auditor.workflow.record import CASE_PREFIX, load_case
 from auditor.workflow.register import CaseLine, case_line
@@ -103,13 +104,18 @@ def report_quarter(home: Home, quarter: Quarter) -> QuarterReport:
     Raises:
         TamperedError: the ledger doesn't hash to what it should; nothing is reported from it.
     """
+    return report_on(home, quarter, (case_facts(home, case) for case in cases_in(home, quarter)))
+
+
+def report_on(home: Home, quarter: Quarter, cases: Iterable[CaseFacts]) -> QuarterReport:
+    """As `report_quarter`, where the facts of the quarter's cases are at hand."""
     audited = home.ledger.audit()
     return QuarterReport(
         quarter=quarter,
         as_of=datetime.now(UTC).date(),
         entries=audited.entries,
         root=audited.root,
-        lines=tuple(_line(home, case) for case in cases_in(home, quarter)),
+        lines=tuple(_line(home, facts) for facts in cases),
     )
 
 
@@ -119,19 +125,24 @@ def cases_in(home: Home, quarter: Quarter) -> tuple[str, ...]:
     Raises:
         TamperedError: an entry was changed.
     """
-    cases = (stream.removeprefix(CASE_PREFIX) for stream in home.ledger.streams(CASE_PREFIX))
-    return tuple(case for case in cases if _falls_into(home, case, quarter))
+    streams = home.ledger.streams(CASE_PREFIX)
+    return tuple(
+        stream.removeprefix(CASE_PREFIX)
+        for stream in streams
+        if _falls_into(home.ledger.replay(stream), quarter)
+    )
 
 
-def day_closed(facts: CaseFacts) -> date | None:
-    """Day a case's document was issued, on the controller's calendar; None before that."""
-    issued = facts.find_last(ev.CertificateIssued)
-    return None if issued is None else issued.day
-
-
-def _falls_into(home: Home, case: str, quarter: Quarter) -> bool:
-    facts = case_facts(home, case)
-    return facts.request.event.received in quarter or day_closed(facts) in quarter
+def _falls_into(records: Sequence[Recorded], quarter: Quarter) -> bool:
+    zone = "UTC"
+    for record in records:
+        match record.event:
+            case ev.ErasureRequested(received=received, time_zone=zone):
+                if received in quarter:
+                    return True
+            case ev.CertificateIssued():
+                return _day(record, zone) in quarter
+    return False
 
 
 def why_late(facts: CaseFacts, due: date) -> LateReason:
@@ -152,14 +163,15 @@ def _day(record: Recorded, zone: str) -> date:
     return local_day(datetime.fromisoformat(record.recorded_at), zone)
 
 
-def _line(home: Home, case: str) -> ReportLine:
-    state, facts = load_case(home, case), case_facts(home, case)
-    answer = answer_of(packs_of(home, case), facts)
+def _line(home: Home, facts: CaseFacts) -> ReportLine:
+    case = facts.case
+    state, answer = load_case(home, case), answer_of(packs_pinned(home, facts), facts)
+    issued = facts.find_last(ev.CertificateIssued)
     missed = answer is not None and answer.finding.status is FindingStatus.NOT_MET
     return ReportLine(
         line=case_line(home, case),
         basis="" if state.reached is None else state.reached.basis.value,
-        closed=day_closed(facts),
+        closed=None if issued is None else issued.day,
         answer=answer,
         finding=find_finding(home, state),
         late=why_late(facts, answer.due) if answer is not None and missed else None,

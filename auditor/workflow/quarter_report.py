@@ -24,12 +24,13 @@ from auditor.domain.quarter import Quarter
 from auditor.errors import LedgerError, MisuseError
 from auditor.policies.zone import local_day
 from auditor.proof.dsse import sign_envelope
-from auditor.workflow.exports.gather import assess, signed_state
+from auditor.workflow.exports.gather import assess_facts, signed_state
 from auditor.workflow.exports.oscal import assessment_results
 from auditor.workflow.files import write_file
 from auditor.workflow.home import Home
+from auditor.workflow.library import case_facts
 from auditor.workflow.notary import prove_entry
-from auditor.workflow.quarter import QuarterReport, cases_in, report_quarter
+from auditor.workflow.quarter import QuarterReport, cases_in, report_on
 from auditor.workflow.quarter_table import counted, table_csv
 from auditor.workflow.record import record
 from auditor.workflow.seals import seal_facts, trusted_time
@@ -66,8 +67,9 @@ def issue_report(home: Home, quarter: Quarter, locale: str) -> Issued:
     today = local_day(datetime.now(UTC), home.config.time_zone)
     if today < quarter.first:
         raise MisuseError(f"{quarter.name} begins on {quarter.first}; there is nothing to report")
-    assessed = [assess(home, case) for case in cases_in(home, quarter)]
-    signed, made = signed_state(home, assessed), report_quarter(home, quarter)
+    facts = [case_facts(home, case) for case in cases_in(home, quarter)]
+    assessed = [assess_facts(home, each) for each in facts]
+    signed, made = signed_state(home, assessed), report_on(home, quarter, facts)
     if (made.entries, made.root) != (signed.checkpoint.size, signed.checkpoint.root):
         raise LedgerError("the ledger was written to meanwhile; report on the quarter again")
     listed = table_csv(made)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from auditor.domain.quarter import quarter_named
 from auditor.policies.evaluate import evaluate
+from auditor.policies.facts import CaseFacts
 from auditor.proof.merkle import leaf_hash
 from auditor.workflow.checkpoints import record_checkpoint
 from auditor.workflow.exports.cases import AssessedCase, Signed
 from auditor.workflow.exports.fhir import audit_bundle
 from auditor.workflow.exports.oscal import assessment_results
 from auditor.workflow.home import Home
-from auditor.workflow.library import case_facts, packs_of
+from auditor.workflow.library import case_facts, packs_pinned
 from auditor.workflow.quarter import cases_in
 from auditor.workflow.register import list_cases
 
@@ -50,7 +51,7 @@ def export_fhir(home: Home, cases: Sequence[str]) -> bytes:
         MisuseError: no such case.
         TamperedError: an entry was changed.
     """
-    records = [record for case in cases for record in assess(home, case).records]
+    records = [record for case in cases for record in case_facts(home, case).stream]
     return audit_bundle(
         sorted(records, key=lambda record: record.sequence),
         origin=home.trust.log_origin,
@@ -65,9 +66,14 @@ def assess(home: Home, case: str) -> AssessedCase:
         MisuseError: no such case.
         PolicyError: its rule packs were never kept.
     """
-    facts, packs = case_facts(home, case), packs_of(home, case)
+    return assess_facts(home, case_facts(home, case))
+
+
+def assess_facts(home: Home, facts: CaseFacts) -> AssessedCase:
+    """As `assess`, where the case's facts are at hand."""
+    packs = packs_pinned(home, facts)
     return AssessedCase(
-        case=case,
+        case=facts.case,
         regime=facts.regime,
         received=facts.received,
         as_of=facts.as_of,

@@ -18,7 +18,7 @@ from auditor.domain.verdict import FindingStatus, Verdict
 from auditor.policies.deadlines import Answer, answer_of
 from auditor.workflow.guard import newest_checkpoint
 from auditor.workflow.home import Home
-from auditor.workflow.library import case_facts, packs_of
+from auditor.workflow.library import case_facts, packs_pinned
 from auditor.workflow.record import MODEL_PREFIX, load_case
 from auditor.workflow.register import list_cases
 from auditor.workflow.registry import require_model
@@ -101,7 +101,8 @@ def metrics_text(metrics: Metrics) -> str:
 
 
 def _waiting(home: Home, case: str) -> Answer | None:
-    return answer_of(packs_of(home, case), case_facts(home, case))
+    facts = case_facts(home, case)
+    return answer_of(packs_pinned(home, facts), facts)
 
 
 def _in_service(home: Home, cases: list[ErasureCase]) -> dict[str, bool]:

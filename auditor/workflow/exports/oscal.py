@@ -132,7 +132,7 @@ def _observation(ids: _Ids, case: AssessedCase, finding: Finding, signed: Signed
     observation: Json = {
         "uuid": ids.of("observation", case.case, finding.rule_id),
         "title": f"Evidence for {finding.citation}",
-        "description": finding.explanation,
+        "description": "Entries of the ledger that bear on this finding.",
         "methods": ["EXAMINE"],
         "collected": instant(case.records[-1].recorded_at),
     }
