@@ -19,12 +19,13 @@ from auditor.policies.rule import RulePack
 
 
 def concerning(packs: Sequence[RulePack], regime: Regime) -> tuple[RulePack, ...]:
-    """The packs that say something about requests of a regime."""
-    return tuple(
+    """The packs that say something about requests of a regime, that of its own law first."""
+    found = (
         pack
         for pack in packs
         if any(not rule.applies.regimes or regime in rule.applies.regimes for rule in pack.rules)
     )
+    return tuple(sorted(found, key=lambda pack: pack.name != regime.value))
 
 
 def require_distinct(packs: Sequence[RulePack]) -> None:

@@ -111,4 +111,4 @@ def packs_pinned(home: Home, facts: CaseFacts) -> tuple[RulePack, ...]:
         return shipped
     if facts.request.event.tzdata == UNRECORDED and not home.store.has(facts.pinned):
         return shipped  # that these aren't the pinned ones is then a finding (`rules_pinned`)
-    return pinned_packs(facts.pinned, home.store.get)
+    return concerning(pinned_packs(facts.pinned, home.store.get), facts.regime)

@@ -767,9 +767,9 @@ def test_retention_is_counted_from_the_day_of_judgement() -> None:
     assert "until at least 1 March 2034" in found.explanation
 
 
-def test_findings_come_in_the_packs_order() -> None:
+def test_findings_come_in_the_packs_order_the_requests_own_law_first() -> None:
     found = laid(facts(road()))
-    assert [finding.rule_id for finding in found] == [*PRODUCTS, *GDPR]
+    assert [finding.rule_id for finding in found] == [*GDPR, *PRODUCTS]
 
 
 def test_facts_of_no_case_or_of_two_are_refused() -> None:
