@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -92,3 +94,36 @@ def test_the_look_up_is_every_view_against_every_view() -> None:
     ]
     assert Listed(listed).agreeing(asked).tolist() == naive
     assert 0 < sum(naive) < 40
+
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "nlm_tb_128"
+SURELY = (
+    "half the size",
+    "JPEG, quality 75",
+    "brightness -30 %",
+    "contrast +30 %",
+    "gamma 1.25",
+    "5 % cut off each side",
+    "shifted by 4 % and 4 %",
+    "black rim of 2 %",
+)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/data/nlm_tb_128 beside the project")
+def test_real_x_rays_are_found_changed_and_not_taken_for_each_other() -> None:
+    from exclusion import CHANGES as REAL_CHANGES
+    from exclusion import agreed, reduced
+    from PIL import Image
+
+    paths = sorted((REAL / "images").glob("CHNCXR_00[0-4]*"))
+    originals = [Image.open(path).convert("L") for path in paths]
+    listed = listed_views(np.stack([reduced(picture) for picture in originals]))
+    assert len(originals) == 40
+    for name in SURELY:
+        asked = asked_views(np.stack([reduced(REAL_CHANGES[name](p)) for p in originals]))
+        own = Listed(listed.reshape(-1, BANDS)).agreeing(asked)
+        assert own.all(), name
+    most = agreed(asked, listed)
+    assert (np.diag(most) >= NEEDED).all()
+    np.fill_diagonal(most, 0)
+    assert most.max() < NEEDED
