@@ -324,6 +324,7 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
     demo_copy: Path, tmp_path: Path
 ) -> None:
     from auditor.learning.models import build
+    from auditor.learning.phantoms import draw_phantoms
     from auditor.learning.recipe import QUICK
     from auditor.learning.weights import weights_bytes
     from auditor.workflow.casework import RunSettings
@@ -331,7 +332,7 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
 
     home, weights = demo_copy / "home", tmp_path / "elsewhere.safetensors"
     weights.write_bytes(weights_bytes(build(QUICK, 99)))  # never trained at all
-    manifest = _manifest_of(home)
+    manifest = _never_erased(home, draw_phantoms(tmp_path / "phantoms", seed=7))
     ran = run(
         *("model", "register", "foreign", "--weights", weights, "--data", manifest),
         *("--home", home),
@@ -355,13 +356,20 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
     opened.close()
 
 
-def _manifest_of(home: Path) -> Path:
-    from auditor.workflow.registry import data_record, require_model
+def _never_erased(home: Path, manifest: Path) -> Path:
+    """A manifest beside it, without the patients whom a demo erased: they have the same names."""
+    from auditor.learning.datasets import read_manifest
+    from auditor.workflow.exclusion import excluded_rows
 
     opened = open_home(home)
-    record = data_record(opened, require_model(opened, "detector").versions[0].data_set)[1]
+    excluded = excluded_rows(opened, read_manifest(manifest))
     opened.close()
-    return record.manifest
+    lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for number, line in enumerate(lines, start=1) if number not in excluded]
+    assert len(kept) < len(lines)
+    others = manifest.with_name("others.csv")
+    others.write_text("".join(kept), encoding="utf-8")
+    return others
 
 
 def test_one_home_is_run_by_one_process(demo_copy: Path, auditor_run: Callable[..., int]) -> None:

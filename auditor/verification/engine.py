@@ -37,7 +37,7 @@ from auditor.verification.online import hold_across
 from auditor.verification.per_patient import PatientScale, measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power, reach
-from auditor.verification.recipe_fit import ALPHA, fit_recipe, fit_retrain
+from auditor.verification.recipe_fit import RETRAIN_ALPHA, fit_recipe, fit_retrain
 from auditor.verification.relearning import relearning_images, relearning_statistics
 from auditor.verification.reliability import describe_reliability
 from auditor.verification.secondary import (
@@ -142,7 +142,7 @@ def prepare(
         recipe_fit=fit,
         power=Power(
             detect_untouched=decidable * detect_power(scale, margin, ins),
-            pass_retrain=decidable * passing * (1 - alpha / rungs / SHARES) * (1 - ALPHA),
+            pass_retrain=decidable * passing * (1 - alpha / rungs / SHARES) * (1 - RETRAIN_ALPHA),
         ),
         reach=reach(scale, margin, outs),
         margin=margin,
