@@ -136,3 +136,25 @@ def test_parts_and_explanation_tell_the_same(rule: Rule) -> None:
             assert item.missing, name
         else:
             assert all(said in item.explanation for said in item.found + item.missing)
+
+
+SPARE = {
+    "UK-12A-CLOCK": "a clock that never stopped needs no entry but the request's",
+    "CCPA-130-ACK": "another letter will do",
+}
+
+
+@pytest.mark.parametrize("regime", Regime)
+@pytest.mark.parametrize("name", ["in order", "refused", "extended", "paused", "nothing"])
+def test_leaves_resolve_and_met_falls_when_they_are_taken_away(regime: Regime, name: str) -> None:
+    packs = packs_for(regime)
+    given = SITUATIONS[name].facts(Applicability(regimes=(regime,)))
+    places = {record.sequence for record in given.records}
+    for item in evaluate(packs, given):
+        assert set(item.leaves) <= places
+        cited = set(item.leaves) - {given.request.number}
+        if item.status is not FindingStatus.MET or not cited or item.rule_id in SPARE:
+            continue
+        left = tuple(record for record in given.records if record.sequence not in cited)
+        without = {found.rule_id: found for found in evaluate(packs, replace(given, records=left))}
+        assert without[item.rule_id].status is not FindingStatus.MET, item.rule_id
