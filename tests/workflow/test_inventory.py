@@ -223,6 +223,8 @@ def test_where_nobody_was_erased_copies_stay_and_hold_nothing(
         )
     (said,) = [item for item in load_case(home, work.case).accounted if item.artefact == copy]
     assert (said.fate, said.ground) == (ArtefactFate.RETAINED, NOT_ESTABLISHED)
+    events = [item.event for item in home.ledger.replay(f"case:{work.case}")]
+    assert any(isinstance(event, ev.SubjectsExcluded) for event in events)  # all the same
     assert standing_copies(home, MODEL) == (copy,)
 
 
