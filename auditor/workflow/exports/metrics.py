@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.request import DecisionKind
-from auditor.domain.verdict import FindingStatus, Verdict
-from auditor.policies.deadlines import Answer, answer_of
+from auditor.domain.verdict import Verdict
+from auditor.workflow.dashboard import desk_lines
 from auditor.workflow.guard import newest_checkpoint
 from auditor.workflow.home import Home
-from auditor.workflow.library import case_facts, packs_pinned
 from auditor.workflow.record import MODEL_PREFIX, load_case
 from auditor.workflow.register import list_cases
 from auditor.workflow.registry import require_model
 
-SOON = timedelta(days=7)
+SOON = 7
+"""Days."""
 
 _NEVER_BEGUN = (DecisionKind.REFUSED, DecisionKind.WITHDRAWN)
 
@@ -34,8 +34,8 @@ class Metrics:
 
     Attributes:
         states: cases by where they stand.
-        overdue: open cases whose answer is late.
-        due_soon: open cases whose answer is due within `SOON`.
+        overdue: cases that aren't closed though their time limit is over.
+        due_soon: those whose time limit ends within `SOON`.
         verdicts: cases by verdict.
         entries: of the ledger.
         signed_entries: that the newest checkpoint covers; 0 before the first.
@@ -66,15 +66,13 @@ def measure(home: Home, now: datetime) -> Metrics:
     Raises:
         TamperedError: an entry was changed.
     """
-    lines = list_cases(home)
-    waiting = [_waiting(home, line.case) for line in lines if line.outcome is None]
-    due = [answer for answer in waiting if answer is not None]
+    lines, waiting = list_cases(home), desk_lines(home)
     signed = newest_checkpoint(home.root)
     return Metrics(
         now=now,
         states=Counter(line.state for line in lines),
-        overdue=sum(is_overdue(answer) for answer in due),
-        due_soon=sum(is_due_soon(answer, now.date()) for answer in due),
+        overdue=sum(item.late for item in waiting),
+        due_soon=sum(item.left is not None and 0 <= item.left <= SOON for item in waiting),
         verdicts=Counter(line.verdict for line in lines if line.verdict is not None),
         entries=home.ledger.size,
         signed_entries=0 if signed is None else signed.checkpoint.size,
@@ -84,25 +82,9 @@ def measure(home: Home, now: datetime) -> Metrics:
     )
 
 
-def is_overdue(answer: Answer) -> bool:
-    """Whether an answer is late."""
-    return answer.finding.status is FindingStatus.NOT_MET
-
-
-def is_due_soon(answer: Answer, today: date) -> bool:
-    """Whether an answer still to be given is due within `SOON`."""
-    open_yet = answer.finding.status is FindingStatus.INSUFFICIENT
-    return open_yet and answer.due <= today + SOON
-
-
 def metrics_text(metrics: Metrics) -> str:
     """The metrics in Prometheus' text format."""
     return "".join(f"{line}\n" for line in _lines(metrics))
-
-
-def _waiting(home: Home, case: str) -> Answer | None:
-    facts = case_facts(home, case)
-    return answer_of(packs_pinned(home, facts), facts)
 
 
 def _in_service(home: Home, cases: list[ErasureCase]) -> dict[str, bool]:
@@ -130,11 +112,11 @@ def _lines(metrics: Metrics) -> Iterator[str]:
         "auditor_cases", "Erasure cases by where they stand.", _labelled("state", metrics.states)
     )
     yield from _gauge(
-        "auditor_cases_overdue", "Open cases whose answer is late.", {"": metrics.overdue}
+        "auditor_cases_overdue", "Open cases whose time limit is over.", {"": metrics.overdue}
     )
     yield from _gauge(
         "auditor_cases_due_soon",
-        f"Open cases whose answer is due within {SOON.days} days.",
+        f"Open cases whose time limit ends within {SOON} days.",
         {"": metrics.due_soon},
     )
     verdicts = {verdict.value: metrics.verdicts.get(verdict, 0) for verdict in Verdict}
