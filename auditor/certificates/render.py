@@ -7,6 +7,7 @@ fetched; the fonts are those shipped with the templates.
 from __future__ import annotations
 
 import atexit
+import gc
 import hashlib
 import logging
 import os
@@ -126,7 +127,7 @@ def print_page(
     """
     moment = datetime(issued.year, issued.month, issued.day, tzinfo=UTC)
     fetcher, pdf = _ShippedOnly(), None
-    with _dated(moment), suppress(FatalURLFetchingError):
+    with _dated(moment), _uncollected(), suppress(FatalURLFetchingError):
         pdf = HTML(string=html, url_fetcher=fetcher, base_url="shipped:").write_pdf(
             font_config=_fonts(),
             stylesheets=[_style(style)] if style else None,
@@ -198,6 +199,18 @@ def _attachment(enclosed: Enclosed, moment: datetime) -> Attachment:
         modified=moment,
         relationship=enclosed.relationship,
     )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Collect no garbage meanwhile: nearly all of what a drawing makes lives until it is done."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager
