@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from auditor.domain import event as ev
-from auditor.domain.request import DecisionKind
+from auditor.domain.kind import Event
+from auditor.domain.request import DecisionKind, LetterKind
 from auditor.domain.verdict import Basis
 from auditor.errors import PolicyError
 from auditor.policies.dates import (
@@ -46,7 +49,7 @@ def answered_in_time(papers: Papers) -> Observation:
         )
         if max(granted.day, acted.day) <= deadline.day:
             text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
-            return supports(text, *before, granted, acted)
+            return _as_told(papers, max(granted.day, acted.day), text, *before, granted, acted)
         text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
         return contradicts(text, *before, granted, acted)
     if facts.as_of > deadline.day:
@@ -141,7 +144,7 @@ def letter_in_time(papers: Papers) -> Observation:
             "{text} It was entered only on {day}, after the time limit.", text=text, day=first.day
         )
         return for_a_person(text, facts.request, first)
-    return supports(text, facts.request, first)
+    return _as_told(papers, first.event.on, text, facts.request, first)
 
 
 def clock_explained(papers: Papers) -> Observation:
@@ -213,6 +216,26 @@ def _extension(papers: Papers) -> Leaf[ev.RequestDecided] | None:
     if limit.extended is None or extended is None:
         return None
     return extended if extended.day <= _counted(limit, facts, limit.length).day else None
+
+
+def _as_told(papers: Papers, day: date, text: str, *leaves: Leaf[Event]) -> Observation:
+    """Support; for a person where it rests on an extension that nobody is on record to have told.
+
+    The person has to be told within the first limit (Art. 12(3) GDPR, Cal. Civ. Code
+    1798.130(a)(2)(A)); a letter may have left without being entered.
+    """
+    facts, limit = papers.facts, _required_limit(papers)
+    first = _counted(limit, facts, limit.length).day
+    told = any(
+        leaf.event.letter is LetterKind.EXTENDED and leaf.event.on <= first
+        for leaf in facts.all(ev.LetterSent)
+    )
+    if day <= first or told:
+        return supports(text, *leaves)
+    text = papers.say(
+        "{text} It rests on the extension, of which no letter in time is on record.", text=text
+    )
+    return for_a_person(text, *leaves)
 
 
 def _required_limit(papers: Papers) -> TimeLimit:

@@ -86,13 +86,32 @@ def test_the_first_of_two_letters_counts_and_another_kind_does_not() -> None:
     assert laid("GDPR-12-3-INFORM", at_end(other)) is MISSING
 
 
-def test_an_extension_gives_the_letter_more_time_only_if_it_came_in_time() -> None:
-    for day, status in ((29, MET), (30, NOT_MET)):
-        extended = decision(DecisionKind.EXTENDED, DecisionReason.COMPLEXITY)
-        edit = both(
-            at_end(letter_on(LetterKind.GRANTED, 80), days=80), after_request(extended, days=day)
-        )
-        assert laid("GDPR-12-3-INFORM", edit) is status
+@pytest.mark.parametrize(
+    ("extended", "told", "done", "status"),
+    [
+        (29, 29, 80, MET),
+        (29, 30, 80, PERSON),
+        (29, None, 80, PERSON),
+        (29, None, 29, MET),
+        (30, 29, 80, NOT_MET),
+        (29, 29, 89, MET),
+        (29, 29, 90, NOT_MET),
+    ],
+)
+def test_an_extension_gives_more_time_if_it_came_in_time_and_was_told(
+    extended: int, told: int | None, done: int, status: FindingStatus
+) -> None:
+    """Three months end on Friday, 30 April 2027, 89 days after receipt."""
+    letters = [] if told is None else [letter_on(LetterKind.EXTENDED, told)]
+    edit = both(
+        later(ev.ScopeEstablished, done),
+        at_end(letter_on(LetterKind.GRANTED, done), days=done),
+        after_request(
+            decision(DecisionKind.EXTENDED, DecisionReason.COMPLEXITY), *letters, days=extended
+        ),
+    )
+    for rule in ("GDPR-12-3-INFORM", "GDPR-12-3-RESPOND"):
+        assert laid(rule, edit) is status
 
 
 # Documents ----------------------------------------------------------------------------------------

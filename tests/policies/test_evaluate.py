@@ -245,7 +245,7 @@ TABLE: dict[str, Row] = {
     ),
     "extended in time, done in month three": Row(
         edit=extended(decided_after=29, done_after=80),
-        expected={"GDPR-12-3-RESPOND": MET, "GDPR-12-3-EXTEND": MISSING},
+        expected={"GDPR-12-3-RESPOND": PERSON, "GDPR-12-3-EXTEND": MISSING},
     ),
     "extended in time, done in month four": Row(
         edit=extended(decided_after=29, done_after=90),
