@@ -109,6 +109,10 @@ def _declared(document: pikepdf.Pdf) -> Iterator[str]:
 
 def _attached(document: pikepdf.Pdf) -> Iterator[str]:
     """ISO 19005-3 section 6.8, ISO 14289-1 section 7.11."""
+    if "/EmbeddedFiles" not in document.Root.get("/Names", {}):
+        if "/AF" in document.Root:
+            yield "files are associated that aren't attached"
+        return
     named = document.Root.Names.EmbeddedFiles.Names
     files = [named[position] for position in range(1, len(named), 2)]
     associated = [item.objgen for item in document.Root.AF]

@@ -38,6 +38,7 @@ from auditor.errors import CertificateError, InvalidCertificateError
 from auditor.proof.checkpoint import Checkpoint
 from auditor.shipped import shipped
 from auditor.workflow.quarter import LateReason
+from tests.certificates.conformance import shortcomings
 from tests.certificates.messages import constants, in_template, said
 from tests.certificates.test_languages import Marking, Said, unmarked
 from tests.certificates.test_letters import places
@@ -242,6 +243,7 @@ def test_the_pdf_shows_what_was_signed_and_its_bytes_stay(locale: str) -> None:
     other = parse_report(report_bytes(facts(locale=locale, number=3)))
     with pytest.raises(InvalidCertificateError):
         verify_visible(pdf, report_html(other, digest))
+    assert shortcomings(pdf) == []
     with pikepdf.open(BytesIO(pdf)) as document:
         assert str(document.Root.Lang) == locale
         assert len(document.pages) <= 2
