@@ -358,7 +358,7 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
 
 def _never_erased(home: Path, manifest: Path) -> Path:
     """A manifest beside it, without the patients whom a demo erased: they have the same names."""
-    from auditor.learning.datasets import read_manifest
+    from auditor.learning.manifest import read_manifest
     from auditor.workflow.exclusion import excluded_rows
 
     opened = open_home(home)
