@@ -10,6 +10,7 @@ import click
 from auditor.cli.model_copy import copy
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, progress_reporter, read_input
+from auditor.cli.request_desk import key_option, role_option, signers_in
 from auditor.domain.scope_events import Readmission
 from auditor.errors import MisuseError
 
@@ -150,15 +151,20 @@ def retire(name: str, home: Path | None, as_json: bool) -> None:
     type=click.Choice([reason.value for reason in Readmission]),
     help="Why the patients' data may be trained on again.",
 )
-@click.option("--by", "actor", default="dpo", show_default=True, help="Role, never a name.")
+@role_option
+@key_option
 @home_option
 @json_option
-def readmit(case: str, reason: str, actor: str, home: Path | None, as_json: bool) -> None:
+def readmit(
+    case: str, reason: str, role: str, key: Path | None, home: Path | None, as_json: bool
+) -> None:
     """Let the patients of an erasure be trained on again; their entries are destroyed."""
     _require_engine()
+    from auditor.workflow.desk_signing import Hand
     from auditor.workflow.exclusion import readmit as take_off
 
-    take_off(open_home(home), case, Readmission(reason), actor)
+    by = Hand(role=role, signers=tuple(signers_in(key)))
+    take_off(open_home(home), case, Readmission(reason), by)
     emit({"case": case, "readmitted": reason}, as_json)
 
 

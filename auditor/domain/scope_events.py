@@ -35,12 +35,16 @@ class SubjectsExcluded(Event):
 @named("subjects-readmitted/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectsReadmitted(Event):
-    """They may be trained on again; written before `entries` are destroyed."""
+    """They may be trained on again, by the desk's own hand; written before `entries` are destroyed.
+
+    `actor` and `signature` are as of the desk's other acts.
+    """
 
     case: str
     entries: Digest
     reason: Readmission
     actor: str
+    signature: Digest
 
 
 @named("copy-declared/v1")

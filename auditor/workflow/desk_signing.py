@@ -41,11 +41,12 @@ Act: TypeAlias = (
     | ev.ProcessingRestricted
     | ev.RestrictionLifted
     | ev.PoliciesRepinned
+    | ev.SubjectsReadmitted
 )
 _ACTS = (
     *(ev.RequestDecided, ev.DecisionProposed, ev.IdentityChecked),
     *(ev.ClockStopped, ev.ClockResumed, ev.ProcessingRestricted, ev.RestrictionLifted),
-    ev.PoliciesRepinned,
+    *(ev.PoliciesRepinned, ev.SubjectsReadmitted),
 )
 FOUR_EYED = frozenset({DecisionKind.GRANTED, DecisionKind.REFUSED})
 """What two have to agree on, where the home asks for four eyes."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.case import ErasureCase, project
+from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.kind import Event
 from auditor.domain.scope_events import Readmission
 from auditor.errors import DataError, HomeError, MisuseError
@@ -37,6 +38,7 @@ from auditor.verification.fingerprint import (
 from auditor.workflow.accounting import EXCLUSION, NO_LONGER_NEEDED
 from auditor.workflow.alone import alone
 from auditor.workflow.desk import require_case, subjects_of
+from auditor.workflow.desk_signing import Hand, enter, stands
 from auditor.workflow.exclusion_list import entries_bytes, keyed_name, read_entries
 from auditor.workflow.founding import EXCLUSION_KEY, SYMMETRIC_BYTES
 from auditor.workflow.home import Home
@@ -104,25 +106,31 @@ def excluded_rows(home: Home, manifest: Manifest) -> tuple[int, ...]:
     return tuple(row.number for row in manifest.rows if row.subject in found)
 
 
-def readmit(home: Home, case: str, reason: Readmission, actor: str) -> None:
+def readmit(home: Home, case: str, reason: Readmission, by: Hand) -> None:
     """Take a case's entries off the list and destroy them; its patients may be trained on again.
 
     Those whom another case keeps out as well stay out until that is readmitted, too.
 
     Raises:
-        MisuseError: no such case, or it keeps nobody out.
+        MisuseError: no such case, it keeps nobody out, or the desk's key is missing.
         HomeError: another run is working.
         TamperedError: the ledger is read-only.
     """
     with alone(home):
         require_case(home, case)
-        events = _events(home, case)
-        found = _last(events, ev.SubjectsExcluded)
-        again = _last(events, ev.SubjectsReadmitted)
-        if found is None or (again is not None and not home.store.has(found.entries)):
+        found = _last(_events(home, case), ev.SubjectsExcluded)
+        done = _is_readmitted(home, case)
+        if found is None or (done and not home.store.has(found.entries)):
             raise MisuseError(f"case {case} keeps nobody out of training")
-        event = ev.SubjectsReadmitted(case=case, entries=found.entries, reason=reason, actor=actor)
-        record(home, case_stream(case), event, "readmitted")
+        if not done:
+            act = ev.SubjectsReadmitted(
+                case=case,
+                entries=found.entries,
+                reason=reason,
+                actor=by.role,
+                signature=UNSIGNED,
+            )
+            enter(home, act, by)
         _account(home, case, found.entries, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
         home.store.destroy(found.entries)
 
@@ -157,7 +165,7 @@ def _kept_out(home: Home) -> Iterator[_Patients]:
         events = _events(home, case)
         found, state = _last(events, ev.SubjectsExcluded), project(events)
         if found is not None:
-            if _last(events, ev.SubjectsReadmitted) is None:
+            if not _is_readmitted(home, case):
                 entries = read_entries(_secret(home), home.store.get(found.entries))
                 yield _Patients(keyed=entries.names, pictures=entries.pictures)
         elif _is_held(home, case, state):
@@ -168,6 +176,13 @@ def _is_held(home: Home, case: str, state: ErasureCase) -> bool:
     """Granted and not listed yet, or restricted meanwhile, and the vault still knows who."""
     held = state.granted or is_restricting(home, case)
     return held and home.vault.holds(_requested(state).payload)
+
+
+def _is_readmitted(home: Home, case: str) -> bool:
+    """By the desk's own hand; what somebody else wrote lets nobody in."""
+    records = home.ledger.replay(case_stream(case))
+    said = (item for item in records if isinstance(item.event, ev.SubjectsReadmitted))
+    return any(stands(home, item, records) for item in said)
 
 
 def _asked_about(home: Home, state: ErasureCase) -> _Patients:

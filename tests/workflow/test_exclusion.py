@@ -21,13 +21,16 @@ from auditor.errors import AuditorError, DataError, HomeError, MisuseError, Tamp
 from auditor.learning.manifest import read_manifest
 from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide
+from auditor.workflow.desk_signing import Hand
 from auditor.workflow.exclusion import exclude, excluded_rows, readmit
 from auditor.workflow.exclusion_list import entries_bytes, read_entries
 from auditor.workflow.home import Home, open_home
+from auditor.workflow.record import record
 from auditor.workflow.reerasure import came_back
 from auditor.workflow.running import run_case
 from auditor.workflow.scene import load_scene, register_trained, train_and_register
 from tests.cli.conftest import Auditor
+from tests.workflow.desks import employ
 from tests.workflow.test_scope import filed, stated
 from tests.workflow.trained import (
     MODEL,
@@ -209,8 +212,6 @@ def test_a_granted_request_holds_before_it_is_carried_out_and_a_withdrawn_one_no
 
 
 def test_a_restriction_holds_until_it_is_lifted(home: Home) -> None:
-    from auditor.workflow.record import record
-
     first, second, *_ = patients(home)
     manifest = read_manifest(manifest_in(home))
     case = filed(home, [second])
@@ -249,7 +250,7 @@ def test_somebody_nobody_has_seen_is_listed_by_name(home: Home) -> None:
 
 def test_who_may_come_back_is_off_the_list_and_the_entries_are_gone(home: Home) -> None:
     case, manifest = case_of(home), read_manifest(manifest_in(home))
-    readmit(home, case, Readmission.NEW_CONSENT, "dpo")
+    readmit(home, case, Readmission.NEW_CONSENT, Hand())
     assert excluded_rows(home, manifest) == ()
     events = [item.event for item in home.ledger.replay(f"case:{case}")]
     (entries,) = {event.entries for event in events if isinstance(event, ev.SubjectsExcluded)}
@@ -262,7 +263,31 @@ def test_who_may_come_back_is_off_the_list_and_the_entries_are_gone(home: Home) 
     ]
     assert fates == [ArtefactFate.RETAINED, ArtefactFate.DESTROYED]
     with pytest.raises(MisuseError, match="keeps nobody out"):
-        readmit(home, case, Readmission.NEW_CONSENT, "dpo")
+        readmit(home, case, Readmission.NEW_CONSENT, Hand())
+
+
+def test_where_the_desk_has_keys_nobody_else_lets_a_patient_back_in(
+    home: Home, tmp_path: Path
+) -> None:
+    case, manifest = case_of(home), read_manifest(manifest_in(home))
+    anne = employ(home, tmp_path, "anne")
+    erased = excluded_rows(home, manifest)
+    events = [item.event for item in home.ledger.replay(f"case:{case}")]
+    (entries,) = {event.entries for event in events if isinstance(event, ev.SubjectsExcluded)}
+    forged = ev.SubjectsReadmitted(
+        case=case,
+        entries=entries,
+        reason=Readmission.NEW_CONSENT,
+        actor="dpo",
+        signature=UNSIGNED,
+    )
+    record(home, f"case:{case}", forged, "forged")
+    assert excluded_rows(home, manifest) == erased != ()
+    with pytest.raises(MisuseError, match="--key"):
+        readmit(home, case, Readmission.NEW_CONSENT, Hand())
+    assert home.store.has(entries)
+    readmit(home, case, Readmission.NEW_CONSENT, Hand(signers=anne))
+    assert excluded_rows(home, manifest) == () and not home.store.has(entries)
 
 
 def test_entries_that_a_backup_brings_back_are_destroyed_again(home: Home) -> None:
@@ -271,7 +296,7 @@ def test_entries_that_a_backup_brings_back_are_destroyed_again(home: Home) -> No
     (entries,) = {event.entries for event in events if isinstance(event, ev.SubjectsExcluded)}
     kept = home.store.get(entries)
     assert entries not in {item.artefact for item in came_back(home, destroy=False)}
-    readmit(home, case, Readmission.ENTERED_IN_ERROR, "dpo")
+    readmit(home, case, Readmission.ENTERED_IN_ERROR, Hand())
     home.store.put(kept)
     assert entries in {item.artefact for item in came_back(home, destroy=True)}
     assert not home.store.has(entries)
