@@ -19,7 +19,7 @@ from auditor.certificates.facts import require_printable
 from auditor.certificates.page import template
 from auditor.certificates.wording import HIPAA_BANNER, percent
 from auditor.domain.language import Language
-from auditor.domain.request import DecisionReason, LetterKind, Outcome, Regime
+from auditor.domain.request import DecisionReason, LetterKind, Outcome, PauseReason, Regime
 from auditor.domain.verdict import Basis
 from auditor.errors import CertificateError
 
@@ -85,6 +85,7 @@ class LetterFacts:
         reason: of the refusal or the extension.
         review: day by which an exemption is looked at again.
         doubted: the identity of whoever asked isn't established.
+        paused: what the clock stands still for (Art. 12A UK GDPR); None where it runs.
         restricted: since when processing is, or was, restricted.
         lifted: when that ended; None before.
         ending: of a closed case.
@@ -101,6 +102,7 @@ class LetterFacts:
     reason: DecisionReason = DecisionReason.NONE
     review: date | None = None
     doubted: bool = False
+    paused: PauseReason | None = None
     restricted: date | None = None
     lifted: date | None = None
     ending: Ending | None = None
@@ -241,8 +243,7 @@ def _body(facts: LetterFacts, language: Language) -> Iterator[str]:
     match facts.kind:
         case LetterKind.ACKNOWLEDGED:
             yield say(words.NUMBER, case=facts.case)
-            if facts.doubted:
-                yield say(words.IDENTITY)
+            yield from map(say, _waited_for(facts))
             if facts.restricted is not None and facts.lifted is None:
                 yield say(words.RESTRICTED)
             yield from _due(facts, language)
@@ -268,8 +269,18 @@ def _body(facts: LetterFacts, language: Language) -> Iterator[str]:
             yield from _provision(words.RESTRICTION.get(facts.regime), language)
 
 
+def _waited_for(facts: LetterFacts) -> Iterator[str]:
+    """What has to come from the person first."""
+    if facts.doubted or facts.paused is PauseReason.IDENTITY:
+        yield words.IDENTITY
+    if facts.paused is PauseReason.CLARIFICATION:
+        yield words.CLARIFICATION
+    if facts.paused is PauseReason.FEE:
+        yield words.FEE
+
+
 def _due(facts: LetterFacts, language: Language) -> Iterator[str]:
-    if facts.due is not None:
+    if facts.due is not None and facts.paused is None:  # a day that moves is no promise
         yield language.say(words.DUE, due=facts.due)
 
 

@@ -50,6 +50,11 @@ IDENTITY = (
     "Before we can act on it we have to be sure that it was you who asked. Please get in touch "
     "with us."
 )
+CLARIFICATION = (
+    "Before we can answer we have to know more precisely what you ask for. Please get in touch "
+    "with us."
+)
+FEE = "Before we can act on it, the fee that we asked for has to be paid."
 RESTRICTED = "Until it is settled, no model is trained on your images, and none is applied to them."
 
 GRANTED = (

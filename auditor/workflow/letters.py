@@ -83,6 +83,7 @@ def letter_facts(
         reason=_reason(kind, state),
         review=_review(state),
         doubted=state.doubted,
+        paused=None if state.paused is None else state.paused.reason,
         restricted=None if begun is None else begun.on,
         lifted=None if ended is None or state.restricted is not None else ended.on,
         ending=None if kind is not LetterKind.CLOSED else _ending(home, state),

@@ -33,7 +33,7 @@ from auditor.certificates.letter import (
     letter_text,
 )
 from auditor.domain.language import Language
-from auditor.domain.request import DecisionReason, LetterKind, Outcome, Regime
+from auditor.domain.request import DecisionReason, LetterKind, Outcome, PauseReason, Regime
 from auditor.domain.verdict import Basis
 from auditor.errors import CertificateError
 from auditor.shipped import shipped
@@ -95,6 +95,8 @@ def every_letter(locale: str) -> Iterator[LetterFacts]:
         for ending in ENDINGS.values():
             yield facts(LetterKind.CLOSED, locale, regime=regime, ending=ending)
     yield facts(LetterKind.ACKNOWLEDGED, locale, doubted=True)
+    for paused in PauseReason:
+        yield facts(LetterKind.ACKNOWLEDGED, locale, regime=Regime.UK_GDPR, paused=paused)
     yield facts(LetterKind.RESTRICTION_LIFTED, locale, lifted=date(2027, 2, 2))
 
 
@@ -173,6 +175,17 @@ def test_a_time_limit_is_the_one_that_runs_and_none_where_none_does() -> None:
         LetterKind.EXTENDED,
     }:
         assert "March 2027" not in letter_text(letter_of(facts(kind)))
+
+
+def test_while_the_clock_stands_still_a_letter_asks_and_promises_no_day() -> None:
+    texts = set()
+    for paused in PauseReason:
+        made = facts(LetterKind.ACKNOWLEDGED, regime=Regime.UK_GDPR, paused=paused)
+        texts.add(letter_text(letter_of(made)))
+        assert "at the latest" not in letter_text(letter_of(made))
+    assert len(texts) == len(PauseReason)
+    asked = letter_text(letter_of(facts(LetterKind.ACKNOWLEDGED, doubted=True)))
+    assert "was you who asked" in asked
 
 
 def test_a_refusal_gives_reason_provision_and_review() -> None:

@@ -16,12 +16,20 @@ from auditor.certificates.letter import letter_of, letter_text
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase, evolve, project
-from auditor.domain.request import DecisionKind, DecisionReason, Ground, LetterKind, Outcome, Regime
+from auditor.domain.request import (
+    DecisionKind,
+    DecisionReason,
+    Ground,
+    LetterKind,
+    Outcome,
+    PauseReason,
+    Regime,
+)
 from auditor.errors import MisuseError
 from auditor.policies.deadlines import answer_of
 from auditor.workflow.config import read_config, write_config
 from auditor.workflow.desk import decide
-from auditor.workflow.desk_acts import lift, restrict
+from auditor.workflow.desk_acts import lift, restrict, resume_clock, stop_clock
 from auditor.workflow.desk_papers import record_recipient
 from auditor.workflow.desk_signing import Hand
 from auditor.workflow.home import SETTINGS, Home, create_home, open_home
@@ -128,6 +136,17 @@ def test_a_letter_names_the_cases_own_deadline_an_extension_counted(home: Home) 
 def test_a_law_without_a_time_limit_promises_no_day(home: Home) -> None:
     case = casebook.filed(home, regime=Regime.HIPAA, ground=Ground.AUTHORISATION_REVOKED)
     assert letter_facts(home, case, K.ACKNOWLEDGED, "en").due is None
+
+
+def test_a_clock_that_stands_still_is_told(home: Home) -> None:
+    case, hand = (
+        casebook.filed(home, regime=Regime.UK_GDPR, ground=Ground.UK_CONSENT_WITHDRAWN),
+        Hand(),
+    )
+    stop_clock(home, case, PauseReason.CLARIFICATION, hand)
+    assert "more precisely" in text_of(home, case, K.ACKNOWLEDGED)
+    resume_clock(home, case, hand)
+    assert "at the latest" in text_of(home, case, K.ACKNOWLEDGED)
 
 
 def test_a_restriction_stands_in_the_letters_with_its_days(home: Home) -> None:
