@@ -39,7 +39,7 @@ from auditor.workflow.accounting import EXCLUSION, NO_LONGER_NEEDED
 from auditor.workflow.alone import alone
 from auditor.workflow.desk import require_case, subjects_of
 from auditor.workflow.desk_signing import Hand, enter, stands
-from auditor.workflow.exclusion_list import entries_bytes, keyed_name, read_entries
+from auditor.workflow.exclusion_list import alike, entries_bytes, keyed_name, read_entries
 from auditor.workflow.founding import EXCLUSION_KEY, SYMMETRIC_BYTES
 from auditor.workflow.home import Home
 from auditor.workflow.record import CASE_PREFIX, case_stream, record
@@ -207,12 +207,12 @@ def _requested(state: ErasureCase) -> ev.ErasureRequested:
 
 
 def _by_name(home: Home, manifest: Manifest, kept_out: Iterable[_Patients]) -> frozenset[str]:
-    names = frozenset(name for each in kept_out for name in each.names)
+    names = frozenset(alike(name) for each in kept_out for name in each.names)
     keyed = frozenset(name for each in kept_out for name in each.keyed)
     secret = _secret(home) if keyed else b""
 
     def is_named(name: str) -> bool:
-        return name in names or (bool(keyed) and keyed_name(secret, name) in keyed)
+        return alike(name) in names or (bool(keyed) and keyed_name(secret, name) in keyed)
 
     filed = {
         (row.subject, name) for row in manifest.rows for name in (row.subject, row.filed_under)

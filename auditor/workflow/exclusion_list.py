@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import unicodedata
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Collection
@@ -35,9 +36,18 @@ class Entries:
     pictures: Bands
 
 
+def alike(name: str) -> str:
+    """What ids that look the same have in common: case and width of letters (UAX 15, NFKC).
+
+    >>> alike("PAT-7") == alike("pat-\uff17")
+    True
+    """
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
 def keyed_name(secret: bytes, name: str) -> str:
     """A subject id as it stands in the entries."""
-    return _keyed(secret, b"subject", name.encode("utf-8")).hex()
+    return _keyed(secret, b"subject", alike(name).encode("utf-8")).hex()
 
 
 def entries_bytes(secret: bytes, case: str, names: Collection[str], pictures: Bands) -> bytes:

@@ -176,6 +176,25 @@ def test_the_patient_is_recognised_under_another_name_by_one_changed_picture(hom
     assert excluded_rows(home, read_manifest(manifest)) == tuple(rows)
 
 
+@pytest.mark.parametrize("held", [False, True], ids=["erased", "granted"])
+def test_an_id_that_looks_the_same_is_the_same(home: Home, held: bool) -> None:
+    first, second, *_ = patients(home)
+    if held:
+        filed(home, [second])
+    name = second if held else first
+
+    def rewrite(row: dict[str, str]) -> None:
+        wide = {ord(digit): 0xFF10 + int(digit) for digit in "0123456789"}
+        row["subject_id"] = row["subject_id"].upper().translate(wide)
+
+    manifest = another(home, rewrite)
+    rows = [row for row in read_manifest(manifest).rows if row.subject != name]
+    for number, row in enumerate(rows):  # no picture tells
+        Image.effect_noise((48, 48), 60 + number / 1000).save(row.path)
+    alike = [row.number for row in read_manifest(manifest_in(home)).rows if row.subject == name]
+    assert set(alike) <= set(excluded_rows(home, read_manifest(manifest)))
+
+
 def test_without_the_patient_the_same_data_are_trained_on_and_found_again(home: Home) -> None:
     erased, manifest = patients(home)[0], manifest_in(home)
     rows = rows_of(manifest, erased)
