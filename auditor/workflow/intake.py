@@ -105,7 +105,7 @@ def read_rows(rows: Sequence[tuple[int, Cells]], known: Known) -> tuple[Asked, .
             found["external_id"] = f"it stands in row {earlier} already"
         if found:
             flaws += [Flaw(row=number, column=name, problem=why) for name, why in found.items()]
-        elif not flaws:
+        else:
             asked.append(_asked(number, cells))
     if flaws:
         raise IntakeError(flaws)

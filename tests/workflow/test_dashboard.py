@@ -175,6 +175,12 @@ def test_many_cases_of_one_course_are_reckoned_once(
     assert len(reckoned) <= 2  # two where the hour struck in between
 
 
+@pytest.mark.parametrize(("left", "late"), [(-1, True), (0, False), (1, False), (None, False)])
+def test_the_last_day_is_not_late(stocked: Home, left: int | None, late: bool) -> None:
+    line = case_line(stocked, filed(stocked))
+    assert DeskLine(line=line, due=TODAY, left=left).late is late
+
+
 def test_closed_cases_come_last_and_have_no_day(stocked: Home) -> None:
     first, second = filed(stocked, "a"), filed(stocked, "b")
     issued(stocked, first)

@@ -18,6 +18,7 @@ from auditor.domain.request import DecidedBy, DecisionKind, DecisionReason
 from auditor.errors import MisuseError, ProofError
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import Signer
+from auditor.proof.trust import trust_bytes
 from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide
 from auditor.workflow.desk_signing import (
@@ -245,6 +246,36 @@ def test_a_revoked_key_has_decided_nothing(office: Office) -> None:
     require_authentic(home, case)
 
 
+@pytest.mark.parametrize(
+    "days", [{"valid_until": "2020-01-01T00:00:00Z"}, {"valid_from": "2099-01-01T00:00:00Z"}]
+)
+def test_a_key_decides_on_its_days_alone(office: Office, days: dict[str, str]) -> None:
+    home, case = office.home, filed(office.home)
+    decide(home, case, GRANTED, signers=office.ada)
+    trust, ids = home.trust, {signer.key_id for signer in office.ada}
+    keys = [replace(key, **days) if key.key_id in ids else key for key in trust.statement_keys]
+    home.trust_path.write_bytes(trust_bytes(replace(trust, statement_keys=tuple(keys))))
+    with pytest.raises(ProofError, match="wasn't in force"):
+        require_authentic(home, case)
+    with pytest.raises(MisuseError, match="wasn't in force"):
+        decide(home, case, HELD, signers=office.ada)
+
+
+def test_what_is_closed_stays_as_it_was_when_a_key_is_revoked(office: Office) -> None:
+    home, case = office.home, filed(office.home)
+    for key in office.approver:  # else no document is issued without their signature
+        revoke_key(home, key.key_id)
+    decide(home, case, REFUSED, reason=DecisionReason.NO_GROUND, signers=office.ada)
+    state = run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
+    assert state.issued is not None
+    other = filed(home)
+    decide(home, other, HELD, signers=office.ada)
+    revoke_key(home, office.ada[0].key_id)
+    closed, still_open = (home.ledger.replay(case_stream(name)) for name in (case, other))
+    assert vouched(home, closed) == closed
+    assert vouched(home, still_open) == still_open[:-1]
+
+
 def test_an_extension_that_nobody_vouches_for_extends_nothing(office: Office) -> None:
     home, case = office.home, filed(office.home)
     stream = case_stream(case)
@@ -323,6 +354,8 @@ def test_one_person_cannot_be_two_behind_the_desks_back(
     assert load_case(home, case).granted
     with pytest.raises(ProofError, match="two people's keys"):
         require_authentic(home, case)
+    with pytest.raises(ProofError, match="two people's keys"):
+        prepare_statement(home, case, load_case(home, case))
     home.close()
 
 
