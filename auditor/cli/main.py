@@ -21,7 +21,7 @@ _COMMANDS = {
     "model": "Train, register, list and show models.",
     "policy": "List, explain and check the rules.",
     "qualify": "Qualify an unlearning method on a model and its data.",
-    "report": "Report on a quarter's cases, and export the ledger for other software.",
+    "report": "Report on a quarter, and export the ledger.",
     "request": "File, import, list and decide erasure requests; write letters.",
     "run": "Unlearn, verify, decide and certify granted cases.",
     "verification": "Export an audit's evidence, and repeat its verdict from it.",
