@@ -15,7 +15,7 @@ from tests.browser import Browser
 PAGE = Path(str(shipped("templates"))).resolve() / "verify.html"
 MADE = (
     "form", "bytes", "attachments", "signature", "statement", "ledger", "history", "level",
-    "issue", "approval", "status",
+    "issue", "approval", "serving", "status",
 )  # fmt: skip
 
 

@@ -25,11 +25,12 @@ from typing import Any
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
-from auditor.certificates.facts import Approval, DocumentFacts, SealFacts
+from auditor.certificates.facts import Approval, DocumentFacts, SealFacts, ServedFacts
 from auditor.certificates.render import render_certificate
-from auditor.certificates.seal import load_seal, make_test_seal
+from auditor.certificates.seal import Seal, load_seal, make_test_seal
 from auditor.certificates.sealed_pdf import read_sealed_pdf
-from auditor.certificates.sealing import seal_pdf
+from auditor.certificates.sealing import TrustedTime, seal_pdf
+from auditor.certificates.served import ANSWER_TYPE, answer_bytes, challenge_of
 from auditor.certificates.statement import (
     ENVELOPE,
     PAYLOAD_TYPE,
@@ -45,7 +46,7 @@ from auditor.domain.verdict import Verdict
 from auditor.proof.checkpoint import parse_checkpoint, sign_checkpoint
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.note import COSIGNATURE_ED25519, note_key
-from auditor.proof.signing import ED25519, Signer, generate_private_key, load_signer
+from auditor.proof.signing import ED25519, ML_DSA_65, Signer, generate_private_key, load_signer
 from auditor.proof.tlog_proof import carried_note
 from auditor.proof.trust import StatementKey, TrustFile, parse_trust, trust_bytes
 from auditor.workflow.certificate_life import sign_status, supersede, withdraw
@@ -53,7 +54,9 @@ from auditor.workflow.home import Home, create_home, open_home
 from auditor.workflow.notary import prove_event
 from auditor.workflow.record import case_stream, record
 from tests.certificates.conftest import Issued, issue_record
-from tests.certificates.examples import failed, refused
+from tests.certificates.examples import exact, failed, refused
+from tests.certificates.sealers import Sealer, sealer
+from tests.certificates.test_seal_levels import ABOVE, _unstamped, _with_cms
 from tests.cli.conftest import stock
 
 FOLDER = Path(__file__).parent / "certificates"
@@ -156,7 +159,14 @@ def papers_of(issued: Issued) -> Papers:
     )
 
 
-def issued_of(home: Home, facts: DocumentFacts, *, signers: tuple[Signer, ...] = ()) -> Papers:
+def issued_of(
+    home: Home,
+    facts: DocumentFacts,
+    *,
+    signers: tuple[Signer, ...] = (),
+    seal: Seal | None = None,
+    trusted: TrustedTime | None = None,
+) -> Papers:
     """A document of these facts, put on the books like any other."""
     payload = statement_bytes(facts)
     envelope = sign_envelope(PAYLOAD_TYPE, payload, signers or home.statement_signers)
@@ -164,7 +174,7 @@ def issued_of(home: Home, facts: DocumentFacts, *, signers: tuple[Signer, ...] =
     prepared = CertificatePrepared(case=case, outcome=outcome, envelope=Digest.of(envelope))
     record(home, case_stream(case), prepared, "prepared")
     proof = prove_event(home, case, prepared)
-    pdf = seal_pdf(drawn(payload, envelope, proof), home.seal)
+    pdf = seal_pdf(drawn(payload, envelope, proof), seal or home.seal, trusted)
     issued = CertificateIssued(case=case, outcome=outcome, pdf=Digest.of(pdf))
     record(home, case_stream(case), issued, "issued")
     sidecar = prove_event(home, case, issued)
@@ -364,30 +374,48 @@ def make(folder: Path) -> Corpus:
         stock(home)
         stock(other)
         good, second = issue_record(home), issue_record(home)
-        stranger = papers_of(issue_record(other))
+        stranger = issued_of(other, facts_of(brief(), other, 0x5403))
         one, two = papers_of(good), papers_of(second)
-        attempt = issued_of(home, facts_of(failed(), home, 0xFA11ED))
+        short = issued_of(home, facts_of(brief(), home, 0x5403))
+        attempt = issued_of(home, facts_of(trimmed(failed()), home, 0xFA11ED))
         corpus.files["trust.json"] = home.trust_path.read_bytes()
         corpus.files["good.tlog-proof"] = one.sidecar.encode()
         trust = parse_trust(corpus.files["trust.json"])
-        _good(corpus, home, one, attempt)
-        _bytes(corpus, one)
-        _attachments(corpus, home, one, two)
-        _added(corpus, home, one)
-        _evidence(corpus, home, one, two, attempt)
-        _strangers(corpus, one, two, stranger)
+        _good(corpus, one, short, attempt)
+        _bytes(corpus, short)
+        _attachments(corpus, home, short, two)
+        _added(corpus, home, short)
+        _levels(corpus, home, trust, sealer(folder))
+        _evidence(corpus, home, short, two, attempt)
+        _strangers(corpus, one, short, stranger)
         _trust_files(corpus, home, one, trust)
         _approvals(corpus, home, one, trust)
+        _served(corpus, home, trust)
         _statuses(corpus, home, good, second)
     return corpus
 
 
-def _good(corpus: Corpus, home: Home, one: Papers, attempt: Papers) -> None:
+def brief() -> DocumentFacts:
+    """Facts of a document that is kept short, as most files here are twins of one."""
+    return trimmed(refused())
+
+
+def trimmed(facts: DocumentFacts) -> DocumentFacts:
+    """The same without what only adds to its length."""
+    return replace(facts, findings=(), inventory=(), controls=())
+
+
+def _good(corpus: Corpus, one: Papers, short: Papers, attempt: Papers) -> None:
     corpus.add(
         "good", "none: a true document with its proof of issue", one.pdf,
         proof="good.tlog-proof", auditor=(UNKNOWN, ""), page="",
     )  # fmt: skip
     corpus.add("good-alone", "none: a true document alone", one.pdf, auditor=(UNKNOWN, ""), page="")
+    corpus.files["short.tlog-proof"] = short.sidecar.encode()
+    corpus.add(
+        "short", "none: a true document with little to say", short.pdf,
+        proof="short.tlog-proof", auditor=(UNKNOWN, ""), page="",
+    )  # fmt: skip
     corpus.files["failed.tlog-proof"] = attempt.sidecar.encode()
     corpus.add(
         "failed", "none: the true record of an attempt that FAILED", attempt.pdf,
@@ -411,7 +439,7 @@ def _bytes(corpus: Corpus, one: Papers) -> None:
     corpus.add(
         "bit-flip-seal", "one bit of the seal's signature flipped; a proof of issue shows it",
         flipped(pdf, _digit_before(pdf, pdf.index(b"00000000000000000000") - 40), 0x01),
-        proof="good.tlog-proof", auditor=(INVALID, "seal"), page="issue",
+        proof="short.tlog-proof", auditor=(INVALID, "seal"), page="issue",
     )  # fmt: skip
     first_end = _STARTXREF.search(pdf)
     assert first_end is not None
@@ -527,7 +555,7 @@ def _evidence(corpus: Corpus, home: Home, one: Papers, two: Papers, attempt: Pap
         "proof-of-another-entry", "the proof of another document, sealed",
         sealed(one.payload, one.envelope, two.proof), auditor=(INVALID, "ledger"), page="ledger",
     )  # fmt: skip
-    dropped = facts_of(refused(), home, 0xD0D)
+    dropped = facts_of(brief(), home, 0xD0D)
     for number, signer in enumerate(home.statement_signers):
         made = issued_of(
             home,
@@ -540,7 +568,7 @@ def _evidence(corpus: Corpus, home: Home, one: Papers, two: Papers, attempt: Pap
             made.pdf, auditor=(INVALID, "signatures"), page="signature",
         )  # fmt: skip
     lesser = issued_of(
-        home, replace(facts_of(refused(), home, 0x5EA1), seal=SealFacts(level="B-LTA"))
+        home, replace(facts_of(brief(), home, 0x5EA1), seal=SealFacts(level="B-LTA"))
     )
     corpus.add(
         "seal-stripped-down", "the statement declares a seal of level B-LTA, the file has B-B",
@@ -548,21 +576,76 @@ def _evidence(corpus: Corpus, home: Home, one: Papers, two: Papers, attempt: Pap
     )  # fmt: skip
 
 
+def _levels(corpus: Corpus, home: Home, trust: TrustFile, office: Sealer) -> None:
+    """Seals with time stamps and lists of revoked certificates, and what is taken out of them."""
+
+    def issued(number: int, declared: str, sealed: str) -> Papers:
+        facts = replace(
+            facts_of(brief(), home, number),
+            seal=SealFacts(level=declared, trusted_time="time-stamp"),
+        )
+        return issued_of(home, facts, seal=office.seal, trusted=office.trusted(sealed))
+
+    stamped = replace(trust, seal_roots=(office.root_pem,), timestamp_roots=(office.tsa.root_pem,))
+    asking = replace(stamped, minimum_seal_level="B-LTA")
+    for name, file in (
+        ("stamped", stamped),
+        ("stamped-asking", asking),
+        ("no-stamp-roots", replace(stamped, timestamp_roots=())),
+    ):
+        corpus.files[f"{name}.json"] = trust_bytes(file)
+    good = {level: issued(0x5EA2 + at, level, level) for at, level in enumerate(ABOVE)}
+    for level, papers in good.items():
+        name = level.lower()
+        corpus.files[f"{name}.tlog-proof"] = papers.sidecar.encode()
+        corpus.add(
+            name, f"none: a true document sealed at level {level}", papers.pdf,
+            trust="stamped.json", proof=f"{name}.tlog-proof", auditor=(UNKNOWN, ""), page="",
+        )  # fmt: skip
+    archived = good["B-LTA"].pdf
+    cut = archived[: archived[:-6].rindex(b"%%EOF") + len(b"%%EOF\n")]
+    unstamped = {level: _with_cms(good[level].pdf, _unstamped) for level in ("B-T", "B-LT")}
+    undated = issued(0x5EAA, "B-LT", "B-T").pdf
+    for name, attack, pdf, file, check, page in (
+        ("b-t-unstamped", "the time stamp taken out of a seal of level B-T", unstamped["B-T"],
+         "stamped", "level", "level"),
+        ("b-lt-unstamped", "the time stamp taken out of a seal of level B-LT", unstamped["B-LT"],
+         "stamped", "seal", "form"),
+        ("b-lt-without-lists", "B-LT declared, sealed without any list of revoked certificates",
+         undated, "stamped", "level", "level"),
+        ("b-lta-cut-back", "the time stamp over a file of level B-LTA cut off with its revision",
+         cut, "stamped", "level", "level"),
+        ("b-lta-lists-hidden", "the name of the lists of revoked certificates changed",
+         archived.replace(b"/DSS ", b"/DSX ", 1), "stamped", "seal", "bytes"),
+        ("b-lt-too-low", "true, but the trust file asks for level B-LTA", good["B-LT"].pdf,
+         "stamped-asking", "level", "level"),
+        ("b-lta-of-a-stranger", "stamps by an authority that the trust file doesn't name", archived,
+         "no-stamp-roots", "seal", ""),
+    ):  # fmt: skip
+        corpus.add(
+            name, attack, pdf, trust=f"{file}.json", auditor=(INVALID, check), page=page,
+        )  # fmt: skip
+    corpus.add(
+        "b-lta-as-asked", "none: sealed at the level that the trust file asks for", archived,
+        trust="stamped-asking.json", auditor=(UNKNOWN, ""), page="",
+    )  # fmt: skip
+
+
 def _stranger_of(signer: Signer) -> Signer:
     return load_signer(generate_private_key(signer.algorithm))
 
 
-def _strangers(corpus: Corpus, one: Papers, two: Papers, stranger: Papers) -> None:
+def _strangers(corpus: Corpus, one: Papers, short: Papers, stranger: Papers) -> None:
     corpus.files["stranger.tlog-proof"] = stranger.sidecar.encode()
     corpus.add(
         "look-alike", "the same document by somebody of the same name", stranger.pdf,
         proof="stranger.tlog-proof", auditor=(INVALID, "seal"), page="signature",
     )  # fmt: skip
     seal = load_seal(make_test_seal(CONTROLLER, corpus.now).private_pem)
-    plain = drawn(one.payload, one.envelope, one.proof)
+    plain = drawn(short.payload, short.envelope, short.proof)
     corpus.add(
         "sealed-by-another", "true pages and evidence under the seal of a stranger",
-        seal_pdf(plain, seal), proof="good.tlog-proof", auditor=(INVALID, "seal"), page="issue",
+        seal_pdf(plain, seal), proof="short.tlog-proof", auditor=(INVALID, "seal"), page="issue",
     )  # fmt: skip
     corpus.add(
         "proof-of-issue-of-another", "the proof of issue of another document", one.pdf,
@@ -609,23 +692,26 @@ def _trust_files(corpus: Corpus, home: Home, one: Papers, trust: TrustFile) -> N
         corpus.add(name, attack, one.pdf, trust=f"{name}.json", auditor=(INVALID, check), page=page)
 
 
-def _approvals(corpus: Corpus, home: Home, one: Papers, trust: TrustFile) -> None:
-    """Four eyes: an approver with keys of their own signs, too."""
-    approver = tuple(_stranger_of(signer) for signer in home.statement_signers)
-    listed = tuple(
+def _naming(trust: TrustFile, signers: tuple[Signer, ...], role: str) -> TrustFile:
+    """The trust file with further keys."""
+    listed = (
         StatementKey(
             key_id=signer.key_id,
             algorithm=signer.algorithm,
             public=b64encode(signer.public_bytes()).decode(),
-            role="approval",
+            role=role,
             valid_from=trust.statement_keys[0].valid_from,
         )
-        for signer in approver
+        for signer in signers
     )
-    corpus.files["approvers.json"] = trust_bytes(
-        replace(trust, statement_keys=trust.statement_keys + listed)
-    )
-    asked = replace(facts_of(refused(), home, 0xA9901), approval=Approval.FOUR_EYES)
+    return replace(trust, statement_keys=(*trust.statement_keys, *listed))
+
+
+def _approvals(corpus: Corpus, home: Home, one: Papers, trust: TrustFile) -> None:
+    """Four eyes: an approver with keys of their own signs, too."""
+    approver = tuple(_stranger_of(signer) for signer in home.statement_signers)
+    corpus.files["approvers.json"] = trust_bytes(_naming(trust, approver, "approval"))
+    asked = replace(facts_of(brief(), home, 0xA9901), approval=Approval.FOUR_EYES)
     both = issued_of(home, asked, signers=home.statement_signers + approver)
     alone = issued_of(home, replace(asked, request=replace(asked.request, case=f"{0xA9902:016x}")))
     for name, attack, pdf, auditor, page in (
@@ -636,6 +722,40 @@ def _approvals(corpus: Corpus, home: Home, one: Papers, trust: TrustFile) -> Non
          one.pdf, (INVALID, "approval"), "approval"),
     ):  # fmt: skip
         corpus.add(name, attack, pdf, trust="approvers.json", auditor=auditor, page=page)
+
+
+def _served(corpus: Corpus, home: Home, trust: TrustFile) -> None:
+    """Certificates with an endpoint's answer, without one, and with that to another question."""
+    endpoint = tuple(load_signer(generate_private_key(name)) for name in (ED25519, ML_DSA_65))
+    corpus.files["endpoint.json"] = trust_bytes(_naming(trust, endpoint, "serving"))
+    asked = corpus.now
+
+    def issued(number: int, answers: int | None) -> bytes:
+        facts = replace(facts_of(trimmed(exact()), home, number), served=None)
+        weights = facts.model.after.weights if facts.model.after else Digest.of(b"")
+        if answers is not None:
+            challenge = challenge_of(f"{answers:016x}", weights, asked)
+            said = answer_bytes(facts.model.name, challenge, weights)
+            answer = sign_envelope(ANSWER_TYPE, said, endpoint)
+            facts = replace(facts, served=ServedFacts(asked=asked, weights=weights, answer=answer))
+        return issued_of(home, facts).pdf
+
+    good = issued(0x5E1, answers=0x5E1)
+    corpus.add(
+        "served", "none: the endpoint serves the certified weights", good,
+        trust="endpoint.json", auditor=(UNKNOWN, ""), page="",
+    )  # fmt: skip
+    for name, attack, pdf, file in (
+        ("served-by-a-stranger", "an answer by keys that the trust file doesn't name", good,
+         "trust.json"),
+        ("served-to-another", "the endpoint's answer to a question about another case",
+         issued(0x5E2, answers=0x5E1), "endpoint.json"),
+        ("served-not-asked", "the trust file names an endpoint, the statement holds no answer",
+         issued(0x5E3, answers=None), "endpoint.json"),
+    ):  # fmt: skip
+        corpus.add(
+            name, attack, pdf, trust=file, auditor=(INVALID, "serving"), page="serving",
+        )  # fmt: skip
 
 
 def _statuses(corpus: Corpus, home: Home, good: Issued, second: Issued) -> None:
