@@ -152,8 +152,8 @@ OUTCOMES = {
     Outcome.WITHDRAWN: ("You took the request back, and we closed it.",),
 }
 EXACT = (
-    "The model now in service was trained again, without the images of you that we know of. The "
-    "training, repeated, gave the same model bit for bit.",
+    "The model was trained again, without the images of you that we know of, and took the place of "
+    "the one before. The training, repeated, gave the same model bit for bit.",
 )
 STATISTICAL = (
     "The model was changed so as to forget your images, and what is left of them was measured. Up "
