@@ -135,4 +135,5 @@ _SIGNED = (
     ev.ProcessingRestricted,
     ev.RestrictionLifted,
     ev.PoliciesRepinned,
+    ev.SubjectsReadmitted,
 )

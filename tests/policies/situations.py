@@ -122,7 +122,11 @@ CARELESS = both(
     inserted_before(ev.VerdictReached, lifted()),
     at_end(
         ev.SubjectsReadmitted(
-            case=CASE, entries=M, reason=Readmission.ENTERED_IN_ERROR, actor="dpo"
+            case=CASE,
+            entries=M,
+            reason=Readmission.ENTERED_IN_ERROR,
+            actor="dpo",
+            signature=UNSIGNED,
         )
     ),
     changed(ev.IdentityChecked, signature=UNSIGNED),
