@@ -47,20 +47,25 @@ ADDRESS = "Jane Doe\n12 High Street\n"
 K = LetterKind
 
 
+def with_letters(home: Home) -> Home:
+    """The home again, with what stands on letters in its settings."""
+    config = replace(
+        home.config,
+        letter_address=("Am Alten Park 3",),
+        letter_contact=("dpo@klinikum.example",),
+        letter_authority=("Die Aufsicht",),
+    )
+    write_config(home.root / SETTINGS, config)
+    home.close()
+    return open_home(home.root)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     made = create_home(
         tmp_path_factory.mktemp("letters") / "home", controller="Klinikum", dpo="DPO office"
     )
-    config = replace(
-        made.config,
-        letter_address=("Am Alten Park 3",),
-        letter_contact=("dpo@klinikum.example",),
-        letter_authority=("Die Aufsicht",),
-    )
-    write_config(made.root / SETTINGS, config)
-    made.close()
-    opened = open_home(made.root)
+    opened = with_letters(made)
     stock(opened)
     yield opened
     opened.close()
@@ -177,14 +182,25 @@ def test_how_a_case_ended_is_told_from_what_was_signed(home: Home) -> None:
     assert "You took the request back" in text_of(home, case, K.CLOSED)
 
 
+def test_a_closing_letter_says_no_more_than_the_document(demo_copy: Path) -> None:
+    home = with_letters(open_home(demo_copy / "home"))
+    closed = json.loads((demo_copy / "summary.json").read_text(encoding="utf-8"))
+    bases = {line["case"]: line["basis"] for line in closed}  # the last audit of each case
+    try:
+        for case, basis in bases.items():
+            text = text_of(home, case, K.CLOSED)
+            assert ("bit for bit" in text) == (basis == "exact")
+            assert ("Up to 35 %" in text) == basis.startswith("statistical")
+            assert ("no certificate is issued" in text) == (basis == "none")
+            kept = "the medical record must be kept; looked at again on" in text
+            assert kept or basis == "none"
+    finally:
+        home.close()
+
+
 def test_a_forged_decision_is_no_ground_for_a_letter(tmp_path: Path) -> None:
     made = create_home(tmp_path / "home", controller="Klinikum", dpo="DPO")
-    config = replace(
-        made.config, letter_address=("a",), letter_contact=("b",), letter_authority=("c",)
-    )
-    write_config(made.root / SETTINGS, config)
-    made.close()
-    made = open_home(made.root)
+    made = with_letters(made)
     try:
         stock(made)
         employ(made, tmp_path, "anna")
