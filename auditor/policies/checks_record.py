@@ -11,7 +11,7 @@ from auditor.domain.verdict import Basis
 from auditor.policies.facts import Leaf
 from auditor.policies.observation import Observation, Papers, contradicts, missing, supports
 
-_RANDOM_ID = re.compile(r"[0-9a-f]{16,64}")
+_OPAQUE_ID = re.compile(r"[0-9a-f]{16,64}")
 
 
 def concluded(papers: Papers) -> Observation:
@@ -156,13 +156,13 @@ def rules_pinned(papers: Papers) -> Observation:
 
 
 def case_id_opaque(papers: Papers) -> Observation:
-    """The case goes by a random id, and the subject list by a commitment."""
+    """The case goes by an opaque id, and the subject list by a commitment."""
     request = papers.facts.request
-    if not _RANDOM_ID.fullmatch(request.event.case):
-        text = papers.say("The case id of {entry} is not a random number.", entry=request)
+    if not _OPAQUE_ID.fullmatch(request.event.case):
+        text = papers.say("The case id of {entry} is not an opaque number.", entry=request)
         return contradicts(text, request)
     text = papers.say(
-        "The ledger names the case by a random id and the subjects by a commitment ({entry}); "
+        "The ledger names the case by an opaque id and the subjects by a commitment ({entry}); "
         "entries hold numbers, digests and short codes only.",
         entry=request,
     )

@@ -104,14 +104,15 @@ def decide(
     Raises:
         MisuseError: unknown case, a decision that makes no sense on it as it stands, a key that
             isn't the desk's, or one person twice.
+        ConcurrencyError: something else was done on the case meanwhile.
     """
-    state = require_case(home, case)
+    seen, state = home.ledger.version(case_stream(case)), require_case(home, case)
     choice = Choice(decision=decision, reason=reason, review=review)
     _require_sense(home, case, state, choice)
     hand = Hand(role=role, signers=tuple(signers))
     decided = RequestDecided(case=case, decision=decision, reason=reason, review=review, actor=role)
     if not home.config.desk_four_eyes or decision not in FOUR_EYED:
-        return enter(home, decided, hand)
+        return enter(home, decided, hand, seen)
     if not desk_keys(home.trust):
         raise MisuseError(
             "four eyes need two keys: auditor keys add --role desk, or set four_eyes = false in "
@@ -120,11 +121,11 @@ def decide(
     first = state.proposed
     if first is not None and agrees(first, decided) and _stands(home, first):
         require_second(home, hand, first)
-        return enter(home, decided, hand)
+        return enter(home, decided, hand, seen)
     proposed = DecisionProposed(
         case=case, decision=decision, reason=reason, review=review, actor=role, signature=UNSIGNED
     )
-    return enter(home, proposed, hand)
+    return enter(home, proposed, hand, seen)
 
 
 def today_of(state: ErasureCase) -> date:

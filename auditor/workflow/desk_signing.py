@@ -60,15 +60,19 @@ class Hand:
     signers: tuple[Signer, ...] = ()
 
 
-def enter(home: Home, act: Act, by: Hand) -> Recorded:
+def enter(home: Home, act: Act, by: Hand, seen: int | None = None) -> Recorded:
     """Sign an act and put it on the books; what it says of actor and signature is filled in here.
+
+    Args:
+        seen: how many entries of the case were looked at before it was decided to act so; None for
+            all that there are.
 
     Raises:
         MisuseError: the desk has keys and none of them signs, or it has none and one does.
         ConcurrencyError: somebody else wrote to the case meanwhile.
     """
     stream = case_stream(act.case)
-    place, trust = home.ledger.version(stream), home.trust
+    place, trust = home.ledger.version(stream) if seen is None else seen, home.trust
     if not desk_keys(trust):
         if by.signers:
             raise MisuseError(

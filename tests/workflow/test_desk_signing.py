@@ -13,16 +13,20 @@ import pytest
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
+from auditor.domain.case import ErasureCase
 from auditor.domain.desk_events import UNSIGNED
-from auditor.domain.request import DecidedBy, DecisionKind, DecisionReason
-from auditor.errors import MisuseError, ProofError
+from auditor.domain.request import DecidedBy, DecisionKind, DecisionReason, IdentityResult
+from auditor.errors import ConcurrencyError, MisuseError, ProofError
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import Signer
 from auditor.proof.trust import trust_bytes
+from auditor.workflow import desk
 from auditor.workflow.casework import RunSettings
 from auditor.workflow.desk import decide
+from auditor.workflow.desk_acts import check_identity
 from auditor.workflow.desk_signing import (
     ACT_TYPE,
+    Hand,
     act_bytes,
     decided_by,
     require_authentic,
@@ -234,6 +238,26 @@ def test_what_the_desk_signed_cannot_be_repeated_later(office: Office) -> None:
     record_at(home, case_stream(case), given, home.ledger.version(case_stream(case)))
     with pytest.raises(ProofError, match="not in this place"):
         require_authentic(home, case)
+
+
+def test_nobody_decides_on_what_they_have_not_seen(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hold that comes in while a grant is being made."""
+    home, case = office.home, filed(office.home)
+    decide(home, case, HELD, signers=office.bob)
+    looked = desk.require_case
+
+    def meanwhile(home: Home, case: str) -> ErasureCase:
+        monkeypatch.undo()
+        state = looked(home, case)
+        check_identity(home, case, IdentityResult.DOUBTED, Hand(signers=office.bob))
+        return state
+
+    monkeypatch.setattr(desk, "require_case", meanwhile)
+    with pytest.raises(ConcurrencyError, match="run the command again"):
+        decide(home, case, GRANTED, signers=office.ada)
+    assert load_case(home, case).held
 
 
 def test_a_revoked_key_has_decided_nothing(office: Office) -> None:
