@@ -15,6 +15,7 @@ from auditor.domain.kind import Event
 from auditor.domain.verdict import Basis
 from auditor.learning.store import destroy_file
 from auditor.workflow.accounting import REFERENCES, references_folder
+from auditor.workflow.deployment import serving
 from auditor.workflow.home import Home
 from auditor.workflow.record import record
 from auditor.workflow.shared_bank_book import bank_store, strays
@@ -24,6 +25,7 @@ _PAYLOAD = "vault-payload"
 _PAYLOAD_GONE = "a vault payload is missing"
 _MODEL_GONE = "the model after the erasure is missing"
 _ENTRIES_GONE = "entries of an issued document are missing"
+_ROLLED_BACK = "a version that was replaced is in service"
 
 _DOCUMENT = re.compile(r"[0-9a-f]{16}\.pdf")  # other files have names that are nobody's to print
 
@@ -73,6 +75,7 @@ def came_back(home: Home, *, destroy: bool) -> tuple[CameBack, ...]:
         *_artefacts(home, books, destroy=destroy),
         *_shared_references(home, books, destroy=destroy),
         *_missing(home, books),
+        *_rolled_back(home, books),
     )
 
 
@@ -132,8 +135,6 @@ def _made(home: Home, event: Event) -> Iterable[Digest]:
             return (event.after,)
         case ev.CurvatureCached():
             return (event.cache,)
-        case ev.SubjectsExcluded():
-            return (event.entries,)
         case ev.TrainingRecorded() if home.store.has(event.checkpoints):
             return [saved.digest for saved in listed_checkpoints(home, event)]
         case ev.BankTrained() if home.store.has(event.bank):
@@ -201,3 +202,10 @@ def _missing(home: Home, books: _Books) -> Iterator[CameBack]:
     for path in sorted(home.certificates.glob("*.pdf")):
         if _DOCUMENT.fullmatch(path.name) and path.stem not in books.issued:
             yield CameBack(case=path.stem, what=_ENTRIES_GONE, artefact=None)
+
+
+def _rolled_back(home: Home, books: _Books) -> Iterator[CameBack]:
+    """Whoever works with such a version has to be given another; that is for a person to do."""
+    for item in serving(home, books.destroyed):
+        case = books.destroyed[item.weights].case
+        yield CameBack(case=case, what=_ROLLED_BACK, artefact=item.weights)

@@ -19,6 +19,7 @@ from auditor.workflow.deployment import (
     take_out_of_service,
 )
 from auditor.workflow.home import Home, open_home
+from auditor.workflow.reerasure import came_back
 from auditor.workflow.registry import deploy, register_version, require_model
 from auditor.workflow.scene import load_scene, register_trained
 from tests.cli.conftest import Auditor
@@ -167,6 +168,15 @@ def test_a_version_that_an_erasure_replaced_stays_out(ward: Home, auditor: Audit
         )
     assert require_model(ward, MODEL).current.version == 2
     put_into_service(ward, MODEL, 2)
+
+
+def test_a_replaced_version_that_is_in_service_all_the_same_is_reported(ward: Home) -> None:
+    scene = load_scene(ward, MODEL)
+    case = erase(ward, scene.images.subjects[scene.training[0]], "retrain", Basis.EXACT).case
+    assert not any(item.artefact == scene.version.weights for item in came_back(ward, destroy=True))
+    deploy(ward, scene.version)  # as a home of before would have let it
+    (found,) = [item for item in came_back(ward, destroy=True) if "in service" in item.what]
+    assert (found.case, found.artefact, found.destroyed) == (case, scene.version.weights, False)
 
 
 def test_a_case_that_erased_nobody_replaces_nothing(ward: Home) -> None:

@@ -24,6 +24,7 @@ from auditor.workflow.home import Home
 from auditor.workflow.publishing import export_ledger
 from auditor.workflow.recovery import recover
 from auditor.workflow.reerasure import CameBack, came_back, forget_subject
+from auditor.workflow.registry import require_model, retire
 from tests.cli.conftest import stock
 
 CASE, OTHER = "a" * 16, "b" * 16
@@ -107,12 +108,13 @@ def accounted(case: str, artefact: Digest, kind: ArtefactKind) -> ev.ArtefactAcc
 
 
 def finish(home: Home, case: str = CASE) -> None:
-    """The case reaches its verdict: what it needed is destroyed, and the model before."""
+    """The case reaches its verdict: what it needed is destroyed, and the model before retired."""
     on_the_books(
         home,
         ev.VerdictReached(case=case, verdict=Verdict.PASSED, basis=Basis.EXACT, weights=AFTER),
         case=case,
     )
+    retire(home, require_model(home, "detector"))
     shutil.rmtree(references_folder(home, BEFORE))
     home.store.destroy(BEFORE)
     on_the_books(
