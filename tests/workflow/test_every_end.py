@@ -257,5 +257,8 @@ def test_every_end_has_a_document_that_verifies(home: Home, end: End, outcome: O
     assert report.predicate is not None
     assert report.predicate["outcome"] == outcome.value
     assert report.predicate["request"]["case"] == case
+    if state.reached is not None:
+        said = report.predicate["conclusion"]
+        assert (said["verdict"], said["basis"]) == (state.reached.verdict.value, "none")
     after = load_scene(home, MODEL)
     assert after.version.weights == before.version.weights  # nobody was erased
