@@ -263,6 +263,22 @@ def test_an_exemption_is_reviewed_within_a_year_and_not_forgotten(
     assert laid("GDPR-17-3-d", edit, as_of=as_of) is status
 
 
+def test_an_extension_needs_a_reason() -> None:
+    for reason, status in ((DecisionReason.COMPLEXITY, MET), (DecisionReason.NONE, MISSING)):
+        edit = after_request(
+            decision(DecisionKind.EXTENDED, reason), letter_on(LetterKind.EXTENDED), days=1
+        )
+        assert laid("GDPR-12-3-EXTEND", edit) is status
+
+
+def test_an_exemption_is_judged_by_the_decision_that_relied_on_it() -> None:
+    """A later refusal for another reason has no day of review, and needs none."""
+    relied = decision(DecisionKind.REFUSED, DecisionReason.RESEARCH, date(2027, 12, 31))
+    later_on = decision(DecisionKind.REFUSED, DecisionReason.NO_GROUND)
+    head = both(until(ev.ErasureRequested), after_request(*papers.ALL_DOCUMENTS))
+    assert laid("GDPR-17-3-d", both(head, at_end(relied, later_on))) is MET
+
+
 def test_one_unsigned_entry_of_the_desk_is_enough() -> None:
     signed = both(changed(ev.RequestDecided, signature=papers.SIGNED), papers.PAPERS)
     assert laid("HIPAA-312-d", signed, Regime.HIPAA) is MET
@@ -305,6 +321,13 @@ def test_a_stop_moves_the_end_by_its_days(
         later(ev.ScopeEstablished, done), after_request(stopped(stop), resumed(resume), days=stop)
     )
     assert laid("UK-12-3-RESPOND", edit, Regime.UK_GDPR) is status
+
+
+def test_a_clock_that_was_stopped_again_stands_still() -> None:
+    once = after_request(stopped(9), resumed(14), days=14)
+    again = after_request(stopped(9), resumed(14), stopped(20), days=20)
+    assert laid("UK-12A-CLOCK", once, Regime.UK_GDPR) is MET
+    assert laid("UK-12A-CLOCK", again, Regime.UK_GDPR) is MISSING
 
 
 def test_the_gdpr_knows_no_stop() -> None:

@@ -128,6 +128,7 @@ def test_parts_and_explanation_tell_the_same(rule: Rule) -> None:
         assert item.asked == rule.text
         if item.status is FindingStatus.NOT_APPLICABLE:
             assert (item.found, item.missing) == ((), ())
+            assert "unchecked" not in item.explanation
             continue
         assert item.explanation.endswith(" Rule unchecked.")
         if item.status is FindingStatus.MET:
