@@ -139,7 +139,8 @@ class ErasureRequested(Event):
     """A request arrived. `payload` commits to the subject list in the vault.
 
     `policies` pins the rule packs as they stood on the day of receipt. Days are those of
-    `time_zone`, by the IANA database of version `tzdata`.
+    `time_zone`, by the IANA database of version `tzdata`; `holidays` is the ISO 3166-1 code of the
+    country whose public holidays count, `none` for weekends only.
     """
 
     case: str
@@ -152,6 +153,7 @@ class ErasureRequested(Event):
     policies: Digest
     time_zone: str = "UTC"
     tzdata: str = UNRECORDED
+    holidays: str = UNRECORDED
 
 
 @named("grounds-checked/v1")

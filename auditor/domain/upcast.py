@@ -29,8 +29,8 @@ def _home_created_v1(fields: Fields) -> Fields:
 
 
 def _erasure_requested_v1(fields: Fields) -> Fields:
-    """Version 1 took the days of UTC."""
-    return {**fields, "time_zone": "UTC", "tzdata": UNRECORDED}
+    """Version 1 took the days of UTC, and whatever holidays the settings named."""
+    return {**fields, "time_zone": "UTC", "tzdata": UNRECORDED, "holidays": UNRECORDED}
 
 
 def _method_calibrated_v1(fields: Fields) -> Fields:

@@ -248,12 +248,12 @@ def _required_limit(papers: Papers) -> TimeLimit:
 def _counted(limit: TimeLimit, facts: CaseFacts, length: int) -> Deadline:
     match limit.counting:
         case Counting.REGULATION_1182_71:
-            return eu_deadline(facts.received, length, facts.country)
+            return eu_deadline(facts.received, length, facts.holidays)
         case Counting.CORRESPONDING_DATE:
             stops = facts.stops if limit.stops else ()
             return corresponding_deadline(facts.received, length, stops)
         case Counting.BUSINESS_DAYS:
-            return business_deadline(facts.received, length, facts.country)
+            return business_deadline(facts.received, length, facts.holidays)
         case Counting.CALENDAR:
             return calendar_deadline(facts.received, length)
 

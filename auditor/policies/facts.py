@@ -13,9 +13,13 @@ from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.route import Obstacle
+from auditor.domain.upcast import UNRECORDED
 from auditor.errors import PolicyError
 from auditor.policies.dates import Stop
 from auditor.policies.zone import local_day
+
+NO_HOLIDAYS = "none"
+"""What a request pins where no public holidays count, only weekends."""
 
 EVERY_CASE = "all"
 """What an event names that concerns every case, as a document of the controller's may."""
@@ -47,7 +51,8 @@ class CaseFacts:
         records: the case's stream, and what of the model's and home's streams bears on it. Records
             of other cases are passed over.
         as_of: the day of judgement.
-        country: ISO 3166-1 code whose public holidays move deadlines; "" for weekends only.
+        country: ISO 3166-1 code whose public holidays move deadlines, "" for weekends only, where
+            the request doesn't say, as those of version 0.1 don't.
     """
 
     records: tuple[Recorded, ...]
@@ -99,6 +104,14 @@ class CaseFacts:
     def received(self) -> date:
         """Day the clock runs from: receipt as stated, but never later than it was written down."""
         return min(self.request.event.received, self.request.day)
+
+    @property
+    def holidays(self) -> str:
+        """ISO 3166-1 code whose public holidays count, as pinned on receipt; "" for none."""
+        _, event = self._requested()
+        if event.holidays == UNRECORDED:
+            return self.country
+        return "" if event.holidays == NO_HOLIDAYS else event.holidays
 
     @property
     def pinned(self) -> Digest:

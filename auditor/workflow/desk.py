@@ -15,6 +15,7 @@ from auditor.domain.event import DecisionProposed, ErasureRequested, RequestDeci
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.errors import MisuseError
 from auditor.policies.deadlines import answer_of
+from auditor.policies.facts import NO_HOLIDAYS
 from auditor.policies.zone import TZDATA, local_day
 from auditor.proof.signing import Signer
 from auditor.workflow.desk_rules import NO_REVIEW, Choice, why_not
@@ -76,6 +77,7 @@ def file_request(
         policies=policies,
         time_zone=home.config.time_zone,
         tzdata=TZDATA,
+        holidays=home.config.country or NO_HOLIDAYS,
     )
     record(home, case_stream(case), event, "requested")
     return case

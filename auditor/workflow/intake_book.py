@@ -18,6 +18,7 @@ from auditor.domain.request import Regime
 from auditor.errors import MisuseError
 from auditor.learning.manifest import read_rows as manifest_rows
 from auditor.ledger.ledger import Append
+from auditor.policies.facts import NO_HOLIDAYS
 from auditor.policies.zone import TZDATA, local_day
 from auditor.workflow.alone import alone
 from auditor.workflow.desk import subjects_of
@@ -177,6 +178,7 @@ def _file(home: Home, items: Sequence[tuple[str, Asked]]) -> None:
             policies=pinned[item.regime],
             time_zone=home.config.time_zone,
             tzdata=TZDATA,
+            holidays=home.config.country or NO_HOLIDAYS,
         )
         for payload, (case, item) in zip(payloads, items, strict=True)
     ]

@@ -7,6 +7,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import ErasureRequested
 from auditor.domain.request import Ground, Regime
 from auditor.policies.dates import eu_deadline
+from auditor.policies.zone import TZDATA
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream, record
 from tests.cli.conftest import Auditor
@@ -239,3 +240,13 @@ def test_the_schemas_can_be_printed(auditor: Auditor) -> None:
     assert set(auditor("policy", "schema", "--head").json["properties"]) == {
         *("name", "title", "version")
     }
+
+
+def test_a_request_pins_what_its_days_are_counted_by(auditor: Auditor, stocked: Home) -> None:
+    settings = stocked.root / "auditor.toml"
+    for country, zone, pinned in (("", "UTC", "none"), ("DE", "Europe/Berlin", "DE")):
+        text = settings.read_text().replace('country = ""', f'country = "{country}"')
+        settings.write_text(text.replace('time_zone = "UTC"', f'time_zone = "{zone}"'))
+        event = stocked.ledger.replay(f"case:{filed(auditor, stocked)}")[0].event
+        assert isinstance(event, ErasureRequested)
+        assert (event.holidays, event.time_zone, event.tzdata) == (pinned, zone, TZDATA)

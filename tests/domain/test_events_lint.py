@@ -21,6 +21,7 @@ TEXTS = {
     "data_set": "name that the hospital gives a data set",
     "device": "kind of processor",
     "earlier": "random ids of cases",
+    "holidays": "code of a country, or none",
     "ground": "token from the list of grounds for keeping an artefact",
     "ladder": "names of methods",
     "method": "name of a method",

@@ -306,6 +306,20 @@ def test_rules_that_took_the_place_of_others_are_held_to_the_entry_that_says_so(
     assert laid("GDPR-5-2-ACCOUNT", changed(ev.ErasureRequested, policies=then)) is NOT_MET
 
 
+def test_the_holidays_are_those_that_the_request_pinned() -> None:
+    """One month from 26 February 2027 ends on Good Friday, in Germany on Easter Tuesday."""
+    received = date(2027, 2, 26)
+    for pinned, settings, due in (
+        ("DE", "", date(2027, 3, 30)),
+        ("none", "DE", date(2027, 3, 26)),
+        ("unrecorded", "DE", date(2027, 3, 30)),
+        ("unrecorded", "", date(2027, 3, 26)),
+    ):
+        edit = changed(ev.ErasureRequested, received=received, holidays=pinned)
+        moved = [(stream, received, event) for stream, _, event in entries(edit)]
+        assert found("GDPR-12-3-RESPOND", facts(moved, country=settings)).due == due
+
+
 # The UK's clock -----------------------------------------------------------------------------------
 
 
