@@ -57,7 +57,6 @@ from auditor.workflow.surrogates import match_surrogates
 _PHANTOMS = 20261124  # those of the demo
 _SCOUTS = 16
 _REQUIRED = 0.8
-_MOST = 12  # patients looked at one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,6 +122,8 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=16, help="OUT models, and IN models")
     parser.add_argument("--retrains", type=int, default=60)
     parser.add_argument("--originals", type=int, default=4, help="models fakes are made of")
+    parser.add_argument("--division", type=int, default=1, help="seed of the split by patient")
+    parser.add_argument("--looked-at", type=int, default=12, help="patients at most, with --alone")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     stage = _stage(asked)
@@ -131,7 +132,7 @@ def main() -> None:
         _judge(_request(f"{asked.cohort} patients together", stage, ranked[: asked.cohort]))
         return
     decidable = 0
-    for number, subject in enumerate(ranked[:_MOST], start=1):
+    for number, subject in enumerate(ranked[: asked.looked_at], start=1):
         request = _request(f"one patient, number {number}", stage, [subject])
         decidable += _judge(request)
         if decidable == asked.alone:
@@ -145,9 +146,11 @@ def _stage(asked: argparse.Namespace) -> Stage:
     if asked.data is None and not drawn.exists():
         draw_phantoms(drawn, seed=_PHANTOMS)
     manifest = read_manifest(asked.data or drawn / "manifest.csv")
-    folder = asked.folder / f"{recipe.digest.value[:12]}-{manifest.digest.value[:12]}"
+    made_of = (recipe.digest.value[:12], manifest.digest.value[:12], str(asked.division))
+    folder = asked.folder / "-".join(made_of)
     folder.mkdir(exist_ok=True)
-    scene = scene_of(load_images(manifest, recipe.input_size), recipe, folder)
+    images = load_images(manifest, recipe.input_size)
+    scene = scene_of(images, recipe, folder, seed=asked.division)
     _write(
         f"{len(scene.training)} training images, {len(scene.split.test)} never-seen ones to test "
         f"on; {recipe}"
