@@ -15,6 +15,7 @@ from typing import Any
 
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
 
 from auditor.certificates import labels
 from auditor.certificates.catalogue import language_of
@@ -24,6 +25,7 @@ from auditor.shipped import shipped
 
 _TEMPLATE = "certificate.html.j2"
 _MINUS = re.compile(r"(?<![\w-])-(?=[\d.]|inf)")
+_ALGORITHM = re.compile(r"ML-DSA-\d+")
 _DECIMAL = re.compile(r"[+−-]?\d+(\.\d+)?")
 _IDLE_ZEROS = re.compile(r"(\.\d\d\d*?)0+(?!\d)")
 
@@ -94,6 +96,7 @@ def environment(language: Language) -> ImmutableSandboxedEnvironment:
         ),
         label=language.say,
         minus=_minus,
+        unbroken=_unbroken,
         word=lambda token, table: labels.word(language, table, token),
     )
     return made
@@ -141,3 +144,12 @@ def _minus(text: str) -> str:
     ('−0.003 (−0.018 to +0.012)', 'never-seen')
     """
     return _MINUS.sub("−", text)
+
+
+def _unbroken(text: str) -> Markup:
+    """With the names of algorithms on one line.
+
+    >>> _unbroken("<ML-DSA-65>")
+    Markup('&lt;<span class="number">ML-DSA-65</span>&gt;')
+    """
+    return Markup(_ALGORITHM.sub(r'<span class="number">\g<0></span>', str(escape(text))))
