@@ -155,6 +155,16 @@ def is_day_of_rest(day: date, country: str) -> bool:
     return day.weekday() >= _SATURDAY or (country != "" and day in _holidays(country, day.year))
 
 
+def require_calendar(country: str) -> None:
+    """See that a country's public holidays are known, as is "" for none.
+
+    Raises:
+        PolicyError: no calendar of public holidays for ``country``.
+    """
+    if country:
+        _holidays(country, date.today().year)
+
+
 @cache
 def _holidays(country: str, year: int) -> frozenset[date]:
     try:

@@ -16,6 +16,7 @@ from auditor.domain.event import PoliciesRepinned
 from auditor.domain.request import Regime
 from auditor.domain.upcast import UNRECORDED
 from auditor.errors import MisuseError
+from auditor.policies.dates import require_calendar
 from auditor.policies.facts import CaseFacts
 from auditor.policies.load import load_pack, load_packs, pinned_packs
 from auditor.policies.pinning import concerning, kept_files, packs_digest, require_distinct
@@ -40,7 +41,13 @@ def packs_in_use(home: Home) -> tuple[RulePack, ...]:
 
 
 def pin_packs(home: Home, regime: Regime) -> Digest:
-    """Keep the packs that concern a regime, as they stand; returns the digest a request pins."""
+    """Keep the packs that concern a regime, as they stand; returns the digest a request pins.
+
+    Raises:
+        PolicyError: a pack of the hospital's own can't be used, or no calendar of public holidays
+            is known for its country, which the request pins as well.
+    """
+    require_calendar(home.config.country)
     packs = concerning(packs_in_use(home), regime)
     for data in kept_files(packs):
         home.store.put(data)

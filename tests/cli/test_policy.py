@@ -242,6 +242,18 @@ def test_the_schemas_can_be_printed(auditor: Auditor) -> None:
     }
 
 
+def test_a_country_without_a_calendar_is_refused_before_anything_is_filed(
+    auditor: Auditor, stocked: Home
+) -> None:
+    settings = stocked.root / "auditor.toml"
+    settings.write_text(settings.read_text().replace('country = ""', 'country = "XX"'))
+    size = stocked.ledger.size
+    words = ("request", "file", "--model", "detector", "--subject", "p1", "--home", stocked.root)
+    ran = auditor(*words)
+    assert ran.code == 1 and 'country "XX"' in ran.err
+    assert stocked.ledger.size == size
+
+
 def test_a_request_pins_what_its_days_are_counted_by(auditor: Auditor, stocked: Home) -> None:
     settings = stocked.root / "auditor.toml"
     for country, zone, pinned in (("", "UTC", "none"), ("DE", "Europe/Berlin", "DE")):
