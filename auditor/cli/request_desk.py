@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,13 @@ from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 from auditor.domain.event import DecisionProposed
 from auditor.domain.request import DecisionKind, DecisionReason, IdentityResult, PauseReason
-from auditor.errors import MisuseError
+from auditor.errors import ConcurrencyError, MisuseError
 
 if TYPE_CHECKING:
     from auditor.proof.signing import Signer
+    from auditor.workflow.desk_rules import Choice
     from auditor.workflow.desk_signing import Hand
+    from auditor.workflow.home import Home
 
 _DECISIONS = {
     "grant": DecisionKind.GRANTED,
@@ -40,7 +42,8 @@ on_option = click.option("--on", help="Day, YYYY-MM-DD.  [today]")
 
 
 @click.command()
-@click.argument("case")
+@click.argument("cases", nargs=-1, metavar="CASE...")
+@click.option("--batch", help="Every case of this batch (auditor request batch list).")
 @click.option("--grant", "decision", flag_value="grant", help="Erase.")
 @click.option("--refuse", "decision", flag_value="refuse", help="Close with a signed record.")
 @click.option("--extend", "decision", flag_value="extend", help="Take the extension of time.")
@@ -58,8 +61,11 @@ on_option = click.option("--on", help="Day, YYYY-MM-DD.  [today]")
 @key_option
 @home_option
 @json_option
+@click.pass_context
 def decide(
-    case: str,
+    context: click.Context,
+    cases: tuple[str, ...],
+    batch: str | None,
     decision: str | None,
     reason: str,
     review: str | None,
@@ -68,35 +74,67 @@ def decide(
     home: Path | None,
     as_json: bool,
 ) -> None:
-    """Record the desk's decision on a case.
+    """Record the desk's decision on a case, or the same on several.
+
+    Of several, those that can't be decided so are told, and don't hinder the others.
 
     Where four eyes are asked for ([desk] of auditor.toml), the first person proposes to grant or
     refuse, and the case moves when another person's key says the same.
     """
-    from auditor.workflow.desk import decide as record_decision
-    from auditor.workflow.desk_rules import NO_REVIEW
+    from auditor.workflow.batch import find_batch
+    from auditor.workflow.desk_rules import NO_REVIEW, Choice
 
     if decision is None:
         raise MisuseError("say what was decided: --grant, --refuse, --extend, --hold, --withdraw")
-    recorded = record_decision(
-        open_home(home),
-        case,
-        _DECISIONS[decision],
-        role,
+    if bool(cases) is (batch is not None):
+        raise MisuseError("name cases, or one batch with --batch")
+    opened = open_home(home)
+    choice = Choice(
+        decision=_DECISIONS[decision],
         reason=DecisionReason(reason),
         review=NO_REVIEW if review is None else day_of(review, "--review"),
-        signers=signers_in(key),
+    )
+    by = hand(role, key)
+    if len(cases) == 1:
+        emit(_decided(opened, cases[0], choice, by), as_json)
+        return
+    named = cases if batch is None else find_batch(opened, batch).cases
+    rows = [_tried(opened, case, choice, by) for case in dict.fromkeys(named)]
+    emit(rows, as_json)
+    context.exit(MisuseError.exit_code if any(row["hindered"] for row in rows) else 0)
+
+
+def _tried(home: Home, case: str, choice: Choice, by: Hand) -> Mapping[str, object]:
+    """One case of several: decided, or what hindered that."""
+    from auditor.workflow.guard import require_writable
+
+    require_writable(home.root, home.ledger)  # what hinders all is told once
+    try:
+        return {**_decided(home, case, choice, by), "hindered": ""}
+    except (MisuseError, ConcurrencyError) as error:
+        row = {"case": case, "decision": "", "waits_for": "", "sequence": ""}
+        return {**row, "hindered": str(error)}
+
+
+def _decided(home: Home, case: str, choice: Choice, by: Hand) -> Mapping[str, object]:
+    from auditor.workflow.desk import decide as record_decision
+
+    recorded = record_decision(
+        home,
+        case,
+        choice.decision,
+        by.role,
+        reason=choice.reason,
+        review=choice.review,
+        signers=by.signers,
     )
     proposed = isinstance(recorded.event, DecisionProposed)
-    emit(
-        {
-            "case": case,
-            "decision": _DECISIONS[decision].value,
-            "waits_for": "second pair of eyes" if proposed else "",
-            "sequence": recorded.sequence,
-        },
-        as_json,
-    )
+    return {
+        "case": case,
+        "decision": choice.decision.value,
+        "waits_for": "second pair of eyes" if proposed else "",
+        "sequence": recorded.sequence,
+    }
 
 
 @click.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from auditor.domain.request import DecisionKind, Ground, PauseReason, Regime
+from auditor.workflow.batch import file_batch
 from auditor.workflow.config import write_config
 from auditor.workflow.desk import decide
 from auditor.workflow.desk_acts import restrict, stop_clock
@@ -52,6 +53,25 @@ def test_two_people_decide_with_their_keys(auditor: Auditor, stocked: Home, tmp_
     assert auditor("keys", "revoke", key["key_id"], "--yes", *root).code == 0
     voided = auditor("request", "show", case, *root, "--json").json["decided_by"]
     assert voided.startswith("nobody: ") and "decided anew" in voided
+
+
+def test_a_batch_is_decided_at_once_and_what_hinders_one_hinders_no_other(
+    auditor: Auditor, stocked: Home
+) -> None:
+    root = ("--home", stocked.root, "--json")
+    cases = [filed(stocked, f"p{number}") for number in range(3)]
+    decide(stocked, cases[1], DecisionKind.GRANTED)
+    batch = file_batch(stocked, cases)
+    ran = auditor("request", "decide", "--batch", batch, "--grant", *root)
+    assert ran.code == 2
+    assert [bool(row["hindered"]) for row in ran.json] == [False, True, False]
+    assert "already granted" in ran.json[1]["hindered"]
+    assert all(load_case(stocked, case).granted for case in cases)
+    held = auditor("request", "decide", *cases, cases[0], "--hold", *root)
+    assert held.code == 0 and [row["decision"] for row in held.json] == ["held"] * 3
+    for words in ((), (cases[0], "--batch", batch), ("--batch", "0" * 16)):
+        assert auditor("request", "decide", *words, "--grant", *root).code == 2
+    assert load_case(stocked, cases[0]).held
 
 
 def test_reasons_and_reviews_are_asked_for(auditor: Auditor, stocked: Home) -> None:
