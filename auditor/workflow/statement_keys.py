@@ -137,8 +137,8 @@ def revoke_key(home: Home, named: str) -> StatementKey:
         keys = {key.key_id: key for key in home.trust.statement_keys}
         if named not in keys:
             raise MisuseError(
-                "the trust file lists no such key that signs statements, approvals, answers or "
-                "decisions; see: auditor keys list"
+                "no statement key, approver's, endpoint's or desk's of that id; see: auditor keys "
+                "list"
             )
         if keys[named].revoked_at:
             raise MisuseError(f"key {named} was revoked at {keys[named].revoked_at}")
