@@ -226,6 +226,7 @@ def reverify(
 _SCHEMAS = {
     "statement": "erasure-certificate-v1.schema.json",
     "status": "certificate-status-v1.schema.json",
+    "report": "quarter-report-v1.schema.json",
     "trust": "trust-v2.schema.json",
 }
 
@@ -234,7 +235,7 @@ _SCHEMAS = {
 @click.option("--of", "what", type=click.Choice(list(_SCHEMAS)), default="statement")
 @click.option("--to", "target", type=click.Path(path_type=Path), help="A file, else the terminal.")
 def schema(what: str, target: Path | None) -> None:
-    """Print a JSON Schema: of what documents state, of a status, of the trust file."""
+    """Print a JSON Schema: of what documents or reports state, of a status, of the trust file."""
     from auditor.shipped import shipped
     from auditor.workflow.files import write_file
 

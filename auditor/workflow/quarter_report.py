@@ -10,7 +10,7 @@ Stopped before the PDF is there, the next run makes the quarter's next report.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from auditor.certificates.facts import Parties
@@ -24,6 +24,7 @@ from auditor.domain.quarter import Quarter
 from auditor.errors import LedgerError, MisuseError
 from auditor.policies.zone import local_day
 from auditor.proof.dsse import sign_envelope
+from auditor.workflow.exports.cases import Signed
 from auditor.workflow.exports.gather import assess_facts, signed_state
 from auditor.workflow.exports.oscal import assessment_results
 from auditor.workflow.files import write_file
@@ -67,46 +68,18 @@ def issue_report(home: Home, quarter: Quarter, locale: str) -> Issued:
     today = local_day(datetime.now(UTC), home.config.time_zone)
     if today < quarter.first:
         raise MisuseError(f"{quarter.name} begins on {quarter.first}; there is nothing to report")
-    facts = [case_facts(home, case) for case in cases_in(home, quarter)]
-    assessed = [assess_facts(home, each) for each in facts]
-    signed, made = signed_state(home, assessed), report_on(home, quarter, facts)
-    if (made.entries, made.root) != (signed.checkpoint.size, signed.checkpoint.root):
-        raise LedgerError("the ledger was written to meanwhile; report on the quarter again")
-    listed = table_csv(made)
-    found = assessment_results(
-        assessed,
-        signed,
-        title=f"Erasure cases {quarter.name}",
-        controller=home.config.controller,
-    )
-    names = f"{quarter.name}-cases.csv", f"{quarter.name}-findings.json"
+    read = _read(home, quarter)
     stream = f"{QUARTER_PREFIX}{quarter.name}"
     number = home.ledger.version(stream) + 1
-    payload = report_bytes(
-        QuarterFacts(
-            quarter=quarter.name,
-            first=quarter.first,
-            last=quarter.last,
-            number=number,
-            issued=today,
-            locale=locale,
-            parties=Parties(controller=home.config.controller, dpo=home.config.dpo),
-            ledger=signed.checkpoint,
-            cases=ReportFile(name=names[0], digest=Digest.of(listed)),
-            findings=ReportFile(name=names[1], digest=Digest.of(found)),
-            total=len(made.lines),
-            tables=counted(made),
-            seal=seal_facts(home),
-        )
-    )
+    payload = report_bytes(_facts(home, read, number=number, issued=today, locale=locale))
     envelope = sign_envelope(PAYLOAD_TYPE, payload, home.statement_signers)
     event = QuarterReported(quarter=quarter.name, number=number, envelope=home.store.put(envelope))
     proof = prove_entry(home, record(home, stream, event, f"reported-{number}"))
     statement, digest = parse_report(payload), str(Digest.of(payload))
-    pdf = render_report(statement, digest, envelope, proof, signed.note)
+    pdf = render_report(statement, digest, envelope, proof, read.signed.note)
     sealed = seal_pdf(pdf, home.seal, trusted_time(home, home.config.seal_level))
-    files = {names[0]: listed, names[1]: found, f"{quarter.name}.pdf": sealed}
-    return Issued(report=made, number=number, files=files)
+    files = {read.cases.name: read.listed, read.findings.name: read.found}
+    return Issued(report=read.report, number=number, files={**files, f"{quarter.name}.pdf": sealed})
 
 
 def write_report(issued: Issued, folder: Path) -> None:
@@ -117,3 +90,54 @@ def write_report(issued: Issued, folder: Path) -> None:
     """
     for name, content in issued.files.items():
         write_file(folder / name, content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A quarter as one signed state of the ledger tells it, and the two files made of that."""
+
+    report: QuarterReport
+    signed: Signed
+    listed: bytes
+    found: bytes
+
+    @property
+    def cases(self) -> ReportFile:
+        name = f"{self.report.quarter.name}-cases.csv"
+        return ReportFile(name=name, digest=Digest.of(self.listed))
+
+    @property
+    def findings(self) -> ReportFile:
+        name = f"{self.report.quarter.name}-findings.json"
+        return ReportFile(name=name, digest=Digest.of(self.found))
+
+
+def _read(home: Home, quarter: Quarter) -> _Read:
+    before = home.ledger.size
+    facts = [case_facts(home, case) for case in cases_in(home, quarter)]
+    assessed = [assess_facts(home, each) for each in facts]
+    signed, made = signed_state(home, assessed), report_on(home, quarter, facts)
+    if {before, made.entries, home.ledger.size} != {signed.checkpoint.size}:
+        raise LedgerError("the ledger was written to meanwhile; report on the quarter again")
+    title, controller = f"Erasure cases {quarter.name}", home.config.controller
+    found = assessment_results(assessed, signed, title=title, controller=controller)
+    return _Read(report=made, signed=signed, listed=table_csv(made), found=found)
+
+
+def _facts(home: Home, read: _Read, *, number: int, issued: date, locale: str) -> QuarterFacts:
+    quarter = read.report.quarter
+    return QuarterFacts(
+        quarter=quarter.name,
+        first=quarter.first,
+        last=quarter.last,
+        number=number,
+        issued=issued,
+        locale=locale,
+        parties=Parties(controller=home.config.controller, dpo=home.config.dpo),
+        ledger=read.signed.checkpoint,
+        cases=read.cases,
+        findings=read.findings,
+        total=len(read.report.lines),
+        tables=counted(read.report),
+        seal=seal_facts(home),
+    )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from oscal_bindings.v1.models import AssessmentResultsDocument
 
-from auditor.certificates.quarter import STATE, parse_report
+from auditor.certificates.quarter import SCHEMA, STATE, parse_report
 from auditor.certificates.quarter_render import render_report
 from auditor.certificates.quarter_verify import verify_report
 from auditor.certificates.sealed_pdf import read_sealed_pdf
@@ -28,10 +28,14 @@ from auditor.domain.kind import Event
 from auditor.domain.quarter import quarter_named
 from auditor.domain.request import DecisionKind, DecisionReason, Outcome
 from auditor.domain.verdict import FindingStatus
-from auditor.errors import InvalidCertificateError, MisuseError
+from auditor.errors import InvalidCertificateError, LedgerError, MisuseError
 from auditor.policies.facts import CaseFacts
 from auditor.proof.dsse import verify_envelope
 from auditor.proof.trust import parse_trust
+from auditor.shipped import shipped
+from auditor.workflow import quarter_report
+from auditor.workflow.exports.cases import AssessedCase
+from auditor.workflow.exports.gather import assess_facts
 from auditor.workflow.exports.log import log_lines
 from auditor.workflow.home import Home, create_home
 from auditor.workflow.quarter import LateReason, report_quarter, why_late
@@ -247,6 +251,23 @@ def test_reports_are_numbered_on_the_books(papers: Papers) -> None:
     assert [event.number for event in events if isinstance(event, ev.QuarterReported)] == [1, 2]
     assert (papers.first.number, papers.second.number) == (1, 2)
     assert table_csv(papers.first.report) == papers.second.files[CASES]
+
+
+def test_what_is_written_meanwhile_is_noticed(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(home: Home, facts: CaseFacts) -> AssessedCase:
+        casebook.filed(home, received=QUARTER.first - timedelta(days=1))
+        return assess_facts(home, facts)
+
+    monkeypatch.setattr(quarter_report, "assess_facts", meanwhile)
+    with pytest.raises(LedgerError, match="meanwhile"):
+        issue_report(papers.home, QUARTER, "en")
+
+
+def test_the_schema_is_printed(auditor: Auditor) -> None:
+    shown = auditor("certificate", "schema", "--of", "report").json
+    assert shown == json.loads((shipped("templates") / SCHEMA).read_text(encoding="utf-8"))
 
 
 def test_a_quarter_yet_to_come_is_not_reported(papers: Papers) -> None:
