@@ -27,7 +27,8 @@ from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherRespons
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.page import document_html, shipped_text
 from auditor.certificates.statement import ENVELOPE, PROOF
-from auditor.errors import CertificateError
+from auditor.certificates.visible import verify_visible
+from auditor.errors import CertificateError, InvalidCertificateError
 from auditor.shipped import shipped
 
 _STYLE = "certificate.css"
@@ -80,11 +81,12 @@ def render_certificate(
         proof: C2SP tlog-proof of the `certificate-prepared` entry.
 
     Raises:
-        CertificateError: the page can't be drawn.
+        CertificateError: the page can't be drawn, or not so that its text can be verified.
     """
     say = language_of(predicate["locale"]).say
-    return print_page(
-        document_html(predicate, statement_digest),
+    html = document_html(predicate, statement_digest)
+    pdf = print_page(
+        html,
         style=_STYLE,
         issued=date.fromisoformat(predicate["issued"]),
         identifier=envelope,
@@ -103,6 +105,14 @@ def render_certificate(
             ),
         ),
     )
+    try:
+        verify_visible(pdf, html)
+    except InvalidCertificateError as error:
+        raise CertificateError(
+            f"no verifier could read this document: {error}; names are to be in Latin, Greek or "
+            "Cyrillic letters, or else the installed WeasyPrint draws otherwise than is known here"
+        ) from None
+    return pdf
 
 
 def print_page(

@@ -13,7 +13,8 @@ from html.parser import HTMLParser
 from auditor.certificates.drawn import drawn_pages
 from auditor.errors import InvalidCertificateError
 
-MOST_PAGES = 6
+MOST_PAGES = 60
+"""What bounds the work; a case of many attempts has some ten."""
 _SILENT = frozenset({"head", "style", "title", "desc", "metadata"})
 
 

@@ -18,7 +18,7 @@ from auditor.certificates.predicate import predicate_of
 from auditor.certificates.render import render_certificate
 from auditor.certificates.statement import ENVELOPE, PROOF, parse_statement, statement_bytes
 from auditor.domain.canonical import canonical_bytes
-from auditor.errors import CertificateError, DataError
+from auditor.errors import CertificateError, DataError, InvalidCertificateError
 from auditor.learning.manifest import read_manifest
 from tests.certificates.examples import passed
 from tests.domain.test_printable import FORMULAS, UNSEEN
@@ -100,6 +100,20 @@ def test_markup_is_drawn_as_it_was_signed() -> None:
     drawn = "".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages)
     assert "".join(name.split()) in "".join(drawn.split())
     assert [*PdfReader(BytesIO(pdf)).attachments] == [ENVELOPE, PROOF]
+
+
+@pytest.mark.parametrize("name", ["Νοσοκομείο", "Больница", "Szpital Łódź"])
+def test_names_in_letters_of_the_shipped_fonts_can_be_verified(name: str) -> None:
+    assert render_certificate(predicate_of(named(name)), DIGEST, b"{}", "proof")
+
+
+@pytest.mark.parametrize("name", ["مستشفى", "בית חולים"])
+def test_what_no_verifier_could_read_is_not_issued(name: str) -> None:
+    """Letters that are drawn from right to left; the document would be INVALID."""
+    with pytest.raises(CertificateError, match="no verifier could read") as caught:
+        render_certificate(predicate_of(named(name)), DIGEST, b"{}", "proof")
+    assert not isinstance(caught.value, InvalidCertificateError)
+    assert name not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [*UNSEEN.values(), *FORMULAS])
