@@ -157,7 +157,11 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
     from auditor.workflow.register import case_line
 
     opened = open_home(home)
-    row = {**_row(case_line(opened, case)), "decided_by": _decided_by(opened, case)}
+    row = {
+        **_row(case_line(opened, case)),
+        "decided_by": _decided_by(opened, case),
+        "also_held_by": list(_also_held_by(opened, case)),
+    }
     history = [
         {"sequence": item.sequence, "recorded_at": item.recorded_at, "kind": item.event.kind}
         for item in opened.ledger.replay(case_stream(case))
@@ -181,6 +185,15 @@ def _decided_by(home: Home, case: str) -> str:
     except ProofError as error:
         return f"nobody: {error}"
     return decided_by(home, case).value
+
+
+def _also_held_by(home: Home, case: str) -> tuple[str, ...]:
+    """Other models made of these patients that no request of theirs names."""
+    from auditor.workflow.other_models import unasked_models
+    from auditor.workflow.record import load_case
+
+    requested = load_case(home, case).requested
+    return () if requested is None else unasked_models(home, requested)
 
 
 def _lines(file: TextIO | None) -> tuple[str, ...]:

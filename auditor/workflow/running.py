@@ -30,6 +30,7 @@ from auditor.workflow.notary import (
     prepare_statement,
     publish,
 )
+from auditor.workflow.other_models import unasked_models
 from auditor.workflow.record import load_case
 from auditor.workflow.register import list_cases
 from auditor.workflow.shared_bank_book import destroy_due
@@ -63,12 +64,16 @@ def run_case(
         ProofError: what the desk decided isn't by its own hand.
         HomeError: another run holds this home.
     """
-    next_step(require_case(home, case))  # before anything is done, it is to have been granted
+    begun = require_case(home, case)
+    next_step(begun)  # before anything is done, it is to have been granted
     with alone(home):
         for bank in destroy_due(home, datetime.now(UTC).date()):
             notice(f"shared bank {bank.name.value[:16]}: its last day is over; destroyed")
         for other in forget_due(home, datetime.now(UTC).date()):
             notice(f"case {other}: the last day of its scores is over; destroyed")
+        if begun.scope is None and begun.requested is not None:
+            for model in unasked_models(home, begun.requested):
+                notice(f"case {case}: {model} holds these patients, too; it takes its own request")
         work = Casework(home, case, settings, progress)
         while not (state := load_case(home, case)).stopped:
             step = next_step(state)
