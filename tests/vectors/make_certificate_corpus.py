@@ -768,9 +768,19 @@ def _statuses(corpus: Corpus, home: Home, good: Issued, second: Issued) -> None:
     corpus.files["good.status"] = said(good.case, now)
     corpus.files["stale.status"] = said(good.case, now - timedelta(days=60))
     corpus.files["second.status"] = said(second.case, now)
-    forged = json.loads(corpus.files["good.status"])
-    forged["signatures"].pop()
-    corpus.files["forged.status"] = json.dumps(forged, separators=(",", ":")).encode()
+
+    def forged(change: Callable[[list[dict[str, str]]], object]) -> bytes:
+        fields = json.loads(corpus.files["good.status"])
+        change(fields["signatures"])
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+    def exchange(signatures: list[dict[str, str]]) -> None:
+        one, two = signatures
+        one["keyid"], two["keyid"] = two["keyid"], one["keyid"]
+
+    corpus.files["forged.status"] = forged(lambda signatures: signatures.pop())
+    corpus.files["exchanged.status"] = forged(exchange)
+    corpus.files["doubled.status"] = forged(lambda signatures: signatures.append(signatures[0]))
     supersede(home, good.case, second.case)
     corpus.files["superseded.status"] = said(good.case, now)
     withdraw(home, good.case, WithdrawalReason.EVIDENCE_DISPROVED)
@@ -781,6 +791,8 @@ def _statuses(corpus: Corpus, home: Home, good: Issued, second: Issued) -> None:
         ("stale", "a good status that has grown old", (UNKNOWN, ""), "", False),
         ("second", "a good status of another document", (UNKNOWN, ""), "", False),
         ("forged", "a good status without its ML-DSA signature", (UNKNOWN, ""), "", False),
+        ("exchanged", "a good status whose key ids are exchanged", (UNKNOWN, ""), "", False),
+        ("doubled", "a good status with one of its signatures twice", (UNKNOWN, ""), "", False),
         ("superseded", "superseded by another document", (INVALID, "status"), "status", False),
         ("withdrawn", "withdrawn by its issuer", (INVALID, "status"), "status", False),
     ):
