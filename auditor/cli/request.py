@@ -14,7 +14,15 @@ from auditor.cli.letter import letter
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, read_input
 from auditor.cli.request_account import account
-from auditor.cli.request_desk import clock, decide, identity, lift, restrict, restricted
+from auditor.cli.request_desk import (
+    clock,
+    day_of,
+    decide,
+    identity,
+    lift,
+    restrict,
+    restricted,
+)
 from auditor.cli.request_list import list_
 from auditor.cli.request_papers import document, recipient
 from auditor.domain.request import Ground, Regime
@@ -56,7 +64,7 @@ def request() -> None:
     default=Ground.CONSENT_WITHDRAWN.value,
     show_default=True,
 )
-@click.option("--received", help="Day of receipt, YYYY-MM-DD.  [today, UTC]")
+@click.option("--received", help="Day of receipt, YYYY-MM-DD.  [today]")
 @home_option
 @json_option
 def file_(
@@ -82,7 +90,7 @@ def file_(
         subjects=(*named, *_of_studies(opened, model, (*studies, *_lines(studies_from)), named)),
         regime=Regime(regime),
         ground=Ground(ground),
-        received=_day(received),
+        received=_day(received, opened),
     )
     emit({"case": case}, as_json)
 
@@ -123,7 +131,7 @@ def import_(
     from auditor.workflow.intake_book import read_file_of_requests, take_in
 
     opened = open_home(home)
-    day = None if received is None else _day(received)
+    day = None if received is None else _day(received, opened)
     try:
         rows = read_file_of_requests(
             opened, read_input(file), model=model, regime=Regime(regime), received=day
@@ -211,14 +219,14 @@ def _of_studies(
     return tuple(subject for subject in found if subject not in named)
 
 
-def _day(text: str | None) -> date:
-    today = datetime.now(UTC).date()
+def _day(text: str | None, home: Home) -> date:
+    """A day of receipt by the controller's calendar; without a text today."""
+    from auditor.policies.zone import local_day
+
+    today = local_day(datetime.now(UTC), home.config.time_zone)
     if text is None:
         return today
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise MisuseError(f"--received {text!r} is no day; write it as YYYY-MM-DD") from None
+    day = day_of(text, "--received")
     if day > today:
         raise MisuseError(f"--received {day} lies in the future")
     return day

@@ -103,7 +103,7 @@ def mark(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--for", "case", required=True, help="A case, or all for those of the home.")
 @click.option("--kind", required=True, type=click.Choice([kind.value for kind in DocumentKind]))
-@click.option("--from", "first", help="First day in force, YYYY-MM-DD.  [today, UTC]")
+@click.option("--from", "first", help="First day in force, YYYY-MM-DD.  [today]")
 @click.option("--until", "last", help="Last day in force.  [no end]")
 @role_option
 @home_option
@@ -121,16 +121,19 @@ def document(
     """File a document that a rule asks for; its bytes go to the vault."""
     from datetime import UTC, datetime
 
+    from auditor.policies.zone import local_day
     from auditor.workflow.desk_papers import LARGEST_DOCUMENT, file_document
 
+    opened = open_home(home)
+    today = local_day(datetime.now(UTC), opened.config.time_zone)
     filed = file_document(
-        open_home(home),
+        opened,
         case,
         DocumentKind(kind),
         read_input(file, LARGEST_DOCUMENT),
         role=role,
         in_force=(
-            datetime.now(UTC).date() if first is None else day_of(first, "--from"),
+            today if first is None else day_of(first, "--from"),
             date.max if last is None else day_of(last, "--until"),
         ),
     )

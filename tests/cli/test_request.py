@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from auditor.workflow.home import Home
+from auditor.policies.zone import local_day
+from auditor.workflow.config import write_config
+from auditor.workflow.home import SETTINGS, Home
 from tests.cli.conftest import Auditor
 
 SUBJECT = "MRN-0042-Doe"
@@ -99,3 +103,19 @@ def test_decisions_that_make_no_sense_are_refused(auditor: Auditor, stocked: Hom
     twice = auditor("request", "decide", case, "--grant", "--home", root)
     assert twice.code == 2
     assert "already granted" in twice.err
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_days_are_those_of_the_controllers_calendar(
+    auditor: Auditor, stocked: Home, zone: str
+) -> None:
+    """Twenty-five hours lie between these two: on one of them it isn't the day of UTC."""
+    write_config(stocked.root / SETTINGS, replace(stocked.config, time_zone=zone))
+    words = ("request", "file", "--model", "detector", "--home", stocked.root)
+    today = local_day(datetime.now(UTC), zone)
+    assert auditor(*words, "--subject", "a", "--received", today).code == 0
+    assert auditor(*words, "--subject", "b").code == 0
+    tomorrow = auditor(*words, "--subject", "c", "--received", today + timedelta(days=1))
+    assert tomorrow.code == 2 and "in the future" in tomorrow.err
+    rows = auditor("request", "list", "--home", stocked.root, "--json").json
+    assert [row["received"] for row in rows] == [str(today)] * 2
