@@ -38,6 +38,14 @@ from tests.workflow.trained import MODEL, attempt, begun, conclude, empty_home, 
 
 Notice = Callable[[str], None]
 
+SMALL = RunSettings(out_models=8, in_models=6, scouts=4)
+ONCE = frozenset(
+    {
+        *("grounds-checked/v1", "scope-established/v2", "bank-trained/v1", "case-routed/v1"),
+        *("plan-pinned/v1", "replay-confirmed/v1", "verdict-reached/v1", "certificate-issued/v1"),
+    }
+)
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -69,7 +77,7 @@ def granted(home: Home, *, trained_on: bool) -> str:
 
 
 def run(home: Home, case: str, notice: Notice = lambda _: None) -> ErasureCase:
-    return run_case(home, case, RunSettings(), progress=lambda *_: None, notice=notice)
+    return run_case(home, case, SMALL, progress=lambda *_: None, notice=notice)
 
 
 def at(step: Step, act: Callable[[], object], told: list[str]) -> Notice:
@@ -115,6 +123,29 @@ def test_nothing_is_trained_for_whoever_is_held(home: Home) -> None:
     assert state.scope is not None and state.scope.training_images and state.bank is None
     decide(home, case, DecisionKind.GRANTED)
     assert next_step(load_case(home, case)) is Step.BANK
+
+
+STATIONS = (Step.BANK, Step.ROUTE, Step.PLAN, Step.CONTROLS, Step.CLIMB, Step.REACH)
+
+
+def test_a_case_held_at_every_station_ends_as_one_that_never_was(
+    home: Home, template: Path, tmp_path: Path
+) -> None:
+    case = granted(home, trained_on=True)
+    before = load_scene(home, MODEL).version.weights
+    for step in STATIONS:
+        state = run(home, case, at(step, hold(home, case), []))
+        assert state.held and home.store.has(before)
+        decide(home, case, DecisionKind.GRANTED)
+    held = run(home, case)
+    kinds = [item.event.kind for item in home.ledger.replay(f"case:{case}")]
+    assert all(kinds.count(kind) == 1 for kind in kinds if kind in ONCE)
+    assert kinds.count("request-decided/v2") == 2 * len(STATIONS) + 1
+    with closing(open_home(Path(shutil.copytree(template, tmp_path / "other")))) as other:
+        straight = run(other, granted(other, trained_on=True))
+    assert held.issued is not None and held.reached is not None and straight.reached is not None
+    assert held.issued.outcome is Outcome.CERTIFIED
+    assert held.reached.weights == straight.reached.weights != before
 
 
 def test_doubt_about_who_asked_stops_a_run_and_a_withdrawal_closes_it(home: Home) -> None:
