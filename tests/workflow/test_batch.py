@@ -190,6 +190,19 @@ def test_the_command_files_lists_and_runs(home: Home, auditor: Auditor, tmp_path
         assert refused.code == 2 and len(refused.err.splitlines()) == 1
 
 
+def test_a_closed_batch_is_told_by_its_verdicts(demo_copy: Path, auditor: Auditor) -> None:
+    root = demo_copy / "home"
+    cases = [
+        line["case"] for line in auditor("request", "list", "--all", "--home", root, "--json").json
+    ]
+    name = auditor("request", "batch", "file", *cases, "--home", root, "--json").json["batch"]
+    ran = auditor("run", "--batch", name, "--home", root, "--json")
+    verdicts = {line["verdict"] for line in ran.json["lines"]}
+    expected = 3 if "FAILED" in verdicts else 4 if "INDETERMINATE" in verdicts else 0
+    assert ran.code == expected, ran.err
+    assert ran.json["hindered"] == 0 and ran.json["cases"] == len(cases)
+
+
 def ran_with(verdict: Verdict | None, hindered: str = "") -> Ran:
     reached = None
     if verdict is not None:
