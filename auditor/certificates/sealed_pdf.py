@@ -1,7 +1,8 @@
 """Reading a sealed PDF that a stranger handed in: its one seal, and what is attached.
 
 pyHanko checks the signature; what it lets pass is refused here and in `pdf_form`: bytes beside the
-signed ranges, a second signature or none, actions, what unpacks to more than its due.
+signed ranges, a second signature or none, actions, what unpacks to more than its due. It is loaded
+only for a file of our form.
 """
 
 from __future__ import annotations
@@ -11,12 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-
-from pyhanko.pdf_utils.generic import Dereferenceable
-from pyhanko.pdf_utils.misc import PdfError
-from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.fields import MDPPerm
-from pyhanko.sign.general import CMSExtractionError, CMSStructuralError
 
 from auditor.certificates.pdf_form import require_our_form
 from auditor.errors import InvalidCertificateError
@@ -70,6 +65,13 @@ def read_sealed_pdf(pdf: bytes) -> SealedPdf:
         raise InvalidCertificateError("this is no PDF, or something was added to it or cut off")
     try:
         require_our_form(pdf)
+    except (ValueError, KeyError, TypeError, IndexError, zlib.error):
+        raise _damaged() from None
+    from pyhanko.pdf_utils.misc import PdfError
+    from pyhanko.pdf_utils.reader import PdfFileReader
+    from pyhanko.sign.general import CMSExtractionError, CMSStructuralError
+
+    try:
         reader = PdfFileReader(BytesIO(pdf), strict=True)
         seals = list(reader.embedded_regular_signatures)
         stamp = _stamp(pdf, list(reader.embedded_timestamp_signatures))
@@ -83,7 +85,7 @@ def read_sealed_pdf(pdf: bytes) -> SealedPdf:
         *(PdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error),
         *(CMSExtractionError, CMSStructuralError),
     ):
-        raise InvalidCertificateError("the PDF can't be read; it is damaged") from None
+        raise _damaged() from None
     except RecursionError:
         raise InvalidCertificateError("the PDF is nested too deep") from None
     return SealedPdf(attachments=attachments, signature=seals[0], stamp=stamp, evidence=evidence)
@@ -91,6 +93,8 @@ def read_sealed_pdf(pdf: bytes) -> SealedPdf:
 
 def _require_one_seal(pdf: bytes, seals: Sequence[EmbeddedPdfSignature], end: int) -> None:
     """Exactly one seal, over all bytes up to ``end``: those of the file, or of its revision."""
+    from pyhanko.sign.fields import MDPPerm
+
     if len(seals) != 1:
         raise InvalidCertificateError(
             "the PDF carries no seal" if not seals else "the PDF carries more than one seal"
@@ -170,4 +174,10 @@ def _content(stream: Any) -> bytes:
 
 
 def _resolved(item: Any) -> Any:
+    from pyhanko.pdf_utils.generic import Dereferenceable
+
     return item.get_object() if isinstance(item, Dereferenceable) else item
+
+
+def _damaged() -> InvalidCertificateError:
+    return InvalidCertificateError("the PDF can't be read; it is damaged")

@@ -20,8 +20,9 @@
                    file names one: signed by its keys, for this case and these weights
    14 status       not withdrawn or superseded, by a fresh status of the issuer's (where at hand)
 
-No network, no engine, no database, no renderer. Whether a document was withdrawn since can't be
-seen in itself: without a fresh status the best answer is VALID_STATUS_UNKNOWN.
+No network, no engine, no database, no renderer; libraries for PDFs and pages are loaded by the first
+check that needs them, so what is refused before never meets them. Whether a document was withdrawn
+since can't be seen in itself: without a fresh status the best answer is VALID_STATUS_UNKNOWN.
 """
 
 from __future__ import annotations
@@ -29,15 +30,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auditor.certificates.checks import Check as Check
 from auditor.certificates.checks import Found, Procedure, make_checks
 from auditor.certificates.checks import Status as Status
 from auditor.certificates.checks import VerificationReport as VerificationReport
 from auditor.certificates.facts import Approval
-from auditor.certificates.page import document_html
-from auditor.certificates.seal_check import SealFound, verify_seal
 from auditor.certificates.sealed_pdf import SealedPdf, read_sealed_pdf
 from auditor.certificates.served import verify_served
 from auditor.certificates.signatures import (
@@ -50,7 +49,6 @@ from auditor.certificates.signatures import (
 )
 from auditor.certificates.statement import ENVELOPE, PAYLOAD_TYPE, PROOF, parse_statement
 from auditor.certificates.status import judge_statuses
-from auditor.certificates.visible import verify_visible
 from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificateIssued, CertificatePrepared, event_from
 from auditor.domain.kind import Event
@@ -61,6 +59,9 @@ from auditor.proof.dsse import Opened, verify_envelope
 from auditor.proof.log_policy import Witnessed, require_quorum
 from auditor.proof.tlog_proof import carried_entry, examine_tlog_proof
 from auditor.proof.trust import SEAL_LEVELS, StatementKey, TrustFile
+
+if TYPE_CHECKING:
+    from auditor.certificates.seal_check import SealFound
 
 
 def verify_certificate(
@@ -151,6 +152,8 @@ class Verification:
 
     def seal(self) -> Found:
         """Whose seal it bears."""
+        from auditor.certificates.seal_check import verify_seal
+
         trust = self.trust
         self.sealed = verify_seal(self.document, trust.seal_roots, trust.timestamp_roots, self.now)
         return True, f"sealed by {self.sealed.signer}"
@@ -206,6 +209,9 @@ class Verification:
 
     def pages(self) -> Found:
         """Whether the pages show what was signed."""
+        from auditor.certificates.page import document_html
+        from auditor.certificates.visible import verify_visible
+
         html = document_html(self.predicate, str(Digest.of(self.opened.payload)))
         verify_visible(self.pdf, html)
         return True, "the pages show what was signed"

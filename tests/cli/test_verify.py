@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -129,6 +132,27 @@ def test_a_person_reads_which_file_is_meant(auditor: Auditor, desk: Desk) -> Non
     assert ran.err == f"auditor: can't read {desk.none}: No such file or directory\n"
     alone = auditor("verify", desk.one, "--trust", desk.trust).out
     assert str(desk.one) not in alone and alone.count("VALID_STATUS_UNKNOWN") == 1
+
+
+_PROBE = """
+import json, sys
+from auditor.cli.main import main
+code = main()
+print(json.dumps([code, sorted({"pyhanko", "jinja2", "segno"} & sys.modules.keys())]))
+"""
+
+
+def test_what_the_first_look_refuses_meets_no_library_for_pdfs(desk: Desk) -> None:
+    def loaded(document: Path) -> tuple[int, list[str]]:
+        words = ["verify", str(document), "--trust", str(desk.trust)]
+        ran = subprocess.run(
+            [sys.executable, "-c", _PROBE, *words], capture_output=True, text=True, check=True
+        )
+        code, names = json.loads(ran.stdout.splitlines()[-1])
+        return code, names
+
+    assert loaded(desk.forged) == (3, [])
+    assert loaded(desk.one) == (0, ["jinja2", "pyhanko", "segno"])
 
 
 def test_what_is_no_file_or_no_trust_file_is_told(auditor: Auditor, desk: Desk) -> None:
