@@ -20,9 +20,10 @@
                    file names one: signed by its keys, for this case and these weights
    14 status       not withdrawn or superseded, by a fresh status of the issuer's (where at hand)
 
-No network, no engine, no database, no renderer; libraries for PDFs and pages are loaded by the first
-check that needs them, so what is refused before never meets them. Whether a document was withdrawn
-since can't be seen in itself: without a fresh status the best answer is VALID_STATUS_UNKNOWN.
+No network, no engine, no database, no renderer; libraries for PDFs and pages are loaded by the
+first check that needs them, so what is refused before never meets them. Whether a document was
+withdrawn since can't be seen in itself: without a fresh status the best answer is
+VALID_STATUS_UNKNOWN.
 """
 
 from __future__ import annotations
