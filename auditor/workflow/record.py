@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 from auditor.domain.case import ErasureCase, project
 from auditor.domain.entry import Recorded
 from auditor.domain.kind import Event
+from auditor.errors import ConcurrencyError
 from auditor.workflow.home import Home
 
 CASE_PREFIX = "case:"
@@ -31,13 +32,23 @@ def record(home: Home, stream: str, event: Event, step: str) -> Recorded:
     """Append ``event`` as the step of that name.
 
     The event id is derived from stream and step, so a step repeated after a crash can't be
-    recorded a second time.
+    recorded a second time. Where somebody else writes in that moment, such as the desk to a case
+    that is being run, it comes after them.
+
+    Raises:
+        TamperedError: the ledger is read-only.
     """
-    version = home.ledger.version(stream)
-    (recorded,) = home.ledger.append(
-        stream, [event], expected_version=version, event_ids=[event_id(stream, step)]
-    )
-    return recorded
+    while True:
+        version = home.ledger.version(stream)
+        try:
+            (recorded,) = home.ledger.append(
+                stream, [event], expected_version=version, event_ids=[event_id(stream, step)]
+            )
+        except ConcurrencyError:
+            if home.ledger.version(stream) == version:
+                raise
+        else:
+            return recorded
 
 
 def record_at(home: Home, stream: str, event: Event, place: int) -> Recorded:
