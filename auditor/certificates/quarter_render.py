@@ -9,7 +9,7 @@ from typing import Any
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.quarter import CATALOGUE, STATE
 from auditor.certificates.quarter_page import report_html
-from auditor.certificates.render import Enclosed, print_page
+from auditor.certificates.render import Enclosed, print_page, require_readable
 from auditor.certificates.statement import ENVELOPE, PROOF
 
 _STYLE = "certificate.css"
@@ -28,7 +28,7 @@ def render_report(
         state: signed checkpoint of the ledger's state that is reported on.
 
     Raises:
-        CertificateError: the page can't be drawn.
+        CertificateError: the page can't be drawn, or not so that its text can be verified.
     """
     predicate = statement["predicate"]
     say = language_of(predicate["locale"], CATALOGUE).say
@@ -37,8 +37,9 @@ def render_report(
         (PROOF, proof.encode("utf-8"), "Supplement", say("Its ledger proof")),
         (STATE, state.encode("utf-8"), "Supplement", say("The ledger's signed state")),
     )
-    return print_page(
-        report_html(statement, statement_digest),
+    html = report_html(statement, statement_digest)
+    pdf = print_page(
+        html,
         style=_STYLE,
         issued=date.fromisoformat(predicate["issued"]),
         identifier=envelope,
@@ -47,3 +48,5 @@ def render_report(
             for name, content, relationship, about in enclosed
         ],
     )
+    require_readable(pdf, html)
+    return pdf

@@ -105,6 +105,16 @@ def render_certificate(
             ),
         ),
     )
+    require_readable(pdf, html)
+    return pdf
+
+
+def require_readable(pdf: bytes, html: str) -> None:
+    """See that a verifier will find on the pages what was to be printed.
+
+    Raises:
+        CertificateError: it won't.
+    """
     try:
         verify_visible(pdf, html)
     except InvalidCertificateError as error:
@@ -112,7 +122,6 @@ def render_certificate(
             f"no verifier could read this document: {error}; names are to be in Latin, Greek or "
             "Cyrillic letters, or else the installed WeasyPrint draws otherwise than is known here"
         ) from None
-    return pdf
 
 
 def print_page(

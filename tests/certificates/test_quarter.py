@@ -249,3 +249,10 @@ def test_the_pdf_shows_what_was_signed_and_its_bytes_stay(locale: str) -> None:
         assert len(document.pages) <= 2
         names = set(document.attachments)
     assert names == {"statement.dsse.json", "prepared.tlog-proof", "ledger.checkpoint"}
+
+
+def test_what_no_verifier_could_read_is_not_printed() -> None:
+    parties = Parties(controller="בית חולים", dpo="Dr. Kowalczyk")  # drawn from right to left
+    payload = report_bytes(facts(parties=parties))
+    with pytest.raises(CertificateError, match="no verifier could read"):
+        render_report(parse_report(payload), str(Digest.of(payload)), b"{}", "proof", "state")
