@@ -122,6 +122,7 @@ class DocumentKind(StrEnum):
     WITHDRAWAL_OF_CONSENT = "withdrawal-of-consent"
     OBJECTION_BALANCE = "objection-balance"  # Art. 21(1) GDPR
     EXEMPTION_REASONS = "exemption-reasons"  # Art. 17(3) GDPR
+    RESTRICTION_EXCEPTION = "restriction-exception"  # Art. 18(2) GDPR
     NON_IDENTIFIABILITY = "non-identifiability"  # Art. 11(2) GDPR
     IDENTITY_REQUEST = "identity-request"  # Art. 12(6) GDPR
     PROCESSOR_ATTESTATION = "processor-attestation"  # Art. 28(3)(g) GDPR

@@ -69,6 +69,7 @@ DOCUMENTS = {
     DocumentKind.WITHDRAWAL_OF_CONSENT: "withdrawal of consent",
     DocumentKind.OBJECTION_BALANCE: "balance of the objection against the controller's grounds",
     DocumentKind.EXEMPTION_REASONS: "reasons for the exemption",
+    DocumentKind.RESTRICTION_EXCEPTION: "reasons for processing in spite of a restriction",
     DocumentKind.NON_IDENTIFIABILITY: "reasons why the person can't be identified",
     DocumentKind.IDENTITY_REQUEST: "request for proof of identity",
     DocumentKind.PROCESSOR_ATTESTATION: "processor's statement of deletion",

@@ -35,6 +35,7 @@ from auditor.workflow.record import load_case
 from auditor.workflow.register import list_cases
 from auditor.workflow.shared_bank_book import destroy_due
 from auditor.workflow.steps import Step, next_step, outcome_of
+from auditor.workflow.training_hold import TRAINING, require_free_to_train
 
 Notice = Callable[[str], None]
 
@@ -60,7 +61,8 @@ def run_case(
 
     Raises:
         MisuseError: no such case, the desk hasn't decided it, another case of the same model
-            comes first, or copies of its models are handed over.
+            comes first, copies of its models are handed over, or it would train on patients who
+            restrict that.
         ProofError: what the desk decided isn't by its own hand.
         HomeError: another run holds this home.
     """
@@ -110,6 +112,8 @@ def run_case(
                     issue(home, case, state)
                 case _:
                     require_current(home, state)
+                    if step in TRAINING:
+                        require_free_to_train(work)
                     STEPS[step](work)
         if state.stopped:
             notice(f"case {case}: the desk has stopped it; what was done is kept")
