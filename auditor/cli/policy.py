@@ -69,6 +69,30 @@ def explain(names: tuple[str, ...], home: Path | None, as_json: bool) -> None:
 
 
 @policy.command()
+@click.argument("name", metavar="RULE")
+@click.option("--from", "start", required=True, help="Day it runs from, YYYY-MM-DD.")
+@click.option("--country", default="", help="Whose public holidays count, as in DE.  [weekends]")
+@home_option
+@json_option
+def due(name: str, start: str, country: str, home: Path | None, as_json: bool) -> None:
+    """Count the time limit of a rule, or of a law that no case is handled under yet (LGPD, DPDP).
+
+    A case's own last day, with what extends or stops it, is told by policy explain CASE RULE.
+    """
+    from auditor.policies.counting import last_day
+
+    try:
+        day = date.fromisoformat(start)
+    except ValueError:
+        raise MisuseError(f"--from {start!r} is no day; write it as YYYY-MM-DD") from None
+    about, limit = _limit_named(home, name)
+    row = {**about, "time_limit": _limit(limit), "last_day": str(last_day(limit, day, country).day)}
+    if limit.extended is not None:
+        row["last_day_if_extended"] = str(last_day(limit, day, country, extended=True).day)
+    emit(row, as_json)
+
+
+@policy.command()
 @click.argument("path", metavar="PACK", type=click.Path(path_type=Path))
 @json_option
 def check(path: Path, as_json: bool) -> None:
@@ -163,6 +187,22 @@ def _packs(home: Path | None) -> tuple[RulePack, ...]:
     from auditor.workflow.library import packs_in_use
 
     return packs_in_use(open_home(home))
+
+
+def _limit_named(home: Path | None, name: str) -> tuple[dict[str, str], TimeLimit]:
+    """What is said of a rule or of a law without a pack, and its time limit."""
+    from auditor.policies.elsewhere import load_elsewhere
+
+    for found in load_elsewhere():
+        if found.id.casefold() == name.casefold():
+            in_force = f"{found.effective_from} to further notice"
+            said = {"rule": found.id, "law": found.law, "citation": found.citation}
+            return {**said, "in_force": in_force, "checked": "unchecked"}, found.time_limit
+    pack, rule = _rule_named(_packs(home), name)
+    if rule.time_limit is None:
+        raise MisuseError(f"rule {rule.id} has no time limit")
+    said = {"rule": rule.id, "pack": f"{pack.name} {pack.version}", "citation": rule.citation}
+    return {**said, "checked": _checked(rule)}, rule.time_limit
 
 
 def _rule_named(packs: Sequence[RulePack], name: str) -> tuple[RulePack, Rule]:

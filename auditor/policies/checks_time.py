@@ -9,16 +9,10 @@ from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, LetterKind
 from auditor.domain.verdict import Basis
 from auditor.errors import PolicyError
-from auditor.policies.dates import (
-    Deadline,
-    business_deadline,
-    calendar_deadline,
-    corresponding_deadline,
-    eu_deadline,
-    keep_until,
-)
+from auditor.policies.counting import last_day
+from auditor.policies.dates import Deadline, keep_until
 from auditor.policies.facts import CaseFacts, Leaf
-from auditor.policies.limit import Counting, RunsFrom, TimeLimit
+from auditor.policies.limit import RunsFrom, TimeLimit
 from auditor.policies.observation import (
     Observation,
     Papers,
@@ -70,7 +64,7 @@ def answered_in_time(papers: Papers) -> Observation:
 def refused_in_time(papers: Papers) -> Observation:
     """Refused within the first limit; Art. 12(4) knows no extension."""
     facts, limit, say = papers.facts, _required_limit(papers), papers.say
-    deadline, received = _counted(limit, facts, limit.length), _received(papers)
+    deadline, received = _counted(limit, facts), _received(papers)
     refused = facts.find_decision(DecisionKind.REFUSED)
     if refused is None:
         text = say("{received}; no refusal is on record.", received=received)
@@ -92,7 +86,7 @@ def refused_in_time(papers: Papers) -> Observation:
 def extended_in_time(papers: Papers) -> Observation:
     """The extension was decided before the first limit ended."""
     facts, limit, say = papers.facts, _required_limit(papers), papers.say
-    deadline, received = _counted(limit, facts, limit.length), _received(papers)
+    deadline, received = _counted(limit, facts), _received(papers)
     extended = facts.find_decision(DecisionKind.EXTENDED)
     if extended is None:
         text = say("{received}; no extension is on record.", received=received)
@@ -197,8 +191,7 @@ def kept_until(papers: Papers) -> Observation:
 def deadline_in_force(papers: Papers) -> Deadline:
     """End of the rule's time limit, or of its extension where one was taken in time."""
     limit = _required_limit(papers)
-    extended = limit.extended if _extension(papers) is not None else None
-    return _counted(limit, papers.facts, extended or limit.length)
+    return _counted(limit, papers.facts, extended=_extension(papers) is not None)
 
 
 def find_deadline(papers: Papers) -> Deadline | None:
@@ -215,7 +208,7 @@ def _extension(papers: Papers) -> Leaf[ev.RequestDecided] | None:
     extended = facts.find_decision(DecisionKind.EXTENDED)
     if limit.extended is None or extended is None:
         return None
-    return extended if extended.day <= _counted(limit, facts, limit.length).day else None
+    return extended if extended.day <= _counted(limit, facts).day else None
 
 
 def _as_told(papers: Papers, day: date, text: str, *leaves: Leaf[Event]) -> Observation:
@@ -225,7 +218,7 @@ def _as_told(papers: Papers, day: date, text: str, *leaves: Leaf[Event]) -> Obse
     1798.130(a)(2)(A)); a letter may have left without being entered.
     """
     facts, limit = papers.facts, _required_limit(papers)
-    first = _counted(limit, facts, limit.length).day
+    first = _counted(limit, facts).day
     told = any(
         leaf.event.letter is LetterKind.EXTENDED and leaf.event.on <= first
         for leaf in facts.all(ev.LetterSent)
@@ -245,17 +238,8 @@ def _required_limit(papers: Papers) -> TimeLimit:
     return limit
 
 
-def _counted(limit: TimeLimit, facts: CaseFacts, length: int) -> Deadline:
-    match limit.counting:
-        case Counting.REGULATION_1182_71:
-            return eu_deadline(facts.received, length, facts.holidays)
-        case Counting.CORRESPONDING_DATE:
-            stops = facts.stops if limit.stops else ()
-            return corresponding_deadline(facts.received, length, stops)
-        case Counting.BUSINESS_DAYS:
-            return business_deadline(facts.received, length, facts.holidays)
-        case Counting.CALENDAR:
-            return calendar_deadline(facts.received, length)
+def _counted(limit: TimeLimit, facts: CaseFacts, *, extended: bool = False) -> Deadline:
+    return last_day(limit, facts.received, facts.holidays, facts.stops, extended=extended)
 
 
 def _carried_out(

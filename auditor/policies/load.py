@@ -58,7 +58,7 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
     Raises:
         PolicyError: it can't be read, or breaks the schema; names line and rule.
     """
-    return _parse(RuleFile, path.name, _read_file(path)).rules
+    return parse_file(RuleFile, path.name, _read_file(path)).rules
 
 
 def load_head(path: Path) -> PackHead:
@@ -67,7 +67,7 @@ def load_head(path: Path) -> PackHead:
     Raises:
         PolicyError: it can't be read, or breaks the schema.
     """
-    return _parse(PackHead, path.name, _read_file(path))
+    return parse_file(PackHead, path.name, _read_file(path))
 
 
 def _read_file(path: Path) -> bytes:
@@ -79,7 +79,7 @@ def _read_file(path: Path) -> bytes:
 
 
 def _pack(folder: str, files: Mapping[str, bytes]) -> RulePack:
-    head = _parse(PackHead, f"{folder}/{_HEAD}", files[_HEAD])
+    head = parse_file(PackHead, f"{folder}/{_HEAD}", files[_HEAD])
     rules: list[Rule] = []
     for name in sorted(set(files) - {_HEAD}):
         for rule in _rule_file(f"{folder}/{name}", files[name]).rules:
@@ -120,7 +120,7 @@ def pinned_packs(digest: Digest, read: Callable[[Digest], bytes]) -> tuple[RuleP
 
 @lru_cache(maxsize=256)  # one home's cases pin few packs, each many times
 def _rule_file(name: str, data: bytes) -> RuleFile:
-    return _parse(RuleFile, name, data)
+    return parse_file(RuleFile, name, data)
 
 
 def _map(data: bytes) -> dict[str, str]:
@@ -140,7 +140,12 @@ def _read_files(folder: Traversable | Path) -> dict[str, bytes]:
         raise PolicyError(f"{folder}: can't be read: {error.strerror}") from None
 
 
-def _parse(kind: type[T], name: str, data: bytes) -> T:
+def parse_file(kind: type[T], name: str, data: bytes) -> T:
+    """Read a YAML file as what it is to hold.
+
+    Raises:
+        PolicyError: it breaks the schema; names file, line and rule.
+    """
     text = read_text(name, data)
     try:
         return TypeAdapter(kind).validate_python(text.content)

@@ -262,3 +262,32 @@ def test_a_request_pins_what_its_days_are_counted_by(auditor: Auditor, stocked: 
         event = stocked.ledger.replay(f"case:{filed(auditor, stocked)}")[0].event
         assert isinstance(event, ErasureRequested)
         assert (event.holidays, event.time_zone, event.tzdata) == (pinned, zone, TZDATA)
+
+
+def test_a_time_limit_is_counted_from_any_day(auditor: Auditor) -> None:
+    counted = auditor(
+        "policy", "due", "gdpr-12-3-respond", "--from", "2027-01-31", "--country", "DE", "--json"
+    )
+    assert counted.code == 0
+    assert counted.json["last_day"] == "2027-03-01"
+    assert counted.json["last_day_if_extended"] == "2027-04-30"
+    elsewhere = auditor("policy", "due", "LGPD-18-CONFIRM", "--from", "2027-01-31", "--json").json
+    assert (elsewhere["last_day"], elsewhere["checked"]) == ("2027-02-15", "unchecked")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("GDPR-17-1-a", "--from", "2027-01-31"), 2, "has no time limit"),
+        (("NO-SUCH-RULE", "--from", "2027-01-31"), 2, "no rule named"),
+        (("GDPR-12-3-RESPOND", "--from", "31.1.2027"), 2, "YYYY-MM-DD"),
+        (("GDPR-12-3-RESPOND", "--from", "2027-01-31", "--country", "XX"), 1, "public holidays"),
+    ],
+)
+def test_what_cannot_be_counted_is_told(
+    auditor: Auditor, words: tuple[str, ...], code: int, told: str
+) -> None:
+    ran = auditor("policy", "due", *words)
+    assert ran.code == code
+    assert told in ran.err
+    assert ran.err.count("\n") == 1

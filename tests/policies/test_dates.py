@@ -2,16 +2,15 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import holidays
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from auditor.domain.language import ENGLISH
 from auditor.errors import PolicyError
+from auditor.policies.counting import last_day
 from auditor.policies.dates import (
     Stop,
     business_deadline,
@@ -21,7 +20,8 @@ from auditor.policies.dates import (
     is_day_of_rest,
     keep_until,
 )
-from auditor.policies.limit import TimeLimit
+from auditor.policies.elsewhere import load_elsewhere
+from auditor.policies.load import load_packs
 from auditor.policies.zone import TZDATA, local_day, zone_of
 
 DAYS = st.dates(min_value=date(2018, 5, 25), max_value=date(2040, 12, 31))
@@ -280,27 +280,47 @@ def test_the_version_of_the_zones_is_the_packages() -> None:
     assert TZDATA.count(".") >= 1 and TZDATA[:4].isdigit()
 
 
-# Laws without a pack -----------------------------------------------------------------------------
+# Laws without a pack, and every rule's limit -----------------------------------------------------
 
 
-def rows_of_docs() -> list[list[str]]:
-    """The table of limits that docs/policies.md gives as data."""
-    text = (Path(__file__).parent.parent.parent / "docs" / "policies.md").read_text("utf-8")
-    table = text.split("leads to |\n", 1)[1].split("\n\n", 1)[0]
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]
-    ]
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("LGPD-18-CONFIRM", date(2027, 2, 15)),
+        ("DPDP-14-GRIEVANCE", date(2027, 5, 1)),
+        ("DPDP-8-LOGS", date(2028, 1, 31)),
+    ],
+)
+def test_limits_of_brazil_and_india_are_data(name: str, expected: date) -> None:
+    found = {item.id: item for item in load_elsewhere()}
+    assert set(found) == {"LGPD-18-CONFIRM", "DPDP-14-GRIEVANCE", "DPDP-8-LOGS"}
+    assert last_day(found[name].time_limit, date(2027, 1, 31)).day == expected
 
 
-@pytest.mark.parametrize("row", rows_of_docs(), ids=lambda row: row[1])
-def test_limits_of_brazil_and_india_are_counted_as_the_docs_say(row: list[str]) -> None:
-    _, _, length, unit, counting, runs_from, expected = row
-    limit = TypeAdapter(TimeLimit).validate_python(
-        {"length": length, "unit": unit, "counting": counting, "runs_from": runs_from}
-    )
-    start = date(2027, 1, 31)
-    if limit.unit == "years":
-        found = keep_until(start, start, years=limit.length)
+RULES = {rule.id: rule for pack in load_packs() for rule in pack.rules}
+
+
+@pytest.mark.parametrize(
+    ("rule", "start", "country", "first", "extended"),
+    [
+        ("GDPR-12-3-RESPOND", date(2027, 1, 31), "DE", date(2027, 3, 1), date(2027, 4, 30)),
+        ("UK-12-3-RESPOND", date(2027, 1, 31), "GB", date(2027, 2, 28), date(2027, 4, 30)),
+        ("CCPA-130-RESPOND", date(2026, 11, 20), "US", date(2027, 1, 4), date(2027, 2, 18)),
+        ("CCPA-130-ACK", date(2026, 11, 20), "US", date(2026, 12, 7), None),
+        ("HIPAA-524", date(2027, 1, 31), "US", date(2027, 3, 2), date(2027, 4, 1)),
+        ("HIPAA-526", date(2027, 1, 31), "US", date(2027, 4, 1), date(2027, 5, 1)),
+        ("HIPAA-RETAIN-6Y", date(2028, 2, 29), "US", date(2034, 3, 1), None),
+        ("CCPA-7101-RECORDS", date(2027, 1, 31), "US", date(2029, 1, 31), None),
+    ],
+)
+def test_a_rules_limit_is_counted_from_any_day(
+    rule: str, start: date, country: str, first: date, extended: date | None
+) -> None:
+    limit = RULES[rule].time_limit
+    assert limit is not None
+    assert last_day(limit, start, country).day == first
+    if extended is None:
+        with pytest.raises(PolicyError, match="no extension"):
+            last_day(limit, start, country, extended=True)
     else:
-        found = calendar_deadline(start, limit.length).day
-    assert found == date.fromisoformat(expected)
+        assert last_day(limit, start, country, extended=True).day == extended
