@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
+
 from auditor.domain.artefact import Digest
 from auditor.domain.event import ErasureRequested
 from auditor.domain.request import Ground, Regime
