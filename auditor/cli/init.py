@@ -30,7 +30,8 @@ def init(
 ) -> None:
     """Create a home: settings, keys, ledger and the trust file.
 
-    Give the printed fingerprint to the regulator by another way than the certificates.
+    Give the printed fingerprint to the regulator by another way than the certificates. Whoever is
+    to decide needs keys: auditor keys new FILE, then auditor keys add FILE.pub --role desk
     """
     from auditor.workflow.home import create_home
 
@@ -41,6 +42,7 @@ def init(
         country=country,
         time_zone=time_zone,
         database=database,
+        desk_signed=True,
     )
     emit(
         {

@@ -37,7 +37,7 @@ _CERTIFICATES: Mapping[str, object] = {
     "status_days": 7,
     "challenge": [],
 }
-_DESK: Mapping[str, object] = {"four_eyes": False}
+_DESK: Mapping[str, object] = {"signed": False, "four_eyes": False}
 _LETTERS: Mapping[str, object] = {"address": [], "contact": [], "authority": []}
 _UNLEARNING: Mapping[str, object] = {
     "methods": ["newton", "reset-and-heal"],
@@ -76,6 +76,7 @@ class Config:
         required_power: in (0, 1).
         bank_days: that a shared reference bank is kept; 0 until the end of the next quarter.
         keep_erased: keep its models that an erased patient's images had trained until then.
+        desk_signed: nothing is decided but by a key of the desk, from the first decision on.
         desk_four_eyes: two keys of the desk have to agree before a request is granted or refused.
         letter_address: the controller's, line by line, for the head of letters.
         letter_contact: how the data protection officer is reached, line by line.
@@ -115,6 +116,7 @@ class Config:
     in_models: int = 16
     bank_days: int = 0
     keep_erased: bool = False
+    desk_signed: bool = False
     desk_four_eyes: bool = False
     letter_address: tuple[str, ...] = ()
     letter_contact: tuple[str, ...] = ()
@@ -214,6 +216,7 @@ def write_config(path: Path, config: Config) -> None:
         in_models=config.in_models,
         bank_days=config.bank_days,
         keep_erased=json.dumps(config.keep_erased),
+        desk_signed=json.dumps(config.desk_signed),
         desk_four_eyes=json.dumps(config.desk_four_eyes),
         letter_address=json.dumps(config.letter_address, ensure_ascii=False),
         letter_contact=json.dumps(config.letter_contact, ensure_ascii=False),
@@ -303,6 +306,7 @@ def _config(tables: Mapping[str, object]) -> Config:
         in_models=value(audit, "in_models", int),
         bank_days=value(references, "bank_days", int),
         keep_erased=value(references, "keep_erased", bool),
+        desk_signed=value(desk, "signed", bool),
         desk_four_eyes=value(desk, "four_eyes", bool),
         letter_address=texts(letters, "address"),
         letter_contact=texts(letters, "contact"),

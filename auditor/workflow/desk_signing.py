@@ -5,8 +5,9 @@ and ML-DSA-65). The signature is over the act's fields and its place in the case
 it vouches for nothing else and can't be repeated later; the envelope lies in the store. Whoever
 can write into the database but holds no key of the desk can't decide anything.
 
-Without such keys an act bears the name of a role and no signature. What was entered before the
-first key was listed stays as good as it was: the ledger's order shows that it came before.
+Without such keys an act bears the name of a role and no signature, unless the settings ask for
+signatures from the start (`signed` in [desk]). What was entered before the first key was listed
+stays as good as it was: the ledger's order shows that it came before.
 """
 
 from __future__ import annotations
@@ -68,15 +69,17 @@ def enter(home: Home, act: Act, by: Hand, seen: int | None = None) -> Recorded:
             all that there are.
 
     Raises:
-        MisuseError: the desk has keys and none of them signs, or it has none and one does.
+        MisuseError: the desk has keys and none of them signs, or it has none and one does, or it
+            has none and the settings ask for one.
         ConcurrencyError: somebody else wrote to the case meanwhile.
     """
     stream = case_stream(act.case)
     place, trust = home.ledger.version(stream) if seen is None else seen, home.trust
     if not desk_keys(trust):
-        if by.signers:
+        if by.signers or home.config.desk_signed:
             raise MisuseError(
-                "the trust file lists no key of the desk; add yours: auditor keys add --role desk"
+                "the trust file lists no key of the desk, and nothing is decided without; make one "
+                "and add it: auditor keys new FILE, then auditor keys add FILE.pub --role desk"
             )
         return record_at(home, stream, replace(act, actor=by.role), place)
     if not by.signers:
@@ -285,6 +288,8 @@ def _last_word(
 
 def _signed_since(home: Home, trust: TrustFile) -> int:
     """From which entry on acts have to be signed; past all of them where the desk has no keys."""
+    if home.config.desk_signed:
+        return 0
     listed = min((key.valid_from for key in desk_keys(trust)), default="")
     if not listed:
         return home.ledger.size

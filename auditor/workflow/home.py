@@ -209,15 +209,24 @@ def create_home(
     country: str = "",
     time_zone: str = "UTC",
     database: str = "",
+    desk_signed: bool = False,
     clock: Clock = utc_now,
 ) -> Home:
     """Make a home: settings, keys, ledger, trust file. It appears whole or not at all.
+
+    Args:
+        desk_signed: nothing is ever decided in it but by a key of the desk.
 
     Raises:
         HomeError: a setting makes no sense, there is something already, or it can't be written.
     """
     config = Config(
-        controller=controller, dpo=dpo, country=country, time_zone=time_zone, database=database
+        controller=controller,
+        dpo=dpo,
+        country=country,
+        time_zone=time_zone,
+        database=database,
+        desk_signed=desk_signed,
     )
     root = (root or default_home()).absolute()
     with new_folder(root, "home") as making:

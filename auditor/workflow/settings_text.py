@@ -56,6 +56,9 @@ bank_days = {bank_days}
 keep_erased = {keep_erased}
 
 [desk]
+# Whether nothing is decided but by a key of the desk (auditor keys new FILE, then auditor keys add
+# FILE.pub --role desk). Once it has one, that is so in any case.
+signed = {desk_signed}
 # Whether two people, each with a key of their own, have to agree before a request is granted or
 # refused. Add the public key of each with: auditor keys add --role desk
 four_eyes = {desk_four_eyes}

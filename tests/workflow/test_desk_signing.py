@@ -407,3 +407,36 @@ def test_the_document_and_the_desk_say_by_whose_hand_it_was_decided(office: Offi
     facts = document_facts(strict, two, load_case(strict, two))
     assert facts.request.decided_by is DecidedBy.TWO_KEYS
     strict.close()
+
+
+@pytest.fixture
+def signing(tmp_path: Path) -> Iterator[Home]:
+    """As `auditor init` makes a home: nothing is decided in it without a key of the desk."""
+    root = tmp_path / "home"
+    with closing(create_home(root, controller="St. Example", dpo="DPO", desk_signed=True)) as home:
+        stock(home)
+        yield home
+
+
+def test_a_home_may_ask_for_signatures_from_the_start(signing: Home, tmp_path: Path) -> None:
+    case = filed(signing)
+    size = signing.ledger.size
+    with pytest.raises(MisuseError, match="auditor keys new FILE"):
+        decide(signing, case, GRANTED)
+    assert signing.ledger.size == size
+    ada = employ(signing, tmp_path, "ada")
+    decide(signing, case, GRANTED, signers=ada)
+    require_authentic(signing, case)
+
+
+def test_there_what_was_written_unsigned_before_the_first_key_counts_for_nothing(
+    signing: Home, tmp_path: Path
+) -> None:
+    case = filed(signing)
+    forged = ev.RequestDecided(case=case, decision=GRANTED, actor="dpo")
+    record_at(signing, case_stream(case), forged, signing.ledger.version(case_stream(case)))
+    with pytest.raises(ProofError, match="no signature of the desk"):
+        require_authentic(signing, case)
+    employ(signing, tmp_path, "ada")
+    with pytest.raises(ProofError, match="no signature of the desk"):
+        require_authentic(signing, case)
