@@ -3,7 +3,7 @@
 What the home made it accounts for itself (`auditor.workflow.accounting`). Of exports, distilled or
 quantised models, caches, extracts, backups and copies of the images elsewhere it knows what it is
 told. Each is held against every later case of the model until it is destroyed or replaced; a case
-can't be certified while one of them is open, or a recipient untold (Art. 17(2), 19 GDPR).
+gets no certificate while one of them is open, or a recipient untold (Art. 17(2), 19 GDPR).
 """
 
 from __future__ import annotations

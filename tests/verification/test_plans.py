@@ -72,7 +72,9 @@ def test_one_image_of_a_patient_nobody_remembers_is_indeterminate_and_says_why(
     decisions = [carry_out(ONE_IMAGE, seed, (share,)).decisions[0] for seed in range(8)]
     undecided = [item for item in decisions if item.verdict is Verdict.INDETERMINATE]
     assert len(undecided) >= 7  # the eighth is alpha's
-    for decision in undecided:
+    described = [item for item in undecided if codes(item) != {ReasonCode.RECIPE_MISMATCH}]
+    assert len(described) >= len(undecided) - 1  # one original in a hundred looks like a stranger
+    for decision in described:
         text = " ".join(reason.text for reason in decision.reasons)
         assert codes(decision) & {ReasonCode.GAP_NOT_ESTABLISHED, ReasonCode.POWER_TOO_LOW}
         assert "standard errors" in text or "8.4 would be needed" in text
