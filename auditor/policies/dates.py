@@ -169,7 +169,7 @@ def require_calendar(country: str) -> None:
 def _holidays(country: str, year: int) -> frozenset[date]:
     try:
         return frozenset(holidays.country_holidays(country, years=year))
-    except NotImplementedError:
+    except NotImplementedError:  # so holidays says that it knows no such country
         raise PolicyError(
             f'no public holidays are known for country "{country}"; '
             'set an ISO 3166-1 code such as "DE", or "" for weekends only'

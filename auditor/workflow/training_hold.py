@@ -7,12 +7,13 @@ Art. 18(2) lets restricted data be processed for the protection of another perso
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 from auditor.domain.event import DocumentFiled
 from auditor.domain.request import DocumentKind
 from auditor.errors import MisuseError
 from auditor.workflow.casework import Casework
+from auditor.workflow.desk import today_of
 from auditor.workflow.home import Home
 from auditor.workflow.record import case_stream
 from auditor.workflow.restrictions import restricted_subjects
@@ -29,7 +30,7 @@ def require_free_to_train(work: Casework) -> None:
         MisuseError: one does, and no document of the case says why it may go on.
     """
     names = restricted_subjects(work.home)
-    if not names or _is_excepted(work.home, work.case, datetime.now(UTC).date()):
+    if not names or _is_excepted(work.home, work.case, today_of(work.state)):
         return
     images = work.scene.images
     others = images.patients_of(names).difference(work.asked)

@@ -78,7 +78,7 @@ def facts(kind: LetterKind, locale: str = "en", **changes: object) -> LetterFact
         changes = {"reason": DecisionReason.RESEARCH, **changes}
     if kind is LetterKind.CLOSED:
         changes = {"ending": ENDINGS["statistical"], **changes}
-    return replace(made, kind=kind, **changes)  # type: ignore[arg-type]
+    return replace(made, kind=kind, **changes)  # type: ignore[arg-type]  # of many types
 
 
 def every_letter(locale: str) -> Iterator[LetterFacts]:

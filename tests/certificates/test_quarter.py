@@ -71,7 +71,7 @@ def facts(tables: dict[str, dict[str, int]] = MANY, **changes: object) -> Quarte
         tables=tables,
         seal=SealFacts(),
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)  # type: ignore[arg-type]  # of many types
 
 
 def statement(made: QuarterFacts) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def test_a_report_made_before_the_quarters_end_says_so() -> None:
 )
 def test_counts_that_do_not_add_up_are_no_report(changes: dict[str, object]) -> None:
     with pytest.raises(CertificateError):
-        facts(**changes)  # type: ignore[arg-type]
+        facts(**changes)  # type: ignore[arg-type]  # of many types
 
 
 def _amended(*path: str | int, value: object) -> bytes:

@@ -69,12 +69,12 @@ def test_without_a_gap_four_hundred_images_pass_an_untouched_model_never_or_almo
 def test_one_image_of_a_patient_nobody_remembers_is_indeterminate_and_says_why(
     share: float,
 ) -> None:
-    decisions = [carry_out(ONE_IMAGE, seed, (share,)).decisions[0] for seed in range(8)]
+    drawn = [carry_out(ONE_IMAGE, seed, (share,)).decisions[0] for seed in range(9)]
+    decisions = [item for item in drawn if codes(item) != {ReasonCode.RECIPE_MISMATCH}]
+    assert len(decisions) >= 8  # one original in a hundred looks like a stranger
     undecided = [item for item in decisions if item.verdict is Verdict.INDETERMINATE]
-    assert len(undecided) >= 7  # the eighth is alpha's
-    described = [item for item in undecided if codes(item) != {ReasonCode.RECIPE_MISMATCH}]
-    assert len(described) >= len(undecided) - 1  # one original in a hundred looks like a stranger
-    for decision in described:
+    assert len(undecided) >= len(decisions) - 1  # the one is alpha's
+    for decision in undecided:
         text = " ".join(reason.text for reason in decision.reasons)
         assert codes(decision) & {ReasonCode.GAP_NOT_ESTABLISHED, ReasonCode.POWER_TOO_LOW}
         assert "standard errors" in text or "8.4 would be needed" in text

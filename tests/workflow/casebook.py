@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
-from auditor.workflow.desk import decide, file_request
+from auditor.workflow.desk import decide
 from auditor.workflow.home import Home
+from tests.workflow import desks
 
 
 def today() -> date:
@@ -22,14 +23,7 @@ def filed(
     received: date | None = None,
 ) -> str:
     """A request of today for the one model of `tests.cli.conftest.stock`."""
-    return file_request(
-        home,
-        model="detector",
-        subjects=(subject,),
-        regime=regime,
-        ground=ground,
-        received=received or today(),
-    )
+    return desks.filed(home, subject, regime=regime, ground=ground, received=received or today())
 
 
 def refused(home: Home, case: str) -> str:

@@ -126,7 +126,7 @@ def test_a_desk_without_keys_decides_by_role_alone(tmp_path: Path) -> None:
 
 def granted(case: str, **changes: object) -> ev.RequestDecided:
     event = ev.RequestDecided(case=case, decision=GRANTED, actor="dpo")
-    return replace(event, **changes)  # type: ignore[arg-type]
+    return replace(event, **changes)  # type: ignore[arg-type]  # of many types
 
 
 def signed(

@@ -150,12 +150,14 @@ def test_a_copy_declared_under_way_is_open_too_and_the_rules_see_it(home: Home) 
 
     def bearings() -> list[Bearing]:
         facts = case_facts(home, work.case)
-        papers = Papers(facts=facts, rule=None, packs=ANY)  # type: ignore[arg-type]
+        papers = Papers(facts=facts, rule=None, packs=ANY)  # type: ignore[arg-type]  # unread
         return [check(papers).bearing for check in (affected_accounted, derived_accounted)]
 
     record(home, f"case:{work.case}", bank, "bank")
     work.home.store.put(json.dumps({"in": [], "out": [], "scouts": []}).encode())
-    for item in (*work.state.scope.affected, work.state.reached.weights):  # type: ignore[union-attr]
+    scope, reached = work.state.scope, work.state.reached
+    assert scope is not None and reached is not None
+    for item in (*scope.affected, reached.weights):
         if item != known:
             destroyed(home, work.case, item)
     assert sum(" is open" in line for line in opened(work)) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from auditor.workflow.training_hold import require_free_to_train
 from tests.workflow.trained import MODEL, empty_home, train_here
 
 SMALL = RunSettings(out_models=8, in_models=6, scouts=4)
-TODAY = date.today()  # the run asks for the day it is
+TODAY = datetime.now(UTC).date()  # the run asks for the day it is, in this home by UTC
 ALWAYS = (date(2026, 1, 1), date.max)
 
 
