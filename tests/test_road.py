@@ -162,6 +162,8 @@ def test_the_phantoms_memorised_patient_can_be_decided(demo: Path) -> None:
     (line,) = [item for item in audited if item["candidate"] == "untouched"]
     assert line["power"]["detect_untouched"] >= DETECTABLE
     assert line["verdict"] == "FAILED"
+    retrains = [item for item in audited if item["method"] == "retrain"]
+    assert retrains and all(item["verdict"] != "FAILED" for item in retrains)
     assert audited[-1]["basis"] != "none"
 
 

@@ -191,9 +191,11 @@ UNITS = {"patient": "patients", "model": "models"}
 ATTRIBUTES = {"age": "age", "sex": "sex", "site": "site"}
 
 IMAGES = {
-    "forgotten": "the forgotten images",
-    "never-seen": "never-seen images",
-    "retained": "the retained images",
+    "forgotten": "answers on the forgotten images",
+    "never-seen": "answers on never-seen images",
+    "retained": "answers on the retained images",
+    "weights": "length of all layers' weights",
+    "head": "length of the last layer's weights",
 }
 
 ITEM_STATUSES = {

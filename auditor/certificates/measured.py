@@ -119,8 +119,10 @@ def _secondary(test: SecondaryTest) -> Canonical:
         "statistic": decimal_text(test.statistic, 2),
         "pValue": decimal_text(test.p_value),
         "adjusted": decimal_text(test.adjusted),
+        "doubt": decimal_text(test.doubt),
         "decisive": yes_or_no(test.decisive),
         "rejected": yes_or_no(test.rejected),
+        "doubted": yes_or_no(test.doubted),
     }
 
 

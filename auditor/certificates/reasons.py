@@ -39,6 +39,9 @@ class _Worded:
         self._rejected: Iterator[SecondaryTest] = (
             test for test in evidence.secondary if test.decisive and test.rejected
         )
+        self._doubted: Iterator[SecondaryTest] = (
+            test for test in evidence.secondary if test.decisive and test.doubted
+        )
 
     def text(self, code: ReasonCode) -> str:
         say, auc = self._language.say, self._evidence.auc
@@ -117,19 +120,27 @@ class _Worded:
                     test=labels.word(self._language, labels.TESTS, test.name),
                     p=self._number(test.adjusted, 4),
                 )
+            case ReasonCode.SECONDARY_DOUBTED:
+                test = next(self._doubted)
+                return say(
+                    "The test “{test}” may tell the model from true retrains (adjusted p = {p}, "
+                    "were they normally distributed).",
+                    test=labels.word(self._language, labels.TESTS, test.name),
+                    p=self._number(test.doubt, 4),
+                )
             case ReasonCode.RECIPE_MISMATCH:
                 fit = self._evidence.recipe_fit
                 return say(
-                    "On {which} the model doesn't look like models trained by the "
-                    "registered recipe (p = {p}); the reference models say nothing about it.",
+                    "The model doesn't look like models trained by the registered recipe: {which} "
+                    "(p = {p}). The reference models say nothing about it.",
                     which=labels.word(self._language, labels.IMAGES, fit.worst),
                     p=self._number(fit.p_value, 4),
                 )
             case ReasonCode.NOT_BY_RECIPE:
                 fit = self._evidence.retrain_fit
                 return say(
-                    "Said to be a retrain by the registered recipe, on {which} the model doesn't "
-                    "look like those trained by it (p = {p}).",
+                    "Said to be a retrain by the registered recipe, the model doesn't look like "
+                    "those trained by it: {which} (p = {p}).",
                     which=labels.word(self._language, labels.IMAGES, fit.worst),
                     p=self._number(fit.p_value, 4),
                 )

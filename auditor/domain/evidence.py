@@ -152,12 +152,17 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondaryTest:
-    """A veto: it can turn a verdict to FAILED, never grant one.
+    """A veto: it can turn a verdict to FAILED or withhold a PASSED, never grant one.
 
-    ``statistic`` is in standard deviations of the OUT models; ``p_value`` two-sided;
-    ``rank_p_value`` is exact whatever the distribution, and is ``p_value`` where the bank is large
-    enough for it. ``adjusted`` after Holm over the family. Where ``decisive`` is False the line is
-    description.
+    Attributes:
+        statistic: in standard deviations of the OUT models.
+        p_value: two-sided, and right where models have heavy tails, too.
+        rank_p_value: exact whatever the distribution; it is ``p_value`` where the bank is large
+            enough for it.
+        adjusted: ``p_value`` after Holm over the family; small enough, it is ``rejected``: FAILED.
+        doubt: likewise adjusted, the p-value were models normally distributed, so never above
+            ``adjusted``; small enough, it is ``doubted``: not PASSED.
+        decisive: where False the line is description.
     """
 
     name: str
@@ -166,8 +171,10 @@ class SecondaryTest:
     p_value: float
     rank_p_value: float
     adjusted: float
+    doubt: float
     decisive: bool
     rejected: bool
+    doubted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +253,8 @@ class LatentDepth:
 class RecipeFit:
     """Does a model look like those trained by the recipe? The smallest adjusted p-value, and where.
 
-    The model in service is held against the IN models, a candidate against the OUT models.
+    The model in service is held against the IN models, a candidate against the OUT models. The
+    worst is a group of images, or the weights' length in all layers or in the last one.
     """
 
     matches: bool

@@ -30,6 +30,7 @@ class ReasonCode(StrEnum):
     AUC_UNDECIDED = "auc-undecided"
     AUC_MARGIN_REFUSED = "auc-margin-refused"
     SECONDARY_REJECTED = "secondary-test-rejected"
+    SECONDARY_DOUBTED = "secondary-test-in-doubt"
     RECIPE_MISMATCH = "recipe-mismatch"
     NOT_BY_RECIPE = "not-by-recipe"
     NO_MODEL_POSSIBLE = "no-model-possible"

@@ -21,6 +21,13 @@ from auditor.verification.plan import Plan
 from auditor.verification.power import signal_needed
 
 CONTROL_SHARE = 0.8  # of left-out untouched models that must be detected
+_WHERE = {
+    "forgotten": "margins of forgotten patients",
+    "retained": "margins of retained patients",
+    "never-seen": "margins of never-seen patients",
+    "weights": "length of all layers' weights",
+    "head": "length of the last layer's weights",
+}
 _OPEN = (
     "open instead: an exact basis (retrain, or rewind and replay), or a cohort's verdict once its "
     "method is qualified"
@@ -42,8 +49,8 @@ def _mismatch(evidence: Evidence) -> Reason:
     fit = evidence.recipe_fit
     return _reason(
         ReasonCode.RECIPE_MISMATCH,
-        f"recipe mismatch: on {fit.worst} patients the model doesn't look like models trained by "
-        f"the registered recipe (p = {fit.p_value:.2g}); the bank says nothing about it",
+        "recipe mismatch: the model doesn't look like models trained by the registered recipe: "
+        f"{_WHERE[fit.worst]} (p = {fit.p_value:.2g}); the bank says nothing about it",
     )
 
 
@@ -84,6 +91,7 @@ def _missing(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
         *_influence_gaps(plan, evidence.influence),
         *_patient_gaps(plan, evidence.patients),
         *_auc_gaps(plan, evidence.auc),
+        *_secondary_gaps(evidence),
     )
 
 
@@ -93,8 +101,8 @@ def _retrain_gaps(evidence: Evidence) -> tuple[Reason, ...]:
     if fit.matches or not evidence.by_recipe:
         return ()
     text = (
-        f"said to be a retrain by the registered recipe, on {fit.worst} patients the model doesn't "
-        f"look like those trained by it (p = {fit.p_value:.2g})"
+        "said to be a retrain by the registered recipe, the model doesn't look like those trained "
+        f"by it: {_WHERE[fit.worst]} (p = {fit.p_value:.2g})"
     )
     return (_reason(ReasonCode.NOT_BY_RECIPE, text),)
 
@@ -175,6 +183,19 @@ def _auc_gaps(plan: Plan, auc: AucRegression) -> tuple[Reason, ...]:
             ReasonCode.AUC_UNDECIDED,
             f"AUC isn't shown to be within {plan.auc_margin:.3f}: {_auc_text(auc)}",
         ),
+    )
+
+
+def _secondary_gaps(evidence: Evidence) -> tuple[Reason, ...]:
+    """What may be the tail of true retrains, or may not."""
+    return tuple(
+        _reason(
+            ReasonCode.SECONDARY_DOUBTED,
+            f"{test.name} may tell the model from true retrains (adjusted p = {test.doubt:.2g}, "
+            "were they normally distributed)",
+        )
+        for test in evidence.secondary
+        if test.decisive and test.doubted
     )
 
 

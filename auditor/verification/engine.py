@@ -142,7 +142,7 @@ def prepare(
         recipe_fit=fit,
         power=Power(
             detect_untouched=decidable * detect_power(scale, margin, ins),
-            pass_retrain=decidable * passing * (1 - alpha / rungs / SHARES) * (1 - RETRAIN_ALPHA),
+            pass_retrain=decidable * passing * (1 - alpha) * (1 - RETRAIN_ALPHA),
         ),
         reach=reach(scale, margin, outs),
         margin=margin,
@@ -252,7 +252,9 @@ def assess(
     depths = latent_statistics(out, candidate, untouched, layout)
     members = membership_statistics([*out, candidate], layout)
     relearned = relearning_statistics([*out, candidate], layout)
-    secondary = secondary_tests(members, depths, plan.rejection_alpha, relearned)
+    secondary = secondary_tests(
+        members, depths, plan.rejection_alpha, relearned, doubt_alpha=plan.doubt_alpha
+    )
     least = min(
         outside_p_value(readiness.scale, scores, plan.margin),
         inferior_p_value(readiness.auc, auc),

@@ -63,7 +63,21 @@ def measure(
         features={name: part.numpy() for name, part in depths.items()},
         augmented=_margins(augmented, truth),
         noisy=_margins(noisy, truth),
+        lengths=_lengths(module),
     )
+
+
+def _lengths(module: nn.Module) -> Numbers:
+    """Logs of lengths of the weights (`Measurements.lengths`), none where no layer is linear."""
+    layers = [value for value in module.parameters() if value.ndim > 1]
+    heads = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
+    if not heads:
+        return np.empty(0)
+    squares = [
+        sum(float(v.detach().double().square().sum()) for v in part)
+        for part in (layers, heads[-1:])
+    ]
+    return np.log(np.maximum(squares, np.finfo(np.float64).tiny)) / 2
 
 
 def _ask(module: nn.Module, images: Tensor, query: Query, device: torch.device) -> Tensor:

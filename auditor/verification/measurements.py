@@ -30,6 +30,8 @@ class Measurements:
         noisy: margins of the images under noise, (b, n); likewise.
         relearned: margins of `relearning_images` before and after each step of relearning them,
             (steps + 1, r); (0, 0) where the model relearned nothing.
+        lengths: log of the Euclidean length of all layers' weights together, and of the last
+            linear layer's, (2,); empty where they weren't looked at. Biases and scales don't count.
     """
 
     margins: Numbers
@@ -38,3 +40,4 @@ class Measurements:
     augmented: Numbers = field(default_factory=_nothing)
     noisy: Numbers = field(default_factory=_nothing)
     relearned: Numbers = field(default_factory=_nothing)
+    lengths: Numbers = field(default_factory=lambda: np.empty(0))

@@ -16,8 +16,9 @@ from auditor.errors import EvidenceError
 LARGEST_MARGIN = 0.5
 SHARES = 3  # alpha is shared by rho, AUC and the secondary family (DESIGN section 4 point 4)
 MULTIPLICITY = (
-    "alpha / rungs / 3 to each of influence, AUC and secondary family; Holm in the family; "
-    "across a quarter's cases alpha spent by place"
+    "alpha / rungs / 3 to each of influence, AUC and secondary family; Holm in the family, whose "
+    "p-values allow for heavy tails; nothing PASSED that the family tells apart at alpha under "
+    "normal tails; across a quarter's cases alpha spent by place"
 )
 
 
@@ -101,6 +102,11 @@ class Plan:
     def rejection_alpha(self) -> float:
         """Share of alpha each of rho, AUC and the secondary family may spend."""
         return self.alpha / self.rungs / SHARES
+
+    @property
+    def doubt_alpha(self) -> float:
+        """Chance that the secondary family withholds its PASSED from a true retrain."""
+        return self.alpha
 
     @property
     def within_reach(self) -> bool:

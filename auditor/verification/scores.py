@@ -17,7 +17,7 @@ from auditor.verification.measurements import Measurements
 
 _PARTS = ("labels", "patients", "forgotten", "retained", "unseen")
 _MODELS = ("out", "in", "original", "candidate")
-_OF_OTHERS = ("margins", "scores", "relearned")  # the rest is of (queries, images)
+_OF_OTHERS = ("margins", "scores", "relearned", "lengths")  # the rest is of (queries, images)
 _NUMBERS = tuple(item.name for item in fields(Measurements) if item.name != "features")
 
 
@@ -141,6 +141,7 @@ def _is_of(model: Measurements, count: int) -> bool:
     return (
         model.margins.shape == model.scores.shape == (count,)
         and model.relearned.ndim == 2
+        and model.lengths.shape in ((0,), (2,))
         and all(vectors.ndim == 2 and len(vectors) == count for vectors in model.features.values())
         and all(asked.ndim == 2 and asked.shape[1] in (0, count) for asked in changed)
     )

@@ -1,8 +1,15 @@
-"""Secondary tests: vetoes that hold the candidate against OUT models, Holm over the family."""
+"""Secondary tests: vetoes that hold the candidate against OUT models, Holm over the family.
+
+Each p-value is taken twice, since with few references the tails of a statistic over models aren't
+known. What is FAILED must be so under heavy tails, too, or a true retrain would be FAILED more
+often than promised; what is PASSED must not be odd even where tails are the normal distribution's.
+In between the data can't tell, and the verdict is INDETERMINATE.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +19,7 @@ from auditor.verification.attacks.latent import DepthStatistics
 from auditor.verification.exchangeability import rank_p_value, references_needed
 from auditor.verification.holm import holm
 from auditor.verification.layout import Numbers
-from auditor.verification.prediction import prediction_test
+from auditor.verification.prediction import cautious_p_value, prediction_test
 
 MEMBERSHIP = (membership.LIRA, membership.LIRA_AUGMENTED, membership.RMIA, membership.LOSS)
 # CKA is described only: over models it has heavier tails than the normal distribution, so at the
@@ -36,20 +43,20 @@ def secondary_tests(
     depths: Sequence[DepthStatistics],
     alpha: float,
     relearned: Numbers | None = None,
+    *,
+    doubt_alpha: float,
 ) -> tuple[SecondaryTest, ...]:
-    """Hold the candidate against OUT models by each test; reject at family-wise ``alpha``.
+    """Hold the candidate against OUT models by each test.
 
     A latent test takes the depth that speaks loudest and pays for having looked at all of them.
-    Where the bank is so large that ranks alone can reject, they do (DESIGN section 4 point 6);
-    else the numbers are taken as draws of a normal distribution. What hangs on that: of 2,000
-    simulated true retrains against 10 models a family of seven tests at 1.67 % rejected 1.7 %
-    where the noise of images was normal, and 2.3 % where it had the tails of a t distribution of 4
-    degrees.
+    Where the bank is so large that ranks alone can reject, they do both (DESIGN section 4 point 6).
 
     Args:
         members: by attack one number per model, the candidate last.
         depths: the same at each depth.
+        alpha: chance that a true retrain is rejected by any test.
         relearned: the same of relearning speed, where models relearned.
+        doubt_alpha: chance that any test casts doubt on a true retrain.
     """
     series = [(name, "membership", (members[name],)) for name in MEMBERSHIP] + [
         (name, "latent", tuple(item.values[key] for item in depths)) for name, key in LATENT.items()
@@ -58,20 +65,23 @@ def secondary_tests(
         series.append((RELEARNING, "relearning", (relearned,)))
     ranks = len(members[MEMBERSHIP[0]]) > rank_references(len(series), len(depths), alpha)
     found = [_strongest(values) for *_, values in series]
-    adjusted = holm([rank if ranks else normal for _, normal, rank in found])
+    p_values = [item.rank if ranks else item.cautious for item in found]
+    adjusted, doubts = holm(p_values), holm([item.rank if ranks else item.normal for item in found])
     return tuple(
         SecondaryTest(
             name=name,
             family=family,
-            statistic=distance,
-            p_value=rank if ranks else normal,
-            rank_p_value=rank,
+            statistic=item.distance,
+            p_value=p_value,
+            rank_p_value=item.rank,
             adjusted=corrected,
+            doubt=doubt,
             decisive=True,
             rejected=corrected <= alpha,
+            doubted=doubt <= doubt_alpha,
         )
-        for (name, family, _), (distance, normal, rank), corrected in zip(
-            series, found, adjusted, strict=True
+        for (name, family, _), item, p_value, corrected, doubt in zip(
+            series, found, p_values, adjusted, doubts, strict=True
         )
     )
 
@@ -109,9 +119,23 @@ def _measure(name: str, values: Numbers) -> LatentMeasure:
     )
 
 
-def _strongest(series: Sequence[Numbers]) -> tuple[float, float, float]:
-    """Distance, normal and rank p-value of the clearest number, Bonferroni over all of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A distance in standard deviations, and its p-value by three ways of taking the others."""
+
+    distance: float
+    normal: float
+    cautious: float
+    rank: float
+
+
+def _strongest(series: Sequence[Numbers]) -> _Found:
+    """The clearest number, Bonferroni over all of them."""
     tests = [prediction_test(float(values[-1]), values[:-1]) for values in series]
     distance, normal = min(tests, key=lambda test: test[1])
     rank = min(rank_p_value(float(values[-1]), values[:-1]) for values in series)
-    return distance, min(1.0, len(series) * normal), min(1.0, len(series) * rank)
+    normal, cautious, rank = (
+        min(1.0, len(series) * p_value)
+        for p_value in (normal, cautious_p_value(distance, len(series[0]) - 1), rank)
+    )
+    return _Found(distance=distance, normal=normal, cautious=cautious, rank=rank)

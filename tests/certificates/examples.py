@@ -161,8 +161,10 @@ def evidence(
                 p_value=0.0001 if rejected else p_value,
                 rank_p_value=0.118 if rejected else 0.588,
                 adjusted=0.0003 if rejected else min(1.0, 3 * p_value),
+                doubt=0.00001 if rejected else min(1.0, 3 * p_value),
                 decisive=True,
                 rejected=rejected,
+                doubted=rejected,
             )
             for name, family, statistic, p_value in (
                 ("lira-offline", "membership", 0.61, 0.5512),

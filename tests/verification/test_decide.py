@@ -118,6 +118,12 @@ Change = Callable[[Evidence], Evidence]
             ),
             ReasonCode.AUC_UNDECIDED,
         ),
+        (
+            lambda e: replace(
+                e, secondary=tuple(replace(t, doubt=0.04, doubted=True) for t in e.secondary)
+            ),
+            ReasonCode.SECONDARY_DOUBTED,
+        ),
     ],
 )
 def test_what_cannot_be_told_is_indeterminate(change: Change, code: ReasonCode) -> None:

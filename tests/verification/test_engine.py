@@ -143,6 +143,24 @@ def test_what_is_said_to_be_a_retrain_must_look_like_one() -> None:
     assert verdict(readiness, other, by_recipe=False)[0] is Verdict.PASSED
 
 
+def test_weights_of_another_length_are_another_recipe_s() -> None:
+    """Margins may agree by chance; how far the weights went does not."""
+    random = np.random.default_rng(3)
+
+    def weighed(grown: float = 0.0) -> Measurements:
+        lengths = np.array([2.0, 0.5]) + random.normal(0, 0.02, 2) + grown
+        return replace(model(random, seen=False), lengths=lengths)
+
+    out = [weighed() for _ in range(16)]
+    assert fit_retrain(weighed(), out, LAYOUT).matches
+    shorter = fit_retrain(weighed(-0.2), out, LAYOUT)
+    assert not shorter.matches and shorter.worst in ("weights", "head")
+    # a bank that wasn't weighed says nothing about weights
+    assert fit_retrain(
+        weighed(-0.2), [model(random, seen=False) for _ in range(16)], LAYOUT
+    ).matches
+
+
 def test_true_retrains_are_taken_for_retrains_as_often_as_promised() -> None:
     """Both ways: p-values of true retrains are what they say, and other recipes are found."""
     random = np.random.default_rng(20261130)

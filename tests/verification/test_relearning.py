@@ -23,7 +23,7 @@ from auditor.verification.matching import match_patients
 from auditor.verification.measure import measure
 from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import prediction_test
-from auditor.verification.probes import separation
+from auditor.verification.probes import class_reading
 from auditor.verification.relearning import (
     relearning_images,
     relearning_speed,
@@ -69,9 +69,8 @@ def speed(module: nn.Module) -> float:
 
 
 def probed(module: nn.Module) -> Numbers:
-    classes = LAYOUT.labels[[own[0] for own in MATCHED.images]]
     found = measure(module, IMAGES.images, IMAGES.labels).features
-    return np.array([separation(MATCHED.means(v), classes, 12) for v in found.values()])
+    return np.array([class_reading(vectors, LAYOUT) for vectors in found.values()])
 
 
 def head_only(module: nn.Module) -> nn.Module:
@@ -128,7 +127,7 @@ def test_the_family_takes_relearning_in_and_refuses_what_did_not_relearn(bank: B
     members = membership_statistics([*out, hidden], LAYOUT)
     depths = latent_statistics(out, hidden, [original], LAYOUT)
     speeds = relearning_statistics([*out, hidden], LAYOUT)
-    found = secondary_tests(members, depths, 0.05, speeds)
+    found = secondary_tests(members, depths, 0.05, speeds, doubt_alpha=0.05)
     assert tuple(item.name for item in found) == names(relearned=True)
     assert found[-1].rejected and found[-1].decisive
     assert (
@@ -158,7 +157,9 @@ def test_the_speed_is_the_difference_in_mean_rise_patient_by_patient() -> None:
         at += len(own)
     gone, never = np.array(rises[:12]), np.array(rises[12:])
     found = relearning_speed(margins, MATCHED)
-    assert found == pytest.approx((gone.mean() - never.mean()) / never.std(ddof=1))
+    size = np.sqrt((gone**2).mean() + (never**2).mean())
+    assert found == pytest.approx((gone.mean() - never.mean()) / size)
+    assert abs(found) <= np.sqrt(2)
     for broken, what in (
         (margins[:, :-1], "other images"),
         (margins[:1], "other images"),

@@ -22,7 +22,7 @@ from auditor.verification.attacks.procrustes import align, residuals
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.matching import Matched, match_patients
 from auditor.verification.measurements import Measurements
-from auditor.verification.probes import separation
+from auditor.verification.probes import class_reading
 
 PROCRUSTES, CKA_LINEAR, CKA_RBF, RELATIVE = "procrustes", "cka-linear", "cka-rbf", "relative"
 PROBE = "probe"
@@ -92,14 +92,13 @@ def _at_depth(
     placed = np.stack([matched.means(item) for item in frame])
     models, before = placed[: len(features)], placed[len(features) :].mean(axis=0)
     gone = slice(0, matched.forgotten)
-    plain = [matched.means(item) for item in features]
-    classes = layout.labels[[own[0] for own in matched.images]]
     values = {
         PROCRUSTES: _residual_ratios(left, matched),
         RELATIVE: nearness(models, before, matched.forgotten),
-        PROBE: np.array([separation(item, classes, matched.forgotten) for item in plain]),
+        PROBE: np.array([class_reading(item, layout) for item in features]),
     }
     if matched.forgotten >= LEAST_ROWS:
+        plain = [matched.means(item) for item in features]
         values[CKA_LINEAR] = _similarity(np.stack([linear_gram(item) for item in plain]), matched)
         values[CKA_RBF] = _similarity(np.stack([rbf_gram(item) for item in plain]), matched)
     retrain = models[:-1, gone].mean(axis=0)
