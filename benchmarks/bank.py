@@ -37,10 +37,10 @@ from auditor.verification.clopper_pearson import clopper_pearson
 from auditor.verification.contrast import contrast_with
 from auditor.verification.influence import estimate, fit_scale
 from auditor.verification.layout import Numbers
-from auditor.workflow.inclusion import random_subsets
-from auditor.workflow.references import Block, measure_block
-from auditor.workflow.scene import Scene, derive_seed
-from auditor.workflow.scouting import scout_memorisation
+from auditor.workflow.audit.references import Block, measure_block
+from auditor.workflow.audit.scene import Scene, derive_seed
+from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.models.inclusion import random_subsets
 
 CORES = os.cpu_count() or 1
 CPU = torch.device("cpu")

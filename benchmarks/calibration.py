@@ -42,9 +42,9 @@ from auditor.verification.surrogate import (
     influence_on,
     scale_of,
 )
-from auditor.workflow.references import Block, layout_for, measure_all, train_block
-from auditor.workflow.scene import Scene, derive_seed
-from auditor.workflow.scouting import scout_memorisation
+from auditor.workflow.audit.references import Block, layout_for, measure_all, train_block
+from auditor.workflow.audit.scene import Scene, derive_seed
+from auditor.workflow.audit.scouting import scout_memorisation
 
 PATIENTS = 16
 REFERENCES = 16

@@ -36,7 +36,7 @@ from auditor.certificates.press import Sheet, render_all
 from auditor.certificates.render import _ShippedOnly
 from auditor.certificates.seal import Seal
 from auditor.certificates.sealing import seal_pdf
-from auditor.workflow.home import create_home
+from auditor.workflow.homes.home import create_home
 from tests.certificates.examples import in_language, passed
 from tests.cli.conftest import stock
 from tests.vectors.make_certificate_corpus import Papers, facts_of, issued_of

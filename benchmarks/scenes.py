@@ -8,7 +8,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import ModelRegistered
 from auditor.learning.datasets import ImageSet, split_by_patient
 from auditor.learning.recipe import Recipe
-from auditor.workflow.scene import Scene
+from auditor.workflow.audit.scene import Scene
 
 ANY = Digest.of(b"anything")
 

@@ -1,9 +1,9 @@
 """Requests one after another against one model, each on top of the last, until it shows.
 
 Two tracks take the same patients in the same order. The first never trains again, so that one sees
-what drift is; the second keeps the budget of `auditor.workflow.drift` and trains again when it is
-spent. Every few requests both are held against models trained from the start without everybody
-forgotten so far (OUT) and models trained with everybody (IN).
+what drift is; the second keeps the budget of `auditor.workflow.models.drift` and trains again when
+it is spent. Every few requests both are held against models trained from the start without
+everybody forgotten so far (OUT) and models trained with everybody (IN).
 
     python benchmarks/sequence.py --data ../shared/data/nlm_tb_128/manifest.csv
 
@@ -40,10 +40,10 @@ from auditor.verification.delong import auc
 from auditor.verification.influence import Scale, estimate, fit_scale, pooled
 from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
-from auditor.workflow.config import Config
-from auditor.workflow.drift import ApproximateErasure, Limits, due
-from auditor.workflow.references import layout_for, measure_all
-from auditor.workflow.scene import Scene, derive_seed
+from auditor.workflow.audit.references import layout_for, measure_all
+from auditor.workflow.audit.scene import Scene, derive_seed
+from auditor.workflow.homes.config import Config
+from auditor.workflow.models.drift import ApproximateErasure, Limits, due
 
 RECIPE = Recipe(epochs=10, batch_size=16, learning_rate=0.004, width=8, train_images=260)
 REFERENCES = 8

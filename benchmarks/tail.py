@@ -2,7 +2,7 @@
 
 Patients are sorted by how strongly scouts say they are memorised. In each band two groups are
 drawn; the damping is tuned on one and what it leaves is measured on the other, and the other way
-round, on several models. `auditor.workflow.config` takes the default of `tail` from this.
+round, on several models. `auditor.workflow.homes.config` takes the default of `tail` from this.
 
     python benchmarks/tail.py --data ../shared/data/nlm_tb_128/manifest.csv --folder build/tail
 """
@@ -32,9 +32,9 @@ from auditor.verification.contrast import contrast
 from auditor.verification.delong import auc
 from auditor.verification.influence import fit_scale, pooled
 from auditor.verification.measurements import Measurements
-from auditor.workflow.references import layout_for, measure_all, train_block
-from auditor.workflow.scene import Scene
-from auditor.workflow.scouting import scout_memorisation
+from auditor.workflow.audit.references import layout_for, measure_all, train_block
+from auditor.workflow.audit.scene import Scene
+from auditor.workflow.audit.scouting import scout_memorisation
 
 BANDS = (0.5, 1.0, 2.0, 3.0, 4.5)  # standard deviations
 DAMPINGS = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5)

@@ -48,12 +48,12 @@ from auditor.unlearning.task import Cost, Need, Task
 from auditor.verification.engine import Readiness, assess, draw_up, prepare
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin, Plan
-from auditor.workflow.bank import Bank, train_bank
-from auditor.workflow.calibration import calibrate
-from auditor.workflow.references import layout_for, measure_all
-from auditor.workflow.scene import Scene, derive_seed
-from auditor.workflow.scouting import scout_memorisation
-from auditor.workflow.surrogates import match_surrogates
+from auditor.workflow.audit.bank import Bank, train_bank
+from auditor.workflow.audit.calibration import calibrate
+from auditor.workflow.audit.references import layout_for, measure_all
+from auditor.workflow.audit.scene import Scene, derive_seed
+from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.surrogates import match_surrogates
 
 RECIPE = Recipe(epochs=25, batch_size=16, learning_rate=0.004, width=16, train_images=500)
 COHORT = 24

@@ -41,18 +41,18 @@ from auditor.unlearning.task import Task
 from auditor.verification.engine import draw_up, prepare
 from auditor.verification.plan import Origin
 from auditor.verification.relearning import relearning_images
-from auditor.workflow.bank import sparing
-from auditor.workflow.qualification_trials import Court, Judged, tally
-from auditor.workflow.references import (
+from auditor.workflow.audit.bank import sparing
+from auditor.workflow.audit.references import (
     Block,
     layout_for,
     measure_all,
     measure_block,
     train_models,
 )
-from auditor.workflow.scene import Scene, derive_seed
-from auditor.workflow.scouting import scout_memorisation
-from auditor.workflow.surrogates import match_surrogates
+from auditor.workflow.audit.scene import Scene, derive_seed
+from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.surrogates import match_surrogates
+from auditor.workflow.qualifying.trials import Court, Judged, tally
 
 _PHANTOMS = 20261124  # those of the demo
 _SCOUTS = 16

@@ -17,7 +17,7 @@ from hypothesis import settings
 from tests.campaigns import Campaign, running
 
 if TYPE_CHECKING:
-    from auditor.workflow.home import Home
+    from auditor.workflow.homes.home import Home
 
 # The same examples everywhere, and no deadline: shared machines stall.
 settings.register_profile("house", deadline=None, derandomize=True)
@@ -53,7 +53,7 @@ def _no_home_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A fresh home with nothing but its first event."""
-    from auditor.workflow.home import create_home  # so that the bench's tests load no SQL
+    from auditor.workflow.homes.home import create_home  # so that the bench's tests load no SQL
 
     return create_home(tmp_path / "home", controller="St. Example", dpo="DPO office")
 

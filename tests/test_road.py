@@ -21,9 +21,9 @@ from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.statement import ENVELOPE
 from auditor.domain import event as ev
 from auditor.domain.verdict import Basis
-from auditor.workflow.home import open_home
-from auditor.workflow.notary import certificate_path
-from auditor.workflow.record import load_case
+from auditor.workflow.documents.notary import certificate_path
+from auditor.workflow.homes.home import open_home
+from auditor.workflow.homes.record import load_case
 from tests.conftest import MakeOnce
 
 NIH = Path(__file__).parents[2] / "shared" / "data" / "nih_cxr_64" / "manifest.csv"
@@ -220,9 +220,9 @@ _WALK = """
 import os, signal, sys
 from pathlib import Path
 from auditor.ledger.sql import SqlEventStore
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.home import open_home
-from auditor.workflow.running import run_case
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.homes.home import open_home
+from auditor.workflow.erasure.running import run_case
 
 appended, real, deadly, late = 0, SqlEventStore.append, int(sys.argv[3]), sys.argv[4] == "late"
 
@@ -293,7 +293,7 @@ def test_killed_again_and_again_a_case_ends_with_one_certificate(
 
 def _left_in_training(home: Path) -> str:
     """A patient the model in service is still trained on."""
-    from auditor.workflow.scene import load_scene
+    from auditor.workflow.audit.scene import load_scene
 
     opened = open_home(home)
     scene = load_scene(opened, "detector")
@@ -329,8 +329,8 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
     from auditor.learning.phantoms import draw_phantoms
     from auditor.learning.recipe import QUICK
     from auditor.learning.weights import weights_bytes
-    from auditor.workflow.casework import RunSettings
-    from auditor.workflow.running import run_case
+    from auditor.workflow.erasure.casework import RunSettings
+    from auditor.workflow.erasure.running import run_case
 
     home, weights = demo_copy / "home", tmp_path / "elsewhere.safetensors"
     weights.write_bytes(weights_bytes(build(QUICK, 99)))  # never trained at all
@@ -341,7 +341,7 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
     )
     assert ran.returncode == 0, ran.stderr
     opened = open_home(home)
-    from auditor.workflow.scene import load_scene
+    from auditor.workflow.audit.scene import load_scene
 
     scene = load_scene(opened, "foreign")
     case = _filed(home, scene.images.subjects[scene.training[0]], "foreign")
@@ -361,7 +361,7 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
 def _never_erased(home: Path, manifest: Path) -> Path:
     """A manifest beside it, without the patients whom a demo erased: they have the same names."""
     from auditor.learning.manifest import read_manifest
-    from auditor.workflow.exclusion import excluded_rows
+    from auditor.workflow.models.exclusion import excluded_rows
 
     opened = open_home(home)
     excluded = excluded_rows(opened, read_manifest(manifest))

@@ -21,7 +21,7 @@ from auditor.proof.merkle import consistency_path, leaf_hash, root_at, root_of
 from auditor.proof.note import NoteKey, parse_vkey
 from auditor.proof.signing import ED25519, ML_DSA_44, Signer, generate_private_key, load_signer
 from auditor.proof.witnessing import AddCheckpoint, format_request
-from auditor.workflow.witness import (
+from auditor.workflow.log.witness import (
     Witness,
     WitnessService,
     create_witness,

@@ -16,7 +16,7 @@
                    (where they are at hand)
 
 No network, no engine, no database, no renderer. Whether the list of cases is whole is told by the
-ledger's log (`auditor.workflow.quarter_check`).
+ledger's log (`auditor.workflow.documents.quarter_check`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def backup(file: Path, home: Path | None, as_json: bool) -> None:
     Keep the folder keys/ elsewhere: whoever has both can read what the vault keeps. To restore,
     unpack FILE, put keys/ beside auditor.toml and run: auditor ledger recover
     """
-    from auditor.workflow.backup import back_up
+    from auditor.workflow.models.backup import back_up
 
     made = back_up(open_home(home), file)
     emit(

@@ -13,7 +13,7 @@ from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, progress_reporter
 
 if TYPE_CHECKING:
-    from auditor.workflow.home import Home
+    from auditor.workflow.homes.home import Home
 
 
 @click.group()
@@ -50,7 +50,7 @@ def train(
     """Train a shared bank, or go on with one that isn't finished."""
     _require_engine()
     from auditor.domain.bank_events import BankDesign
-    from auditor.workflow.shared_bank import train_shared_bank
+    from auditor.workflow.audit.shared_bank import train_shared_bank
 
     design = BankDesign.LEAVE_COHORT_OUT if waiting else BankDesign.RANDOM_SUBSETS
     opened = open_home(home)
@@ -86,7 +86,7 @@ def try_(
 ) -> None:
     """Audit true retrains against a bank of random subsets, so that it may decide."""
     _require_engine()
-    from auditor.workflow.bank_trial import try_shared_bank
+    from auditor.workflow.audit.bank_trial import try_shared_bank
 
     opened = open_home(home)
     with progress_reporter() as (progress, _):
@@ -122,8 +122,8 @@ def list_(model: str, home: Path | None, as_json: bool) -> None:
 @json_option
 def destroy(model: str, name: str, home: Path | None, as_json: bool) -> None:
     """Destroy a shared bank now; those past their last day go with the next run."""
-    from auditor.workflow.alone import alone
-    from auditor.workflow.shared_bank_book import destroy_bank, require_bank
+    from auditor.workflow.homes.alone import alone
+    from auditor.workflow.models.shared_bank_book import destroy_bank, require_bank
 
     opened = open_home(home)
     with alone(opened):
@@ -132,8 +132,8 @@ def destroy(model: str, name: str, home: Path | None, as_json: bool) -> None:
 
 
 def _list(opened: Home, model: str, as_json: bool) -> None:
-    from auditor.workflow.registry import require_model
-    from auditor.workflow.shared_bank_book import bank_store, members, shared_banks
+    from auditor.workflow.homes.registry import require_model
+    from auditor.workflow.models.shared_bank_book import bank_store, members, shared_banks
 
     require_model(opened, model)
     store = bank_store(opened)

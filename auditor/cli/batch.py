@@ -29,7 +29,7 @@ def file_(
     cases: tuple[str, ...], cases_from: TextIO | None, home: Path | None, as_json: bool
 ) -> None:
     """Put cases on the books as one batch; prints its name."""
-    from auditor.workflow.batch import file_batch
+    from auditor.workflow.erasure.batch import file_batch
 
     listed = () if cases_from is None else tuple(line.strip() for line in cases_from)
     named = (*cases, *(line for line in listed if line))
@@ -42,8 +42,8 @@ def file_(
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every batch, oldest first, and how many of its cases are closed."""
-    from auditor.workflow.batch import list_batches
-    from auditor.workflow.record import load_case
+    from auditor.workflow.erasure.batch import list_batches
+    from auditor.workflow.homes.record import load_case
 
     opened = open_home(home)
     rows = [

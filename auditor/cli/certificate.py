@@ -15,7 +15,7 @@ from auditor.errors import MisuseError, TamperedError
 if TYPE_CHECKING:
     from auditor.domain.case import ErasureCase
     from auditor.domain.event import CertificateIssued
-    from auditor.workflow.home import Home
+    from auditor.workflow.homes.home import Home
 
 
 @click.group()
@@ -28,8 +28,8 @@ def certificate() -> None:
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every issued document, oldest case first."""
-    from auditor.workflow.record import load_case
-    from auditor.workflow.register import list_cases
+    from auditor.workflow.homes.record import load_case
+    from auditor.workflow.homes.register import list_cases
 
     opened = open_home(home)
     states = (load_case(opened, line.case) for line in list_cases(opened))
@@ -42,7 +42,7 @@ def list_(home: Path | None, as_json: bool) -> None:
 @json_option
 def show(case: str, home: Path | None, as_json: bool) -> None:
     """Show what a case's document says in short, and where it lies."""
-    from auditor.workflow.desk import require_case
+    from auditor.workflow.desk.desk import require_case
 
     opened = open_home(home)
     state = require_case(opened, case)
@@ -71,8 +71,8 @@ def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
         TamperedError: the document in the home is not the one the ledger says was issued.
     """
     from auditor.domain.artefact import Digest
-    from auditor.workflow.files import write_file
-    from auditor.workflow.notary import certificate_path, proof_of_issue, sidecar_path
+    from auditor.workflow.documents.notary import certificate_path, proof_of_issue, sidecar_path
+    from auditor.workflow.homes.files import write_file
 
     opened = open_home(home)
     issued = _issued(opened, case)
@@ -104,8 +104,8 @@ def approve(case: str, key: Path, home: Path | None, as_json: bool) -> None:
 
     Read it first: auditor certificate draft CASE. Make keys with: auditor keys new
     """
-    from auditor.workflow.approval import approve as approve_statement
-    from auditor.workflow.statement_keys import read_pair
+    from auditor.workflow.documents.approval import approve as approve_statement
+    from auditor.workflow.log.statement_keys import read_pair
 
     done = approve_statement(open_home(home), case, read_pair(key))
     emit({"case": case, "approved": str(done.approved), "key": done.actor}, as_json)
@@ -117,7 +117,7 @@ def approve(case: str, key: Path, home: Path | None, as_json: bool) -> None:
 @json_option
 def decline(case: str, home: Path | None, as_json: bool) -> None:
     """Send a statement that waits back; `auditor run` gathers its facts anew and signs another."""
-    from auditor.workflow.approval import decline as decline_statement
+    from auditor.workflow.documents.approval import decline as decline_statement
 
     declined = decline_statement(open_home(home), case)
     emit({"case": case, "declined": str(declined.envelope)}, as_json)
@@ -128,7 +128,7 @@ def decline(case: str, home: Path | None, as_json: bool) -> None:
 @home_option
 def draft(case: str, home: Path | None) -> None:
     """Print the statement that waits for approval, as JSON, word by word as it would be signed."""
-    from auditor.workflow.approval import drafted_statement
+    from auditor.workflow.documents.approval import drafted_statement
 
     emit(drafted_statement(open_home(home), case), as_json=True)
 
@@ -145,7 +145,7 @@ def draft(case: str, home: Path | None) -> None:
 @json_option
 def withdraw(case: str, reason: str, home: Path | None, as_json: bool) -> None:
     """Vouch for a document no more. It stays where it is; each later status says so."""
-    from auditor.workflow.certificate_life import withdraw as withdraw_document
+    from auditor.workflow.documents.certificate_life import withdraw as withdraw_document
 
     done = withdraw_document(open_home(home), case, WithdrawalReason(reason))
     emit({"case": case, "state": "withdrawn", "pdf": str(done.pdf)}, as_json)
@@ -160,7 +160,7 @@ def withdraw(case: str, reason: str, home: Path | None, as_json: bool) -> None:
 @json_option
 def supersede(case: str, successor: str, home: Path | None, as_json: bool) -> None:
     """Put the document of a later case, about the same model, in the place of this one's."""
-    from auditor.workflow.certificate_life import supersede as supersede_document
+    from auditor.workflow.documents.certificate_life import supersede as supersede_document
 
     done = supersede_document(open_home(home), case, successor)
     row = {"case": case, "state": "superseded", "pdf": str(done.pdf), "by": str(done.by)}
@@ -179,8 +179,8 @@ def status(case: str, target: Path, home: Path | None, as_json: bool) -> None:
     """
     from datetime import UTC, datetime
 
-    from auditor.workflow.certificate_life import sign_status
-    from auditor.workflow.files import write_file
+    from auditor.workflow.documents.certificate_life import sign_status
+    from auditor.workflow.homes.files import write_file
 
     if not target.parent.is_dir():
         raise MisuseError(f"{target.parent} is no folder")
@@ -207,9 +207,9 @@ def reverify(
     from datetime import UTC, datetime
 
     from auditor.certificates.verify import Status
-    from auditor.workflow.certificate_life import Service
-    from auditor.workflow.certificate_life import reverify as verify_again
-    from auditor.workflow.files import write_file
+    from auditor.workflow.documents.certificate_life import Service
+    from auditor.workflow.documents.certificate_life import reverify as verify_again
+    from auditor.workflow.homes.files import write_file
 
     if not folder.is_dir():
         raise MisuseError(f"{folder} is no folder")
@@ -237,7 +237,7 @@ _SCHEMAS = {
 def schema(what: str, target: Path | None) -> None:
     """Print a JSON Schema: of what documents or reports state, of a status, of the trust file."""
     from auditor.shipped import shipped
-    from auditor.workflow.files import write_file
+    from auditor.workflow.homes.files import write_file
 
     content = (shipped("templates") / _SCHEMAS[what]).read_bytes()
     if target is None:
@@ -253,7 +253,7 @@ def page(target: Path, as_json: bool) -> None:
     """Write the page with which a browser checks part of a certificate, without a network."""
     from auditor.domain.artefact import Digest
     from auditor.shipped import shipped
-    from auditor.workflow.files import write_file
+    from auditor.workflow.homes.files import write_file
 
     if not target.parent.is_dir():
         raise MisuseError(f"{target.parent} is no folder")
@@ -263,7 +263,7 @@ def page(target: Path, as_json: bool) -> None:
 
 
 def _issued(home: Home, case: str) -> CertificateIssued:
-    from auditor.workflow.desk import require_case
+    from auditor.workflow.desk.desk import require_case
 
     issued = require_case(home, case).issued
     if issued is None:
@@ -272,8 +272,8 @@ def _issued(home: Home, case: str) -> CertificateIssued:
 
 
 def _row(home: Home, case: ErasureCase) -> dict[str, str]:
-    from auditor.workflow.certificate_life import state_of
-    from auditor.workflow.notary import certificate_path
+    from auditor.workflow.documents.certificate_life import state_of
+    from auditor.workflow.documents.notary import certificate_path
 
     if case.issued is None:
         return {}

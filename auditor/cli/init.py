@@ -33,7 +33,7 @@ def init(
     Give the printed fingerprint to the regulator by another way than the certificates. Whoever is
     to decide needs keys: auditor keys new FILE, then auditor keys add FILE.pub --role desk
     """
-    from auditor.workflow.home import create_home
+    from auditor.workflow.homes.home import create_home
 
     made = create_home(
         home,

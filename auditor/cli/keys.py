@@ -14,7 +14,7 @@ from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
     from auditor.proof.trust import StatementKey
-    from auditor.workflow.home import Home
+    from auditor.workflow.homes.home import Home
 
 
 @click.group()
@@ -66,8 +66,8 @@ def publish(target: Path | None, home: Path | None, as_json: bool) -> None:
     Beside a copy lies the proof that the ledger lists its keys: who holds an older trust file
     checks the newer one with `auditor keys check`.
     """
-    from auditor.workflow.files import write_file
-    from auditor.workflow.key_publishing import publish_keys
+    from auditor.workflow.documents.key_publishing import publish_keys
+    from auditor.workflow.homes.files import write_file
 
     opened = open_home(home)
     if target is not None and not target.parent.is_dir():
@@ -127,7 +127,7 @@ def new(file: Path, as_json: bool) -> None:
     For whoever is to sign with them alone, away from whoever runs cases. FILE is under a passphrase
     where AUDITOR_KEY_PASSPHRASE is set; its name is part of what the passphrase opens.
     """
-    from auditor.workflow.statement_keys import make_pair
+    from auditor.workflow.log.statement_keys import make_pair
 
     emit({"private": str(file), "public": str(make_pair(file))}, as_json)
 
@@ -144,7 +144,7 @@ def add(public: Path, role: str, home: Path | None, as_json: bool) -> None:
 
     From the first key of the desk on, every decision needs one: auditor request decide --key.
     """
-    from auditor.workflow.statement_keys import add_pair
+    from auditor.workflow.log.statement_keys import add_pair
 
     opened = open_home(home)
     _emit_changed(opened, add_pair(opened, read_input(public), role), as_json)
@@ -157,7 +157,7 @@ def add(public: Path, role: str, home: Path | None, as_json: bool) -> None:
 @json_option
 def revoke(key_id: str, yes: bool, home: Path | None, as_json: bool) -> None:
     """Revoke a key, and all that it signed. Then: auditor keys publish, and tell regulators."""
-    from auditor.workflow.statement_keys import revoke_key
+    from auditor.workflow.log.statement_keys import revoke_key
 
     if not yes:
         raise MisuseError(
@@ -176,7 +176,7 @@ def seal(home: Path | None, as_json: bool) -> None:
 
     Run it after a change in [seal] of auditor.toml, and publish the trust file afterwards.
     """
-    from auditor.workflow.seals import trust_seal
+    from auditor.workflow.log.seals import trust_seal
 
     opened = open_home(home)
     changed = trust_seal(opened)
@@ -196,7 +196,7 @@ def statement(home: Path | None, as_json: bool) -> None:
 
     The old private keys are destroyed. Publish the trust file afterwards.
     """
-    from auditor.workflow.statement_keys import rotate_statement_keys
+    from auditor.workflow.log.statement_keys import rotate_statement_keys
 
     opened = open_home(home)
     _emit_changed(opened, rotate_statement_keys(opened), as_json)
@@ -215,7 +215,7 @@ def vault(retired_key: str, home: Path | None, as_json: bool) -> None:
 
     No entry of the ledger changes. Payloads in backups made before open no more: make a new one.
     """
-    from auditor.workflow.rotation import rotate_vault
+    from auditor.workflow.log.rotation import rotate_vault
 
     done = rotate_vault(open_home(home), retired_key)
     emit(

@@ -22,7 +22,7 @@ def ledger() -> None:
 @json_option
 def audit(home: Path | None, as_json: bool) -> None:
     """Re-hash every entry and compare with the newest signed checkpoint."""
-    from auditor.workflow.book import audit_ledger
+    from auditor.workflow.log.book import audit_ledger
 
     opened = open_home(home)
     with progress_reporter() as (progress, _):
@@ -35,8 +35,8 @@ def audit(home: Path | None, as_json: bool) -> None:
 @json_option
 def checkpoint(home: Path | None, as_json: bool) -> None:
     """Sign the ledger's state, once it is shown to extend the last signed one."""
-    from auditor.workflow.checkpoints import record_checkpoint
-    from auditor.workflow.timestamping import stamp_checkpoint
+    from auditor.workflow.log.checkpoints import record_checkpoint
+    from auditor.workflow.log.timestamping import stamp_checkpoint
 
     opened = open_home(home)
     published = record_checkpoint(opened)
@@ -65,8 +65,8 @@ def checkpoint(home: Path | None, as_json: bool) -> None:
 @json_option
 def prove(sequence: int, target: Path | None, home: Path | None, as_json: bool) -> None:
     """Prove that an entry is in the ledger (C2SP tlog-proof over the newest checkpoint)."""
-    from auditor.workflow.book import prove_entry
-    from auditor.workflow.files import write_file
+    from auditor.workflow.homes.files import write_file
+    from auditor.workflow.log.book import prove_entry
 
     entry, proof = prove_entry(open_home(home), sequence)
     if target is not None:
@@ -125,15 +125,15 @@ def compare(
     folders. Where they contradict each other, evidence is written that anyone can check: ONE alone,
     as a file of evidence, is checked. Exit code 5: two histories.
     """
-    from auditor.workflow.comparing import (
+    from auditor.workflow.homes.files import write_file
+    from auditor.workflow.homes.guard import newest_note
+    from auditor.workflow.log.comparing import (
         View,
         check_evidence,
         compare,
         exported_view,
         read_policy,
     )
-    from auditor.workflow.files import write_file
-    from auditor.workflow.guard import newest_note
 
     views = [exported_view(folder) for folder in logs]
     if trust is None:
@@ -191,8 +191,8 @@ def recover(
 
     Lists the erasures that must be run again because the restore brought their data back.
     """
-    from auditor.workflow.recovery import recover
-    from auditor.workflow.reerasure import came_back
+    from auditor.workflow.log.recovery import recover
+    from auditor.workflow.models.reerasure import came_back
 
     opened = open_home(home)
     done = recover(opened, source=source, known=known, new_origin=new_origin, distrusted=distrust)
@@ -230,7 +230,7 @@ def recover(
 @json_option
 def export(folder: Path, home: Path | None, as_json: bool) -> None:
     """Write the ledger as C2SP tiles that any web server can serve; again, and it only grows."""
-    from auditor.workflow.publishing import export_ledger
+    from auditor.workflow.log.publishing import export_ledger
 
     opened = open_home(home)
     with progress_reporter() as (progress, _):

@@ -56,8 +56,8 @@ def letter(
     contradicts is refused.
     """
     from auditor.certificates.letter import letter_of
-    from auditor.workflow.files import write_file
-    from auditor.workflow.letters import letter_facts, record_sent
+    from auditor.workflow.desk.letters import letter_facts, record_sent
+    from auditor.workflow.homes.files import write_file
 
     made_by = _MAKERS.get(target.suffix.lower())
     if made_by is None:

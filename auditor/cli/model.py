@@ -17,7 +17,7 @@ from auditor.errors import MisuseError
 if TYPE_CHECKING:
     from auditor.domain.event import ModelRegistered
     from auditor.learning.recipe import Recipe
-    from auditor.workflow.home import Home
+    from auditor.workflow.homes.home import Home
 
 
 @click.group()
@@ -53,7 +53,7 @@ def train(
     Refused where the data show a patient who was erased, or whose data are restricted.
     """
     _require_engine()
-    from auditor.workflow.scene import train_and_register
+    from auditor.workflow.audit.scene import train_and_register
 
     opened = open_home(home)
     with progress_reporter() as (progress, notice):
@@ -90,7 +90,7 @@ def register(
     trained on a patient who was erased, or whose data are restricted: train it without.
     """
     _require_engine()
-    from auditor.workflow.scene import register_trained
+    from auditor.workflow.audit.scene import register_trained
 
     opened = open_home(home)
     version = register_trained(
@@ -117,7 +117,7 @@ def deploy(
 
     Refused for a version that an erasure has replaced: it would bring the patient back.
     """
-    from auditor.workflow.deployment import put_into_service, put_weights_into_service
+    from auditor.workflow.models.deployment import put_into_service, put_weights_into_service
 
     if (version is None) == (weights is None):
         raise MisuseError("say what goes into service: a version's number, or --weights FILE")
@@ -138,7 +138,7 @@ def deploy(
 @json_option
 def retire(name: str, home: Path | None, as_json: bool) -> None:
     """Take a model out of service."""
-    from auditor.workflow.deployment import take_out_of_service
+    from auditor.workflow.models.deployment import take_out_of_service
 
     emit(_row(take_out_of_service(open_home(home), name)), as_json)
 
@@ -160,8 +160,8 @@ def readmit(
 ) -> None:
     """Let the patients of an erasure be trained on again; their entries are destroyed."""
     _require_engine()
-    from auditor.workflow.desk_signing import Hand
-    from auditor.workflow.exclusion import readmit as take_off
+    from auditor.workflow.desk.signing import Hand
+    from auditor.workflow.models.exclusion import readmit as take_off
 
     by = Hand(role=role, signers=tuple(signers_in(key)))
     take_off(open_home(home), case, Readmission(reason), by)
@@ -179,8 +179,8 @@ def answer(name: str, challenge: str, weights: Path, key: Path) -> None:
     Needs no home. Make the keys with `auditor keys new`; see `challenge` in auditor.toml.
     """
     from auditor.domain.artefact import Digest
-    from auditor.workflow.serving import answer_for
-    from auditor.workflow.statement_keys import read_pair
+    from auditor.workflow.documents.serving import answer_for
+    from auditor.workflow.log.statement_keys import read_pair
 
     digest = Digest.of(read_input(weights, most=None))
     click.echo(answer_for(name, challenge, digest, read_pair(key)).decode("utf-8"))
@@ -194,7 +194,7 @@ model.add_command(copy)
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every model with the version in service."""
-    from auditor.workflow.registry import list_models
+    from auditor.workflow.homes.registry import list_models
 
     rows = [
         {
@@ -215,7 +215,7 @@ def list_(home: Path | None, as_json: bool) -> None:
 @json_option
 def show(name: str, home: Path | None, as_json: bool) -> None:
     """Show every version of one model, and what is tuned for the one in service."""
-    from auditor.workflow.registry import require_model
+    from auditor.workflow.homes.registry import require_model
 
     opened = open_home(home)
     view = require_model(opened, name)
@@ -237,7 +237,7 @@ def show(name: str, home: Path | None, as_json: bool) -> None:
 
 def _since_exact(home: Home, model: str) -> dict[str, object]:
     """Approximate erasures since the last exact training, out of the budget for them."""
-    from auditor.workflow.lineage import standing
+    from auditor.workflow.models.lineage import standing
 
     stands = standing(home, model)
     return {
@@ -248,7 +248,7 @@ def _since_exact(home: Home, model: str) -> dict[str, object]:
 
 def _calibrated(home: Home, version: ModelRegistered) -> list[str]:
     """Each method's last calibration: the influence it left of surrogate patients, and when."""
-    from auditor.workflow.calibration_book import latest_calibrations
+    from auditor.workflow.audit.calibration_book import latest_calibrations
 
     lines = []
     for known in latest_calibrations(home, version.weights):

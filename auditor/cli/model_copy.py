@@ -13,8 +13,8 @@ from auditor.domain.artefact import ArtefactKind, Digest
 from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
-    from auditor.workflow.home import Home
-    from auditor.workflow.inventory import Copy
+    from auditor.workflow.homes.home import Home
+    from auditor.workflow.models.inventory import Copy
 
 _KINDS = ("source", "split", "cache", "derived-model", "export", "backup")
 
@@ -42,7 +42,7 @@ def add(
     as_json: bool,
 ) -> None:
     """Declare a copy of a model or of its data; prints the digest it is accounted for by."""
-    from auditor.workflow.inventory import declare_copy
+    from auditor.workflow.models.inventory import declare_copy
 
     opened = open_home(home)
     made = declare_copy(
@@ -62,8 +62,8 @@ def add(
 @json_option
 def list_(model: str, home: Path | None, as_json: bool) -> None:
     """List the declared copies of a model, with the last word on each."""
-    from auditor.workflow.inventory import list_copies
-    from auditor.workflow.registry import require_model
+    from auditor.workflow.homes.registry import require_model
+    from auditor.workflow.models.inventory import list_copies
 
     opened = open_home(home)
     require_model(opened, model)
@@ -83,7 +83,7 @@ def read_digest(text: str) -> Digest:
 
 
 def _row(home: Home, made: Copy) -> dict[str, object]:
-    from auditor.workflow.inventory import name_of
+    from auditor.workflow.models.inventory import name_of
 
     return {
         "copy": str(made.copy),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from auditor.workflow.home import Home
+    from auditor.workflow.homes.home import Home
 
 
 def open_home(root: Path | None) -> Home:
@@ -19,7 +19,7 @@ def open_home(root: Path | None) -> Home:
     Raises:
         HomeError: no home there, or settings that make no sense.
     """
-    from auditor.workflow.home import open_home as opening
+    from auditor.workflow.homes.home import open_home as opening
 
     home = opening(root)
     click.get_current_context().call_on_close(home.close)

@@ -140,7 +140,7 @@ def repin(case: str, role: str, key: Path | None, home: Path | None, as_json: bo
 
     Without this a case keeps to the packs of the day on which it was filed.
     """
-    from auditor.workflow.library import repin as lay_beside
+    from auditor.workflow.desk.library import repin as lay_beside
 
     digest = lay_beside(open_home(home), case, hand(role, key))
     emit({"case": case, "policies": str(digest)}, as_json)
@@ -148,7 +148,7 @@ def repin(case: str, role: str, key: Path | None, home: Path | None, as_json: bo
 
 def _explain_case(case: str, rule_id: str, home: Path | None, as_json: bool) -> None:
     from auditor.policies.evaluate import evaluate
-    from auditor.workflow.library import case_facts, packs_of
+    from auditor.workflow.desk.library import case_facts, packs_of
 
     opened = open_home(home)
     packs = packs_of(opened, case)
@@ -184,7 +184,7 @@ def _packs(home: Path | None) -> tuple[RulePack, ...]:
         from auditor.policies.load import load_packs
 
         return load_packs()
-    from auditor.workflow.library import packs_in_use
+    from auditor.workflow.desk.library import packs_in_use
 
     return packs_in_use(open_home(home))
 

@@ -50,8 +50,8 @@ def qualify(
     require_engine()
     from auditor.domain.codec import plain_fields
     from auditor.domain.qualification import Profile
-    from auditor.workflow.files import write_file
-    from auditor.workflow.qualification import qualify as qualifying
+    from auditor.workflow.homes.files import write_file
+    from auditor.workflow.qualifying.qualification import qualify as qualifying
 
     opened = open_home(home)
     with progress_reporter() as (progress, _):

@@ -17,7 +17,7 @@ from auditor.domain.artefact import Digest
 from auditor.errors import InvalidCertificateError, MisuseError
 
 if TYPE_CHECKING:
-    from auditor.workflow.quarter import QuarterReport
+    from auditor.workflow.desk.quarter import QuarterReport
 
 
 _MARKS = {True: "held", False: "FAILED", None: "not checked"}
@@ -62,9 +62,9 @@ def quarter(
     holds. See docs/quarter.md.
     """
     from auditor.domain.quarter import quarter_named
-    from auditor.workflow.files import write_file
-    from auditor.workflow.quarter import report_quarter
-    from auditor.workflow.quarter_table import table_csv, table_row
+    from auditor.workflow.desk.quarter import report_quarter
+    from auditor.workflow.documents.quarter_table import table_csv, table_row
+    from auditor.workflow.homes.files import write_file
 
     if language is not None and folder is None:
         raise MisuseError("--language is for the signed report; name its folder: --to")
@@ -73,7 +73,7 @@ def quarter(
     if folder is None:
         made = report_quarter(opened, wanted)
     else:
-        from auditor.workflow.quarter_report import issue_report, write_report
+        from auditor.workflow.documents.quarter_report import issue_report, write_report
 
         if not folder.is_dir():
             raise MisuseError(f"{folder} is no folder")
@@ -159,7 +159,7 @@ def _whole(log: Path, listed: bytes, predicate: Mapping[str, Any]) -> str:
     Raises:
         InvalidCertificateError: the list isn't whole.
     """
-    from auditor.workflow.quarter_check import verify_whole
+    from auditor.workflow.documents.quarter_check import verify_whole
 
     try:
         with log.open("rb") as lines:

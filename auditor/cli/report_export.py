@@ -14,7 +14,7 @@ from auditor.cli.output import emit, home_option, json_option
 from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
-    from auditor.workflow.home import Home
+    from auditor.workflow.homes.home import Home
 
 _FORMATS = ("oscal", "fhir", "jsonl", "prometheus")
 _OF_CASES = ("oscal", "fhir")
@@ -45,7 +45,7 @@ def export(
     jsonl       every entry with its leaf hash, one a line; go on where the last ended with --from
     prometheus  counts for a dashboard, for node_exporter's textfile collector
     """
-    from auditor.workflow.files import write_pieces
+    from auditor.workflow.homes.files import write_pieces
 
     if case and quarter:
         raise MisuseError("name a case or a quarter, not both")

@@ -29,8 +29,8 @@ from auditor.domain.request import Ground, Regime
 from auditor.errors import MisuseError, ProofError
 
 if TYPE_CHECKING:
-    from auditor.workflow.home import Home
-    from auditor.workflow.register import CaseLine
+    from auditor.workflow.homes.home import Home
+    from auditor.workflow.homes.register import CaseLine
 
 
 @click.group()
@@ -80,7 +80,7 @@ def file_(
     as_json: bool,
 ) -> None:
     """File a request; prints its opaque case id."""
-    from auditor.workflow.desk import file_request
+    from auditor.workflow.desk.desk import file_request
 
     opened = open_home(home)
     named = (*subjects, *_lines(subjects_from))
@@ -126,9 +126,9 @@ def import_(
     Consent that was withdrawn, a Task, or a Bundle of them. Taking the same requests in again
     changes nothing. What a file holds is one batch (auditor run --batch).
     """
-    from auditor.workflow.batch import file_batch
-    from auditor.workflow.intake import IntakeError
-    from auditor.workflow.intake_book import read_file_of_requests, take_in
+    from auditor.workflow.desk.intake import IntakeError
+    from auditor.workflow.desk.intake_book import read_file_of_requests, take_in
+    from auditor.workflow.erasure.batch import file_batch
 
     opened = open_home(home)
     day = None if received is None else _day(received, opened)
@@ -161,8 +161,8 @@ def import_(
 @json_option
 def show(case: str, home: Path | None, as_json: bool) -> None:
     """Show one case and what happened to it, event by event."""
-    from auditor.workflow.record import case_stream
-    from auditor.workflow.register import case_line
+    from auditor.workflow.homes.record import case_stream
+    from auditor.workflow.homes.register import case_line
 
     opened = open_home(home)
     row = {
@@ -183,8 +183,8 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
 
 def _decided_by(home: Home, case: str) -> str:
     """By whose hand the decision is, or why it counts for nothing."""
-    from auditor.workflow.desk_signing import decided_by, require_authentic
-    from auditor.workflow.record import load_case
+    from auditor.workflow.desk.signing import decided_by, require_authentic
+    from auditor.workflow.homes.record import load_case
 
     if load_case(home, case).decided is None:
         return ""
@@ -197,8 +197,8 @@ def _decided_by(home: Home, case: str) -> str:
 
 def _also_held_by(home: Home, case: str) -> tuple[str, ...]:
     """Other models made of these patients that no request of theirs names."""
-    from auditor.workflow.other_models import unasked_models
-    from auditor.workflow.record import load_case
+    from auditor.workflow.homes.record import load_case
+    from auditor.workflow.models.other_models import unasked_models
 
     requested = load_case(home, case).requested
     return () if requested is None else unasked_models(home, requested)
@@ -213,7 +213,7 @@ def _of_studies(
     home: Home, model: str, uids: tuple[str, ...], named: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Patients that UIDs stand for, less those that were named already."""
-    from auditor.workflow.pseudonyms import find_subjects
+    from auditor.workflow.models.pseudonyms import find_subjects
 
     found = find_subjects(home, model, uids) if uids else ()
     return tuple(subject for subject in found if subject not in named)

@@ -26,7 +26,7 @@ def account(
     case: str, copy: str, fate: str | None, ground: str, home: Path | None, as_json: bool
 ) -> None:
     """Say what became of a copy that lies outside the home."""
-    from auditor.workflow.inventory import account_copy
+    from auditor.workflow.models.inventory import account_copy
 
     if fate is None:
         raise MisuseError("say what became of it: --destroyed, --replaced, --retained")

@@ -18,9 +18,9 @@ from auditor.errors import ConcurrencyError, MisuseError
 
 if TYPE_CHECKING:
     from auditor.proof.signing import Signer
-    from auditor.workflow.desk_rules import Choice
-    from auditor.workflow.desk_signing import Hand
-    from auditor.workflow.home import Home
+    from auditor.workflow.desk.rules import Choice
+    from auditor.workflow.desk.signing import Hand
+    from auditor.workflow.homes.home import Home
 
 _DECISIONS = {
     "grant": DecisionKind.GRANTED,
@@ -81,8 +81,8 @@ def decide(
     Where four eyes are asked for ([desk] of auditor.toml), the first person proposes to grant or
     refuse, and the case moves when another person's key says the same.
     """
-    from auditor.workflow.batch import find_batch
-    from auditor.workflow.desk_rules import NO_REVIEW, Choice
+    from auditor.workflow.desk.rules import NO_REVIEW, Choice
+    from auditor.workflow.erasure.batch import find_batch
 
     if decision is None:
         raise MisuseError("say what was decided: --grant, --refuse, --extend, --hold, --withdraw")
@@ -106,7 +106,7 @@ def decide(
 
 def _tried(home: Home, case: str, choice: Choice, by: Hand) -> Mapping[str, object]:
     """One case of several: decided, or what hindered that."""
-    from auditor.workflow.guard import require_writable
+    from auditor.workflow.homes.guard import require_writable
 
     require_writable(home.root, home.ledger)  # what hinders all is told once
     try:
@@ -117,7 +117,7 @@ def _tried(home: Home, case: str, choice: Choice, by: Hand) -> Mapping[str, obje
 
 
 def _decided(home: Home, case: str, choice: Choice, by: Hand) -> Mapping[str, object]:
-    from auditor.workflow.desk import decide as record_decision
+    from auditor.workflow.desk.desk import decide as record_decision
 
     recorded = record_decision(
         home,
@@ -162,7 +162,7 @@ def identity(
     as_json: bool,
 ) -> None:
     """Record what is known of the identity of whoever asked."""
-    from auditor.workflow.desk_acts import check_identity
+    from auditor.workflow.desk.acts import check_identity
 
     if result is None:
         raise MisuseError("say what was found: --confirmed, --doubted, --not-identifiable")
@@ -195,7 +195,7 @@ def clock(
     as_json: bool,
 ) -> None:
     """Stop the time limit while something is asked of the requester, or let it run on (UK GDPR)."""
-    from auditor.workflow.desk_acts import resume_clock, stop_clock
+    from auditor.workflow.desk.acts import resume_clock, stop_clock
 
     if (reason is None) is not resume:
         raise MisuseError("either --stop-for something, or --resume")
@@ -218,7 +218,7 @@ def restrict(
     case: str, on: str | None, role: str, key: Path | None, home: Path | None, as_json: bool
 ) -> None:
     """Hold training on the subjects' data and inference from it (restriction, Art. 18 GDPR)."""
-    from auditor.workflow import desk_acts
+    from auditor.workflow.desk import acts as desk_acts
 
     done = desk_acts.restrict(open_home(home), case, hand(role, key), _on(on))
     emit({"case": case, "restricted": "yes", "sequence": done.sequence}, as_json)
@@ -235,7 +235,7 @@ def lift(
     case: str, on: str | None, role: str, key: Path | None, home: Path | None, as_json: bool
 ) -> None:
     """Lift the restriction; the data subject is told before (Art. 18(3) GDPR)."""
-    from auditor.workflow import desk_acts
+    from auditor.workflow.desk import acts as desk_acts
 
     done = desk_acts.lift(open_home(home), case, hand(role, key), _on(on))
     emit({"case": case, "restricted": "no", "sequence": done.sequence}, as_json)
@@ -251,7 +251,7 @@ def restricted(check: bool, home: Path | None, as_json: bool) -> None:
     --check answers yes or no, line by line, and repeats no id: ask before a model is used on
     somebody's images.
     """
-    from auditor.workflow.restrictions import restricted_cases, restricted_subjects
+    from auditor.workflow.models.restrictions import restricted_cases, restricted_subjects
 
     opened = open_home(home)
     if not check:
@@ -268,14 +268,14 @@ def restricted(check: bool, home: Path | None, as_json: bool) -> None:
 
 def hand(role: str, key: Path | None) -> Hand:
     """Who acts, as named on the command line."""
-    from auditor.workflow.desk_signing import Hand
+    from auditor.workflow.desk.signing import Hand
 
     return Hand(role=role, signers=tuple(signers_in(key)))
 
 
 def signers_in(key: Path | None) -> Sequence[Signer]:
     """The keys in the file named on the command line; none without one."""
-    from auditor.workflow.statement_keys import read_pair
+    from auditor.workflow.log.statement_keys import read_pair
 
     return () if key is None else read_pair(key)
 

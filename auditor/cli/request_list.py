@@ -16,7 +16,7 @@ from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 
 if TYPE_CHECKING:
-    from auditor.workflow.dashboard import DeskLine
+    from auditor.workflow.desk.dashboard import DeskLine
 
 _SOON = 7
 _GAP = "  "
@@ -37,7 +37,7 @@ def list_(closed: bool, home: Path | None, as_json: bool) -> None:
 
     The soonest due comes first.
     """
-    from auditor.workflow.dashboard import desk_lines
+    from auditor.workflow.desk.dashboard import desk_lines
 
     lines = desk_lines(open_home(home), closed=closed)
     if as_json:

@@ -33,7 +33,7 @@ def recipient() -> None:
 @json_option
 def add(case: str, details: TextIO, home: Path | None, as_json: bool) -> None:
     """Record a recipient; prints the random id by which the ledger knows them."""
-    from auditor.workflow.desk_papers import record_recipient
+    from auditor.workflow.desk.papers import record_recipient
 
     recorded = record_recipient(open_home(home), case, details.read())
     emit({"case": case, "recipient": recorded}, as_json)
@@ -45,7 +45,7 @@ def add(case: str, details: TextIO, home: Path | None, as_json: bool) -> None:
 @json_option
 def list_(case: str, home: Path | None, as_json: bool) -> None:
     """List a case's recipients, and what came of telling each."""
-    from auditor.workflow.desk_papers import list_recipients
+    from auditor.workflow.desk.papers import list_recipients
 
     rows = [
         {
@@ -83,7 +83,7 @@ def mark(
     as_json: bool,
 ) -> None:
     """Record what came of telling a recipient."""
-    from auditor.workflow.desk_papers import LARGEST_DOCUMENT, mark_recipient
+    from auditor.workflow.desk.papers import LARGEST_DOCUMENT, mark_recipient
 
     if outcome is None:
         raise MisuseError("say what came of it: --informed, --impossible, --disproportionate")
@@ -122,7 +122,7 @@ def document(
     from datetime import UTC, datetime
 
     from auditor.policies.zone import local_day
-    from auditor.workflow.desk_papers import LARGEST_DOCUMENT, file_document
+    from auditor.workflow.desk.papers import LARGEST_DOCUMENT, file_document
 
     opened = open_home(home)
     today = local_day(datetime.now(UTC), opened.config.time_zone)

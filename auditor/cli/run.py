@@ -16,8 +16,8 @@ from auditor.errors import AuditorError, MisuseError
 
 if TYPE_CHECKING:
     from auditor.domain.case import ErasureCase
-    from auditor.workflow.home import Home
-    from auditor.workflow.running import Ran
+    from auditor.workflow.erasure.running import Ran
+    from auditor.workflow.homes.home import Home
 
 _FAILED, _INDETERMINATE = 3, 4
 
@@ -63,9 +63,9 @@ def run(
     require_engine()
     import os
 
-    from auditor.workflow.batch import find_batch
-    from auditor.workflow.casework import RunSettings
-    from auditor.workflow.running import pending_cases, run_batch, run_each
+    from auditor.workflow.erasure.batch import find_batch
+    from auditor.workflow.erasure.casework import RunSettings
+    from auditor.workflow.erasure.running import pending_cases, run_batch, run_each
 
     if [bool(cases), batch is not None, pending].count(True) != 1:
         raise MisuseError(
@@ -107,7 +107,7 @@ def run(
 
 
 def _line(home: Home, ran: Ran) -> dict[str, str]:
-    from auditor.workflow.notary import certificate_path
+    from auditor.workflow.documents.notary import certificate_path
 
     reached, issued = ran.state.reached, ran.state.issued
     line = {
@@ -145,9 +145,9 @@ def _exit_code(ran: Sequence[Ran]) -> int:
 
 
 def _waits_for(home: Home, case: str, state: ErasureCase) -> str:
-    from auditor.workflow.inventory import left_open
-    from auditor.workflow.running import is_undecided
-    from auditor.workflow.steps import Step, next_step, waits_for_approval
+    from auditor.workflow.erasure.running import is_undecided
+    from auditor.workflow.homes.steps import Step, next_step, waits_for_approval
+    from auditor.workflow.models.inventory import left_open
 
     if waits_for_approval(state):
         return "approval"

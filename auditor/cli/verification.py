@@ -56,14 +56,14 @@ def export(
     """
     from auditor.cli.opening import open_home
     from auditor.verification.bundle import pack_bundle
-    from auditor.workflow.exporting import export_audit
-    from auditor.workflow.files import OWNER_ONLY, READABLE, write_file
+    from auditor.workflow.documents.exporting import export_audit
+    from auditor.workflow.homes.files import OWNER_ONLY, READABLE, write_file
 
     opened = open_home(home)
     exported = export_audit(opened, case, with_scores=with_scores)
     roles = None
     if with_weights is not None:
-        from auditor.workflow.handing_over import hand_over
+        from auditor.workflow.erasure.handing_over import hand_over
 
         with progress_reporter() as (progress, _):
             roles = hand_over(
@@ -82,7 +82,7 @@ def export(
 def forget_scores(case: str, home: Path | None, as_json: bool) -> None:
     """Destroy the scores that were kept of a closed case; `auditor run` does on their last day."""
     from auditor.cli.opening import open_home
-    from auditor.workflow.kept_scores import forget_scores as forget
+    from auditor.workflow.models.kept_scores import forget_scores as forget
 
     audits = forget(open_home(home), case)
     emit({"case": case, "audits": audits, "scores": "destroyed"}, as_json)
@@ -95,7 +95,7 @@ def forget_scores(case: str, home: Path | None, as_json: bool) -> None:
 def taken_back(case: str, home: Path | None, as_json: bool) -> None:
     """Say that no copy is left of the models that were handed over; the case can be closed."""
     from auditor.cli.opening import open_home
-    from auditor.workflow.handing_over import take_back
+    from auditor.workflow.erasure.handing_over import take_back
 
     take_back(open_home(home), case)
     emit({"case": case, "copies": "none left"}, as_json)
@@ -147,7 +147,7 @@ def replay(
     from auditor.verification.bundle import Agreement, agreement, read_bundle
     from auditor.verification.bundle import replay as replaying
     from auditor.verification.scores import scores_from
-    from auditor.workflow.bundling import verify_manifest
+    from auditor.workflow.audit.bundling import verify_manifest
 
     if (weights is None) != (data is None):
         raise MisuseError("to replay from the models name both, --weights and --data")
@@ -183,7 +183,7 @@ def _measured(bundle: Bundle, weights: Path, data: Path, factories: tuple[str, .
     from auditor.learning.engine import require_engine
 
     require_engine()
-    from auditor.workflow.remeasuring import measure_again
+    from auditor.workflow.erasure.remeasuring import measure_again
 
     with progress_reporter() as (progress, _):
         return measure_again(

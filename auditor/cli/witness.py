@@ -13,7 +13,7 @@ from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
     from auditor.proof.log_policy import LogPolicy
-    from auditor.workflow.home import Home
+    from auditor.workflow.homes.home import Home
 
 _folder_option = click.option(
     "--folder",
@@ -41,7 +41,7 @@ def witness() -> None:
 @json_option
 def init(name: str, folder: Path, as_json: bool) -> None:
     """Make a witness: a folder with two keys, whose verifier keys are printed."""
-    from auditor.workflow.witness import create_witness
+    from auditor.workflow.log.witness import create_witness
 
     made = create_witness(folder, name)
     emit({"folder": str(folder), "vkeys": list(made.vkeys)}, as_json)
@@ -60,8 +60,8 @@ def init(name: str, folder: Path, as_json: bool) -> None:
 @_folder_option
 def serve(logs: tuple[Path, ...], listen: str, folder: Path) -> None:
     """Cosign the checkpoints of these ledgers, as long as each extends the one before."""
-    from auditor.workflow.comparing import read_policy
-    from auditor.workflow.witness import WitnessService, known_logs, listening, open_witness
+    from auditor.workflow.log.comparing import read_policy
+    from auditor.workflow.log.witness import WitnessService, known_logs, listening, open_witness
 
     opened = open_witness(folder)
     service = WitnessService(
@@ -88,7 +88,7 @@ def add(name: str, vkey: str, url: str, quorum: str, home: Path | None, as_json:
 
     The trust file changes with it: publish it again, and tell its new fingerprint.
     """
-    from auditor.workflow.witnesses import add_witness
+    from auditor.workflow.log.witnesses import add_witness
 
     opened = open_home(home)
     _told(opened, add_witness(opened, name, vkey, url, quorum), as_json)
@@ -101,7 +101,7 @@ def add(name: str, vkey: str, url: str, quorum: str, home: Path | None, as_json:
 @json_option
 def remove(name: str, quorum: str, home: Path | None, as_json: bool) -> None:
     """Ask a witness no more."""
-    from auditor.workflow.witnesses import remove_witness
+    from auditor.workflow.log.witnesses import remove_witness
 
     opened = open_home(home)
     _told(opened, remove_witness(opened, name, quorum), as_json)
@@ -113,7 +113,7 @@ def remove(name: str, quorum: str, home: Path | None, as_json: bool) -> None:
 @json_option
 def policy(file: Path, home: Path | None, as_json: bool) -> None:
     """Take witnesses, groups and quorum from a C2SP tlog-policy file."""
-    from auditor.workflow.witnesses import set_policy
+    from auditor.workflow.log.witnesses import set_policy
 
     opened = open_home(home)
     try:
@@ -128,7 +128,7 @@ def policy(file: Path, home: Path | None, as_json: bool) -> None:
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List the witnesses, and what each has cosigned of the newest checkpoint."""
-    from auditor.workflow.guard import newest_checkpoint
+    from auditor.workflow.homes.guard import newest_checkpoint
 
     opened = open_home(home)
     newest = newest_checkpoint(opened.root)

@@ -7,8 +7,9 @@ through several windows: one that is listed as if it had been shifted, cut or pa
 grid, one that is asked about on a fine grid that fills the gaps of the coarse one.
 
 Two pictures match where one view of each agrees on `NEEDED` of `BANDS` bands bit for bit. Equality
-of bands is all that is asked, so a list may hold them keyed (`auditor.workflow.exclusion_list`).
-Both numbers were chosen by the error rates in ``benchmarks/RESULTS.md``.
+of bands is all that is asked, so a list may hold them keyed
+(`auditor.workflow.models.exclusion_list`). Both numbers were chosen by the error rates in
+``benchmarks/RESULTS.md``.
 """
 
 from __future__ import annotations

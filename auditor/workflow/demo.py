@@ -25,13 +25,13 @@ from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.progress import Progress
 from auditor.learning.recipe import FULL, QUICK, Recipe
 from auditor.proof.trust import parse_trust
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.home import Home, create_home
-from auditor.workflow.notary import certificate_path, sidecar_path
-from auditor.workflow.running import run_case
-from auditor.workflow.scene import load_scene, train_and_register
-from auditor.workflow.scouting import scout_memorisation
+from auditor.workflow.audit.scene import load_scene, train_and_register
+from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.documents.notary import certificate_path, sidecar_path
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.running import run_case
+from auditor.workflow.homes.home import Home, create_home
 
 MODEL = "detector"
 _COHORT = 16  # patients at most

@@ -12,16 +12,16 @@ import pytest
 from auditor.certificates.verify import VerificationReport, verify_certificate
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.proof.trust import parse_trust
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.home import Home, create_home
-from auditor.workflow.notary import (
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.documents.notary import (
     certificate_path,
     issue,
     prepare_statement,
     publish,
     sidecar_path,
 )
-from auditor.workflow.record import load_case
+from auditor.workflow.homes.home import Home, create_home
+from auditor.workflow.homes.record import load_case
 from tests.cli.conftest import stock
 
 

@@ -21,7 +21,7 @@ from auditor.domain.verdict import Verdict
 from auditor.policies import checks_erasure, evaluate, words
 from auditor.policies.load import load_packs
 from auditor.shipped import shipped
-from auditor.workflow import accounting
+from auditor.workflow.models import accounting
 
 Message = str | tuple[str, str]  # a pair where there is a plural
 

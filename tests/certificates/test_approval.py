@@ -20,13 +20,13 @@ from auditor.errors import CertificateError, MisuseError, ProofError
 from auditor.proof.dsse import add_signatures
 from auditor.proof.signing import Signer, generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust, trust_bytes
-from auditor.workflow.approval import approve, decline, drafted_statement
-from auditor.workflow.config import write_config
-from auditor.workflow.home import SETTINGS, Home, create_home, open_home
-from auditor.workflow.notary import prepare_statement
-from auditor.workflow.record import case_stream, load_case, record
-from auditor.workflow.statement_keys import add_pair, make_pair, read_pair
-from auditor.workflow.steps import Step, next_step
+from auditor.workflow.documents.approval import approve, decline, drafted_statement
+from auditor.workflow.documents.notary import prepare_statement
+from auditor.workflow.homes.config import write_config
+from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
+from auditor.workflow.homes.record import case_stream, load_case, record
+from auditor.workflow.homes.steps import Step, next_step
+from auditor.workflow.log.statement_keys import add_pair, make_pair, read_pair
 from tests.certificates.conftest import Issued, issue_record, refused_case
 from tests.cli.conftest import stock
 
@@ -117,7 +117,7 @@ def test_only_an_approver_approves(office: Office) -> None:
 
 
 def test_an_approver_signs_on_their_days_alone(office: Office) -> None:
-    from auditor.workflow.approval import _require_approver
+    from auditor.workflow.documents.approval import _require_approver
 
     _require_approver(office.home, office.keys, datetime.now(UTC).date().isoformat())
     with pytest.raises(MisuseError, match="wasn't in force on 2001-01-01"):

@@ -30,7 +30,7 @@ from auditor.domain.language import Language
 from auditor.errors import CertificateError, InvalidCertificateError
 from auditor.policies.evaluate import evaluate
 from auditor.shipped import shipped
-from auditor.workflow.home import create_home, open_home
+from auditor.workflow.homes.home import create_home, open_home
 from tests.certificates import examples
 from tests.certificates.conftest import issue_record
 from tests.certificates.messages import every_message

@@ -37,7 +37,7 @@ from auditor.domain.request import DecisionReason, LetterKind, Outcome, PauseRea
 from auditor.domain.verdict import Basis
 from auditor.errors import CertificateError
 from auditor.shipped import shipped
-from auditor.workflow.desk_rules import _EXTENSIONS, _REFUSALS
+from auditor.workflow.desk.rules import _EXTENSIONS, _REFUSALS
 from tests.certificates.conformance import shortcomings
 from tests.certificates.messages import constants, in_template, said
 from tests.certificates.test_languages import Marking, unmarked

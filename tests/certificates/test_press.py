@@ -21,9 +21,9 @@ from auditor.certificates.render import print_page, render_certificate
 from auditor.certificates.verify import Status
 from auditor.domain.artefact import Digest
 from auditor.errors import CertificateError
-from auditor.workflow.home import create_home
-from auditor.workflow.notary import issue_all, prepare_statement, publish
-from auditor.workflow.record import load_case
+from auditor.workflow.documents.notary import issue_all, prepare_statement, publish
+from auditor.workflow.homes.home import create_home
+from auditor.workflow.homes.record import load_case
 from tests.certificates import examples
 from tests.certificates.conftest import Issued, refused_case
 from tests.cli.conftest import stock

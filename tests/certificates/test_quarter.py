@@ -37,7 +37,7 @@ from auditor.domain.language import Language
 from auditor.errors import CertificateError, InvalidCertificateError
 from auditor.proof.checkpoint import Checkpoint
 from auditor.shipped import shipped
-from auditor.workflow.quarter import LateReason
+from auditor.workflow.desk.quarter import LateReason
 from tests.certificates.conformance import shortcomings
 from tests.certificates.messages import constants, in_template, said
 from tests.certificates.test_languages import Marking, Said, unmarked

@@ -12,8 +12,8 @@ import pytest
 from auditor.certificates.verify import Status, VerificationReport, verify_certificate
 from auditor.errors import CertificateError, HomeError, LedgerError
 from auditor.proof.trust import parse_trust
-from auditor.workflow.home import create_home, open_home
-from auditor.workflow.seals import trust_seal
+from auditor.workflow.homes.home import create_home, open_home
+from auditor.workflow.log.seals import trust_seal
 from tests.certificates.conftest import Issued, issue_record
 from tests.certificates.sealers import Sealer, revoked, sealer
 from tests.certificates.test_seal_levels import _unstamped, _with_cms

@@ -33,7 +33,7 @@ from auditor.proof.checkpoint import Checkpoint
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust
-from auditor.workflow.certificate_life import (
+from auditor.workflow.documents.certificate_life import (
     Service,
     reverify,
     sign_status,
@@ -41,9 +41,9 @@ from auditor.workflow.certificate_life import (
     supersede,
     withdraw,
 )
-from auditor.workflow.home import Home, create_home
-from auditor.workflow.record import load_case
-from auditor.workflow.registry import register_version, require_model
+from auditor.workflow.homes.home import Home, create_home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.registry import register_version, require_model
 from tests.certificates.conftest import Issued, issue_record, refused_case
 from tests.cli.conftest import stock
 

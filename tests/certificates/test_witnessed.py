@@ -12,9 +12,9 @@ import pytest
 
 from auditor.certificates.verify import Check, Status, verify_certificate
 from auditor.proof.trust import parse_trust
-from auditor.workflow.home import Home, create_home
-from auditor.workflow.notary import proof_of_issue
-from auditor.workflow.witnesses import add_witness
+from auditor.workflow.documents.notary import proof_of_issue
+from auditor.workflow.homes.home import Home, create_home
+from auditor.workflow.log.witnesses import add_witness
 from tests.certificates.conftest import Issued, issue_record
 from tests.cli.conftest import stock
 from tests.witnesses import serving

@@ -13,8 +13,8 @@ import pytest
 
 from auditor.cli.main import main
 from auditor.domain.artefact import Digest
-from auditor.workflow.home import Home
-from auditor.workflow.registry import DataRecord, deploy, register_data, register_version
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.registry import DataRecord, deploy, register_data, register_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

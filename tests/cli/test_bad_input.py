@@ -16,7 +16,7 @@ from PIL import Image
 from auditor.learning.models import build
 from auditor.learning.recipe import read_recipe
 from auditor.learning.weights import weights_bytes
-from auditor.workflow.home import Home
+from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor
 from tests.pictures import RECIPE, lines_of, write
 

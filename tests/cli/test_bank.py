@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.workflow.home import Home
+from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor
 from tests.workflow.trained import MODEL, empty_home, train_here
 

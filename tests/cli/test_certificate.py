@@ -7,8 +7,8 @@ import jsonschema
 
 from auditor.domain.artefact import Digest
 from auditor.shipped import shipped
-from auditor.workflow.home import Home, create_home
-from auditor.workflow.witnesses import add_witness
+from auditor.workflow.homes.home import Home, create_home
+from auditor.workflow.log.witnesses import add_witness
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, stock
 from tests.witnesses import serving

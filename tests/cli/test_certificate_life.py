@@ -20,11 +20,11 @@ from auditor.domain.request import Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import TamperedError
-from auditor.workflow.certificate_life import Service, service_of
-from auditor.workflow.config import write_config
-from auditor.workflow.home import SETTINGS, Home, create_home
-from auditor.workflow.record import model_stream, record
-from auditor.workflow.registry import register_version, require_model
+from auditor.workflow.documents.certificate_life import Service, service_of
+from auditor.workflow.homes.config import write_config
+from auditor.workflow.homes.home import SETTINGS, Home, create_home
+from auditor.workflow.homes.record import model_stream, record
+from auditor.workflow.homes.registry import register_version, require_model
 from tests.certificates.conftest import issue_record, refused_case
 from tests.cli.conftest import Auditor, stock
 

@@ -12,7 +12,7 @@ import pytest
 
 from auditor.proof.checkpoint import parse_checkpoint
 from auditor.proof.log_policy import policy_text
-from auditor.workflow.home import Home, create_home, open_home
+from auditor.workflow.homes.home import Home, create_home, open_home
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, Ran, stock
 from tests.ledger.books import fill

@@ -10,8 +10,8 @@ from auditor.ledger.tiles import TileReader
 from auditor.proof.dsse import verify_envelope
 from auditor.proof.log_policy import examine_checkpoint
 from auditor.proof.trust import parse_trust
-from auditor.workflow.home import Home
-from auditor.workflow.recovery import recover
+from auditor.workflow.homes.home import Home
+from auditor.workflow.log.recovery import recover
 from tests.cli.conftest import Auditor, Ran
 from tests.ledger.books import fill
 from tests.workflow.restores import with_a_byte_changed

@@ -7,7 +7,7 @@ from pathlib import Path
 from auditor.learning.models import build
 from auditor.learning.recipe import Recipe
 from auditor.learning.weights import weights_bytes
-from auditor.workflow.home import Home
+from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor
 from tests.learning.noise import DROPPING
 from tests.pictures import lines_of, write

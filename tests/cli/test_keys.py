@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from auditor.proof.trust import fingerprint, parse_trust
-from auditor.workflow.home import Home
+from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor
 
 

@@ -9,7 +9,7 @@ import pytest
 from auditor.errors import ProofError, TamperedError
 from auditor.proof.tlog_proof import verify_tlog_proof
 from auditor.proof.trust import parse_trust
-from auditor.workflow.home import Home, open_home
+from auditor.workflow.homes.home import Home, open_home
 from tests.cli.conftest import Auditor, stock
 from tests.postgresql import ROLE, database
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from auditor.workflow.home import Home
-from auditor.workflow.registry import deploy, register_version
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.registry import deploy, register_version
 from tests.cli.conftest import Auditor
 
 

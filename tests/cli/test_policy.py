@@ -10,8 +10,8 @@ from auditor.domain.event import ErasureRequested
 from auditor.domain.request import Ground, Regime
 from auditor.policies.dates import eu_deadline
 from auditor.policies.zone import TZDATA
-from auditor.workflow.home import Home
-from auditor.workflow.record import case_stream, record
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.record import case_stream, record
 from tests.cli.conftest import Auditor
 
 PACKS = Path(__file__).parent.parent.parent / "policies"

@@ -11,7 +11,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.evidence import Power
 from auditor.domain.qualification import PowerLine, Profile, Qualification, Tally, Tampering
 from auditor.verification.clopper_pearson import clopper_pearson
-from auditor.workflow.home import Home
+from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor
 
 ANY = Digest.of(b"any")

@@ -10,10 +10,10 @@ import pytest
 
 from auditor.domain.request import Ground, Regime
 from auditor.proof.trust import fingerprint
-from auditor.workflow.desk import file_request
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.reerasure import forget_subject
-from auditor.workflow.witness import create_witness
+from auditor.workflow.desk.desk import file_request
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.log.witness import create_witness
+from auditor.workflow.models.reerasure import forget_subject
 from tests.cli.conftest import Auditor, Ran, stock
 from tests.workflow.restores import BEFORE, SIGNED, Restored, live, restored
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from auditor.domain.quarter import quarter_named
-from auditor.workflow.home import Home
+from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from auditor.policies.zone import local_day
-from auditor.workflow.config import write_config
-from auditor.workflow.home import SETTINGS, Home
+from auditor.workflow.homes.config import write_config
+from auditor.workflow.homes.home import SETTINGS, Home
 from tests.cli.conftest import Auditor
 
 SUBJECT = "MRN-0042-Doe"

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from auditor.domain.request import DecisionKind, Ground, PauseReason, Regime
-from auditor.workflow.batch import file_batch
-from auditor.workflow.config import write_config
-from auditor.workflow.desk import decide
-from auditor.workflow.desk_acts import restrict, stop_clock
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.home import SETTINGS, Home
-from auditor.workflow.notary import issue, prepare_statement
-from auditor.workflow.record import load_case
+from auditor.workflow.desk.acts import restrict, stop_clock
+from auditor.workflow.desk.desk import decide
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.documents.notary import issue, prepare_statement
+from auditor.workflow.erasure.batch import file_batch
+from auditor.workflow.homes.config import write_config
+from auditor.workflow.homes.home import SETTINGS, Home
+from auditor.workflow.homes.record import load_case
 from tests.cli.conftest import Auditor
 from tests.workflow.desks import filed
 

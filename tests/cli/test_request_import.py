@@ -17,14 +17,14 @@ import pytest
 from auditor.domain.artefact import Digest
 from auditor.domain.event import ErasureRequested
 from auditor.errors import HomeError
-from auditor.workflow.alone import alone
-from auditor.workflow.desk import subjects_of
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.intake import COLUMNS
-from auditor.workflow.intake_book import take_in
-from auditor.workflow.record import load_case
-from auditor.workflow.register import list_cases
-from auditor.workflow.registry import DataRecord, deploy, register_data, register_version
+from auditor.workflow.desk.desk import subjects_of
+from auditor.workflow.desk.intake import COLUMNS
+from auditor.workflow.desk.intake_book import take_in
+from auditor.workflow.homes.alone import alone
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.register import list_cases
+from auditor.workflow.homes.registry import DataRecord, deploy, register_data, register_version
 from tests.cli.conftest import Auditor
 
 PATIENTS = [f"MRN-{n:05}" for n in range(40)]
@@ -191,9 +191,9 @@ _STOPPED = """
 import os, signal, sys
 from pathlib import Path
 from auditor.ledger.ledger import Ledger
-from auditor.workflow.home import open_home
-from auditor.workflow.intake_book import take_in
-from auditor.workflow.intake_csv import read_csv
+from auditor.workflow.homes.home import open_home
+from auditor.workflow.desk.intake_book import take_in
+from auditor.workflow.desk.intake_csv import read_csv
 
 def stop(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -33,18 +33,18 @@ from auditor.verification.archive import pack, unpack
 from auditor.verification.bundle import Roles, pack_bundle, read_bundle
 from auditor.verification.measurements import Measurements
 from auditor.verification.scores import scores_from
-from auditor.workflow import erasure, remeasuring, running
-from auditor.workflow.casework import Casework, RunSettings
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.document import document_facts
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.kept_scores import forget_due, forget_scores
-from auditor.workflow.record import case_stream, load_case
-from auditor.workflow.reerasure import came_back
-from auditor.workflow.references import Block, measure_all, measure_block
-from auditor.workflow.remeasuring import image_digests
-from auditor.workflow.running import pending_cases, run_case
-from auditor.workflow.scene import Scene, load_scene, train_and_register
+from auditor.workflow.audit.references import Block, measure_all, measure_block
+from auditor.workflow.audit.scene import Scene, load_scene, train_and_register
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.documents.document import document_facts
+from auditor.workflow.erasure import erasure, remeasuring, running
+from auditor.workflow.erasure.casework import Casework, RunSettings
+from auditor.workflow.erasure.remeasuring import image_digests
+from auditor.workflow.erasure.running import pending_cases, run_case
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.record import case_stream, load_case
+from auditor.workflow.models.kept_scores import forget_due, forget_scores
+from auditor.workflow.models.reerasure import came_back
 from tests.cli.conftest import Auditor, Ran
 from tests.cli.leaks import find_scores, known
 from tests.conftest import MakeOnce

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from auditor.domain.paper_events import WithdrawalReason
-from auditor.workflow.certificate_life import sign_status, withdraw
-from auditor.workflow.home import create_home
+from auditor.workflow.documents.certificate_life import sign_status, withdraw
+from auditor.workflow.homes.home import create_home
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, stock
 

@@ -15,8 +15,8 @@ from auditor.domain.artefact import Digest
 from auditor.domain.event import TrustChanged
 from auditor.proof.log_policy import policy_text
 from auditor.proof.trust import trust_bytes
-from auditor.workflow.guard import close_for_writing
-from auditor.workflow.home import Home
+from auditor.workflow.homes.guard import close_for_writing
+from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor, Ran
 from tests.witnesses import Served, make_log, process, serving
 

@@ -49,10 +49,10 @@ from auditor.proof.note import COSIGNATURE_ED25519, note_key
 from auditor.proof.signing import ED25519, ML_DSA_65, Signer, generate_private_key, load_signer
 from auditor.proof.tlog_proof import carried_note
 from auditor.proof.trust import StatementKey, TrustFile, parse_trust, trust_bytes
-from auditor.workflow.certificate_life import sign_status, supersede, withdraw
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.notary import prove_event
-from auditor.workflow.record import case_stream, record
+from auditor.workflow.documents.certificate_life import sign_status, supersede, withdraw
+from auditor.workflow.documents.notary import prove_event
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.record import case_stream, record
 from tests.certificates.conftest import Issued, issue_record
 from tests.certificates.examples import exact, failed, refused
 from tests.certificates.sealers import Sealer, sealer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
-from auditor.workflow.desk import decide
-from auditor.workflow.home import Home
+from auditor.workflow.desk.desk import decide
+from auditor.workflow.homes.home import Home
 from tests.workflow import desks
 
 

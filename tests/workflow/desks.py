@@ -8,10 +8,10 @@ from pathlib import Path
 
 from auditor.domain.request import Ground, Regime
 from auditor.proof.signing import Signer
-from auditor.workflow.config import write_config
-from auditor.workflow.desk import file_request
-from auditor.workflow.home import SETTINGS, Home, open_home
-from auditor.workflow.statement_keys import add_pair, make_pair, read_pair
+from auditor.workflow.desk.desk import file_request
+from auditor.workflow.homes.config import write_config
+from auditor.workflow.homes.home import SETTINGS, Home, open_home
+from auditor.workflow.log.statement_keys import add_pair, make_pair, read_pair
 
 RECEIVED = date(2026, 11, 2)
 

@@ -13,11 +13,11 @@ import pytest
 from auditor.errors import TamperedError
 from auditor.ledger.ledger import Ledger
 from auditor.ledger.sql import SqlEventStore
-from auditor.workflow.book import audit_ledger
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.publishing import export_ledger
-from auditor.workflow.recovery import Recovered, recover
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.log.book import audit_ledger
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.publishing import export_ledger
+from auditor.workflow.log.recovery import Recovered, recover
 from tests.ledger.books import fill
 
 BEFORE, SIGNED = 11, 41

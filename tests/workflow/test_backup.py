@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import HomeError, MisuseError, TamperedError
-from auditor.workflow.alone import alone
-from auditor.workflow.backup import back_up
-from auditor.workflow.book import audit_ledger
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.config import Config, write_config
-from auditor.workflow.desk import subjects_of
-from auditor.workflow.home import SETTINGS, Home, create_home, open_home
-from auditor.workflow.record import load_case
-from auditor.workflow.recovery import Condition, recover
-from auditor.workflow.reerasure import came_back, forget_subject
+from auditor.workflow.desk.desk import subjects_of
+from auditor.workflow.homes.alone import alone
+from auditor.workflow.homes.config import Config, write_config
+from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.log.book import audit_ledger
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.recovery import Condition, recover
+from auditor.workflow.models.backup import back_up
+from auditor.workflow.models.reerasure import came_back, forget_subject
 from tests.cli.conftest import Auditor, stock
 from tests.ledger.books import fill
 from tests.workflow.desks import filed

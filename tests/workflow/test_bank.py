@@ -10,14 +10,14 @@ from auditor.domain.artefact import Digest
 from auditor.domain.bank_events import BankDesign, SharedBankTried
 from auditor.errors import EvidenceError, MisuseError
 from auditor.verification.clopper_pearson import clopper_pearson
-from auditor.workflow.inclusion import Inclusion, leave_cohort_out, random_subsets
-from auditor.workflow.shared_bank import (
+from auditor.workflow.audit.shared_bank import (
     Member,
     exact_sides,
     require_decisive,
     retrains_needed,
     sides_of,
 )
+from auditor.workflow.models.inclusion import Inclusion, leave_cohort_out, random_subsets
 
 PATIENTS = [f"p{number}" for number in range(30)]
 EVERYONE = frozenset(PATIENTS)

@@ -19,14 +19,14 @@ from auditor.domain.request import DecisionKind, DecisionReason
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import MisuseError, TamperedError
 from auditor.learning.progress import silent
-from auditor.workflow.batch import file_batch, find_batch, list_batches
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.desk import decide
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.notary import certificate_path, sidecar_path
-from auditor.workflow.record import case_stream
-from auditor.workflow.running import Ran, run_batch
+from auditor.workflow.desk.desk import decide
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.documents.notary import certificate_path, sidecar_path
+from auditor.workflow.erasure.batch import file_batch, find_batch, list_batches
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.running import Ran, run_batch
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.record import case_stream
 from tests.cli.conftest import Auditor, stock
 from tests.workflow import casebook
 from tests.workflow.desks import employ

@@ -11,12 +11,12 @@ from auditor.certificates.facts import ModelFacts, ModelVersion
 from auditor.domain.artefact import Digest
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.errors import CertificateError, TamperedError
-from auditor.workflow import notary
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.home import Home
-from auditor.workflow.notary import prepare_statement
-from auditor.workflow.record import load_case
-from auditor.workflow.registry import deploy, register_version, require_model
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.documents import notary
+from auditor.workflow.documents.notary import prepare_statement
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.registry import deploy, register_version, require_model
 from tests.cli.conftest import stocked as stocked
 
 

@@ -24,10 +24,10 @@ from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.unlearning.guo2020newton import NewtonStep, candidates
 from auditor.unlearning.task import Task
-from auditor.workflow.bank import Bank, train_bank
-from auditor.workflow.calibration import Calibration, calibrate
-from auditor.workflow.references import Block
-from auditor.workflow.scene import Scene
+from auditor.workflow.audit.bank import Bank, train_bank
+from auditor.workflow.audit.calibration import Calibration, calibrate
+from auditor.workflow.audit.references import Block
+from auditor.workflow.audit.scene import Scene
 
 RECIPE = Recipe(input_size=16, width=4, epochs=12, train_images=48)
 SOME = Digest.of(b"some")

@@ -8,11 +8,11 @@ from auditor.domain.artefact import Digest
 from auditor.domain.calibration import Bounds, Choice, Findings, Group, Reading, Trial
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.codec import plain, typed
-from auditor.workflow.calibration import Calibration
-from auditor.workflow.calibration_book import enter_calibration, latest_calibrations
-from auditor.workflow.home import Home
-from auditor.workflow.record import case_stream
-from auditor.workflow.registry import require_model
+from auditor.workflow.audit.calibration import Calibration
+from auditor.workflow.audit.calibration_book import enter_calibration, latest_calibrations
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.record import case_stream
+from auditor.workflow.homes.registry import require_model
 from tests.cli.conftest import Auditor
 from tests.cli.conftest import stocked as stocked
 

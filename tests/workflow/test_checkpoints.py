@@ -38,16 +38,16 @@ from auditor.proof.log_policy import CLOCK_TOLERANCE, LogPolicy, examine_checkpo
 from auditor.proof.merkle import verify_consistency
 from auditor.proof.trust import parse_trust, trust_bytes
 from auditor.proof.witnessing import SIZE_TYPE, parse_request
-from auditor.workflow import cosigning
-from auditor.workflow.checkpoints import Published, record_checkpoint, require_witnessed
-from auditor.workflow.files import write_file
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.notary import issue, publish
-from auditor.workflow.record import case_stream, load_case
-from auditor.workflow.recovery import Condition, recover
-from auditor.workflow.web import post
-from auditor.workflow.witness import Witness, create_witness
-from auditor.workflow.witnesses import add_witness, remove_witness, set_policy
+from auditor.workflow.documents.notary import issue, publish
+from auditor.workflow.homes.files import write_file
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import case_stream, load_case
+from auditor.workflow.homes.web import post
+from auditor.workflow.log import cosigning
+from auditor.workflow.log.checkpoints import Published, record_checkpoint, require_witnessed
+from auditor.workflow.log.recovery import Condition, recover
+from auditor.workflow.log.witness import Witness, create_witness
+from auditor.workflow.log.witnesses import add_witness, remove_witness, set_policy
 from tests.campaigns import Campaign
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import stock
@@ -562,8 +562,8 @@ SIGNING = """
 import sys
 from pathlib import Path
 from auditor.proof.checkpoint import parse_checkpoint
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.home import open_home
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.homes.home import open_home
 from tests.ledger.books import fill
 home = open_home(Path(sys.argv[1]))
 print("ready", flush=True)

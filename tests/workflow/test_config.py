@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from auditor.domain.printable import flaw_of
 from auditor.errors import HomeError
-from auditor.workflow.config import Config, read_config, write_config
+from auditor.workflow.homes.config import Config, read_config, write_config
 
 PRINTABLE = st.text(min_size=1, max_size=40).filter(lambda s: not flaw_of(s))
 SHARE = st.floats(min_value=0.001, max_value=0.5)

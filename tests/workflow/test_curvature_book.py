@@ -22,13 +22,13 @@ from auditor.learning.recipe import Recipe
 from auditor.learning.weights import weights_bytes
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.task import Task
-from auditor.workflow.accounting import account
-from auditor.workflow.curvature_book import CurvatureShelf, curvatures_of, known_model
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.record import case_stream
-from auditor.workflow.reerasure import came_back
-from auditor.workflow.registry import DataRecord, deploy, register_data, register_version
-from auditor.workflow.scene import Scene, load_module, load_scene, train_and_register
+from auditor.workflow.audit.scene import Scene, load_module, load_scene, train_and_register
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import case_stream
+from auditor.workflow.homes.registry import DataRecord, deploy, register_data, register_version
+from auditor.workflow.models.accounting import account
+from auditor.workflow.models.curvature_book import CurvatureShelf, curvatures_of, known_model
+from auditor.workflow.models.reerasure import came_back
 from tests.workflow.killing import killed_before
 
 CASE = "c" * 16

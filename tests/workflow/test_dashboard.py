@@ -21,16 +21,16 @@ from auditor.domain.request import (
     Regime,
 )
 from auditor.policies.deadlines import answer_of
-from auditor.workflow import dashboard
-from auditor.workflow.dashboard import DeskLine, desk_lines
-from auditor.workflow.desk import decide
-from auditor.workflow.desk_acts import check_identity, resume_clock, stop_clock
-from auditor.workflow.desk_papers import mark_recipient, record_recipient
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.home import Home
-from auditor.workflow.library import case_facts, packs_of
-from auditor.workflow.record import case_stream, record_at
-from auditor.workflow.register import WaitsFor, case_line
+from auditor.workflow.desk import dashboard
+from auditor.workflow.desk.acts import check_identity, resume_clock, stop_clock
+from auditor.workflow.desk.dashboard import DeskLine, desk_lines
+from auditor.workflow.desk.desk import decide
+from auditor.workflow.desk.library import case_facts, packs_of
+from auditor.workflow.desk.papers import mark_recipient, record_recipient
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.record import case_stream, record_at
+from auditor.workflow.homes.register import WaitsFor, case_line
 from tests.cli.conftest import stocked as stocked
 from tests.workflow.desks import filed
 

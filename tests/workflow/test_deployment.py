@@ -11,17 +11,17 @@ import pytest
 from auditor.domain import event as ev
 from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError, TamperedError
-from auditor.workflow.deployment import (
+from auditor.workflow.audit.scene import load_scene, register_trained
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.registry import deploy, register_version, require_model
+from auditor.workflow.models.deployment import (
     put_into_service,
     put_weights_into_service,
     replaced_versions,
     serving,
     take_out_of_service,
 )
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.reerasure import came_back
-from auditor.workflow.registry import deploy, register_version, require_model
-from auditor.workflow.scene import load_scene, register_trained
+from auditor.workflow.models.reerasure import came_back
 from tests.cli.conftest import Auditor
 from tests.cli.conftest import stocked as stocked
 from tests.workflow.trained import MODEL, RECIPE, empty_home, erase, manifest_in, train_here

@@ -20,20 +20,20 @@ from auditor.domain.request import (
 )
 from auditor.errors import MisuseError
 from auditor.policies.facts import CaseFacts
-from auditor.workflow.desk import decide
-from auditor.workflow.desk_acts import check_identity, lift, restrict, resume_clock, stop_clock
-from auditor.workflow.desk_papers import (
+from auditor.workflow.desk.acts import check_identity, lift, restrict, resume_clock, stop_clock
+from auditor.workflow.desk.desk import decide
+from auditor.workflow.desk.library import case_facts
+from auditor.workflow.desk.papers import (
     file_document,
     list_recipients,
     mark_recipient,
     record_recipient,
 )
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.home import Home
-from auditor.workflow.library import case_facts
-from auditor.workflow.notary import prepare_statement
-from auditor.workflow.record import load_case
-from auditor.workflow.reerasure import came_back, forget_subject
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.documents.notary import prepare_statement
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.models.reerasure import came_back, forget_subject
 from tests.cli.conftest import stocked as stocked
 from tests.workflow.desks import RECEIVED, filed
 

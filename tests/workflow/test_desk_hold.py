@@ -21,18 +21,18 @@ from auditor.domain.request import (
 )
 from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.desk_acts import check_identity
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.erasure import check_grounds
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.notary import certificate_path
-from auditor.workflow.record import load_case
-from auditor.workflow.registry import require_model
-from auditor.workflow.running import pending_cases, run_case
-from auditor.workflow.scene import load_scene
-from auditor.workflow.steps import Step, next_step
+from auditor.workflow.audit.scene import load_scene
+from auditor.workflow.desk.acts import check_identity
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.documents.notary import certificate_path
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.erasure import check_grounds
+from auditor.workflow.erasure.running import pending_cases, run_case
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.registry import require_model
+from auditor.workflow.homes.steps import Step, next_step
 from tests.workflow.desks import RECEIVED
 from tests.workflow.trained import MODEL, attempt, begun, conclude, empty_home, train_here
 

@@ -15,7 +15,7 @@ from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, DecisionReason, IdentityResult, Outcome, Regime
 from auditor.domain.verdict import Basis, Verdict
-from auditor.workflow.desk_rules import EXEMPTIONS, NO_REVIEW, Choice, why_not
+from auditor.workflow.desk.rules import EXEMPTIONS, NO_REVIEW, Choice, why_not
 from tests.workflow.test_steps import requested, scope
 
 TODAY, DUE = date(2026, 11, 20), date(2026, 12, 2)

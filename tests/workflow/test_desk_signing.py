@@ -20,11 +20,10 @@ from auditor.errors import ConcurrencyError, MisuseError, ProofError
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import Signer
 from auditor.proof.trust import trust_bytes
-from auditor.workflow import desk
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.desk import decide
-from auditor.workflow.desk_acts import check_identity
-from auditor.workflow.desk_signing import (
+from auditor.workflow.desk import desk
+from auditor.workflow.desk.acts import check_identity
+from auditor.workflow.desk.desk import decide
+from auditor.workflow.desk.signing import (
     ACT_TYPE,
     Hand,
     act_bytes,
@@ -32,12 +31,13 @@ from auditor.workflow.desk_signing import (
     require_authentic,
     vouched,
 )
-from auditor.workflow.document import document_facts
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.notary import prepare_statement
-from auditor.workflow.record import case_stream, load_case, record_at
-from auditor.workflow.running import run_case
-from auditor.workflow.statement_keys import revoke_key
+from auditor.workflow.documents.document import document_facts
+from auditor.workflow.documents.notary import prepare_statement
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.running import run_case
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.record import case_stream, load_case, record_at
+from auditor.workflow.log.statement_keys import revoke_key
 from tests.cli.conftest import stock
 from tests.workflow.desks import employ, filed, person, with_four_eyes
 
@@ -70,7 +70,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def office(template: Path, tmp_path: Path) -> Iterator[Office]:
-    from auditor.workflow.statement_keys import read_pair
+    from auditor.workflow.log.statement_keys import read_pair
 
     folder = Path(shutil.copytree(template, tmp_path / "office"))
     names = ("ada", "bob", "approver", "stranger")

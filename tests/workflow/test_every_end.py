@@ -28,15 +28,15 @@ from auditor.domain.request import (
 )
 from auditor.domain.verdict import Verdict
 from auditor.verification.bundle import outcome_bytes
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.desk_acts import check_identity
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.erasure import check_grounds
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.notary import certificate_path, sidecar_path
-from auditor.workflow.running import run_case
-from auditor.workflow.scene import Scene, load_scene
+from auditor.workflow.audit.scene import Scene, load_scene
+from auditor.workflow.desk.acts import check_identity
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.documents.notary import certificate_path, sidecar_path
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.erasure import check_grounds
+from auditor.workflow.erasure.running import run_case
+from auditor.workflow.homes.home import Home, open_home
 from tests.certificates import examples
 from tests.workflow.desks import RECEIVED
 from tests.workflow.trained import MODEL, Work, begun, empty_home, train_here

@@ -19,16 +19,16 @@ from auditor.domain.scope_events import Readmission
 from auditor.domain.verdict import Basis
 from auditor.errors import AuditorError, DataError, HomeError, MisuseError, TamperedError
 from auditor.learning.manifest import read_manifest
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.desk import decide
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.exclusion import exclude, excluded_rows, readmit
-from auditor.workflow.exclusion_list import entries_bytes, read_entries
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.record import record
-from auditor.workflow.reerasure import came_back
-from auditor.workflow.running import run_case
-from auditor.workflow.scene import load_scene, register_trained, train_and_register
+from auditor.workflow.audit.scene import load_scene, register_trained, train_and_register
+from auditor.workflow.desk.desk import decide
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.running import run_case
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import record
+from auditor.workflow.models.exclusion import exclude, excluded_rows, readmit
+from auditor.workflow.models.exclusion_list import entries_bytes, read_entries
+from auditor.workflow.models.reerasure import came_back
 from tests.cli.conftest import Auditor
 from tests.workflow.desks import employ
 from tests.workflow.test_scope import filed, stated

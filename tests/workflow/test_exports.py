@@ -29,7 +29,7 @@ from auditor.workflow.exports.fhir import audit_bundle
 from auditor.workflow.exports.gather import assess, cases_of, export_fhir, export_oscal
 from auditor.workflow.exports.log import log_lines
 from auditor.workflow.exports.metrics import affected_by, measure, metrics_text
-from auditor.workflow.home import Home, create_home
+from auditor.workflow.homes.home import Home, create_home
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, stock
 from tests.cli.conftest import stocked as stocked

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import HomeError
-from auditor.workflow.files import OWNER_ONLY, write_file
+from auditor.workflow.homes.files import OWNER_ONLY, write_file
 
 
 def test_the_file_has_its_mode_and_content_and_nothing_lies_beside_it(tmp_path: Path) -> None:

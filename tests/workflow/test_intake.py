@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.domain.printable import flaw_of
-from auditor.workflow.intake import COLUMNS, MOST_FLAWS, IntakeError, Known, read_rows
-from auditor.workflow.intake_csv import MOST_ROWS, read_csv
+from auditor.workflow.desk.intake import COLUMNS, MOST_FLAWS, IntakeError, Known, read_rows
+from auditor.workflow.desk.intake_csv import MOST_ROWS, read_csv
 
 TODAY = date(2026, 11, 20)
 KNOWN = Known(models={"detector"}, subjects={"p1", "p2"}, today=TODAY)

@@ -13,8 +13,8 @@ from fhir.resources.R4B.consent import Consent
 from fhir.resources.R4B.task import Task
 
 from auditor.domain.request import Ground, Regime
-from auditor.workflow.intake import IntakeError, Known, read_rows
-from auditor.workflow.intake_fhir import GROUND_SYSTEM, Setting, read_fhir
+from auditor.workflow.desk.intake import IntakeError, Known, read_rows
+from auditor.workflow.desk.intake_fhir import GROUND_SYSTEM, Setting, read_fhir
 
 BERLIN = Setting(model="detector", regime=Regime.GDPR, zone="Europe/Berlin")
 KNOWN = Known(models={"detector"}, subjects={"p1", "MRN-7"}, today=date(2026, 11, 20))

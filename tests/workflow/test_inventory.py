@@ -18,12 +18,15 @@ from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
 from auditor.policies.checks_erasure import affected_accounted, derived_accounted
 from auditor.policies.observation import Bearing, Papers
-from auditor.workflow import running
-from auditor.workflow.accounting import account
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.desk import case_facts
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.inventory import (
+from auditor.workflow.audit.scene import load_scene
+from auditor.workflow.desk.desk import case_facts
+from auditor.workflow.erasure import running
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import load_case, record
+from auditor.workflow.homes.registry import deploy, register_version, require_model
+from auditor.workflow.models.accounting import account
+from auditor.workflow.models.inventory import (
     COPY_KINDS,
     RETENTION_GROUNDS,
     account_copy,
@@ -33,9 +36,6 @@ from auditor.workflow.inventory import (
     name_of,
     standing_copies,
 )
-from auditor.workflow.record import load_case, record
-from auditor.workflow.registry import deploy, register_version, require_model
-from auditor.workflow.scene import load_scene
 from tests.cli.conftest import Auditor
 from tests.workflow.trained import (
     ANY,
@@ -137,7 +137,7 @@ def test_the_run_says_what_is_open_and_goes_on_from_there(
 
 
 def state_outcome(state: Any) -> Any:
-    from auditor.workflow.steps import outcome_of
+    from auditor.workflow.homes.steps import outcome_of
 
     return outcome_of(state)
 
@@ -237,7 +237,7 @@ def stop(*_: object) -> None:
 def test_a_model_of_another_name_that_serves_affected_weights_holds_the_certificate(
     home: Home,
 ) -> None:
-    from auditor.workflow.deployment import take_out_of_service
+    from auditor.workflow.models.deployment import take_out_of_service
 
     first = require_model(home, MODEL).current
     distilled = home.store.put(b"distilled weights")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import HomeError
-from auditor.workflow.keyring import Keyring
+from auditor.workflow.homes.keyring import Keyring
 
 SECRET = bytes(range(32))
 

@@ -27,15 +27,15 @@ from auditor.domain.request import (
 )
 from auditor.errors import MisuseError
 from auditor.policies.deadlines import answer_of
-from auditor.workflow.config import read_config, write_config
-from auditor.workflow.desk import decide
-from auditor.workflow.desk_acts import lift, restrict, resume_clock, stop_clock
-from auditor.workflow.desk_papers import record_recipient
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.home import SETTINGS, Home, create_home, open_home
-from auditor.workflow.letters import letter_facts, why_not
-from auditor.workflow.library import case_facts, packs_of
-from auditor.workflow.record import case_stream
+from auditor.workflow.desk.acts import lift, restrict, resume_clock, stop_clock
+from auditor.workflow.desk.desk import decide
+from auditor.workflow.desk.letters import letter_facts, why_not
+from auditor.workflow.desk.library import case_facts, packs_of
+from auditor.workflow.desk.papers import record_recipient
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.homes.config import read_config, write_config
+from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
+from auditor.workflow.homes.record import case_stream
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, stock
 from tests.policies import road

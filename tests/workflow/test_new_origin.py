@@ -18,11 +18,11 @@ from auditor.proof.dsse import verify_envelope
 from auditor.proof.signing import ED25519, ML_DSA_44
 from auditor.proof.tlog_proof import verify_tlog_proof
 from auditor.proof.trust import TrustFile, trust_bytes
-from auditor.workflow.book import audit_ledger, prove_entry
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.recovery import Condition, Recovered, recover
-from auditor.workflow.renaming import LINK_TYPE
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.log.book import audit_ledger, prove_entry
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.recovery import Condition, Recovered, recover
+from auditor.workflow.log.renaming import LINK_TYPE
 from tests.ledger.books import fill
 from tests.workflow.killing import killed_before
 from tests.workflow.restores import BEFORE, SIGNED, Restored, put, restored

@@ -8,11 +8,11 @@ from pathlib import Path
 from auditor.domain.artefact import Digest
 from auditor.domain.event import ErasureRequested
 from auditor.domain.request import Ground, Regime
-from auditor.workflow.desk import file_request
-from auditor.workflow.home import Home
-from auditor.workflow.other_models import unasked_models
-from auditor.workflow.record import load_case
-from auditor.workflow.registry import DataRecord, register_data, register_version
+from auditor.workflow.desk.desk import file_request
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.registry import DataRecord, register_data, register_version
+from auditor.workflow.models.other_models import unasked_models
 from tests.cli.conftest import Auditor
 
 HEADER = "image_path,subject_id,label,probable_patient_group\n"

@@ -13,12 +13,12 @@ import pytest
 from auditor.errors import AuditorError, DataError, HomeError, MisuseError
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.pictures import read_grey
-from auditor.workflow.desk import subjects_of
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.pseudonyms import find_subjects
-from auditor.workflow.record import load_case
-from auditor.workflow.registry import data_record
-from auditor.workflow.scene import load_scene, train_and_register
+from auditor.workflow.audit.scene import load_scene, train_and_register
+from auditor.workflow.desk.desk import subjects_of
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.registry import data_record
+from auditor.workflow.models.pseudonyms import find_subjects
 from tests.cli.conftest import Auditor
 from tests.learning.dicoms import dataset, written
 from tests.workflow.trained import MODEL, RECIPE

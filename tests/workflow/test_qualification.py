@@ -21,14 +21,14 @@ from auditor.unlearning.fakes import EDITS
 from auditor.unlearning.task import Task
 from auditor.verification.clopper_pearson import clopper_pearson
 from auditor.verification.engine_code import engine_digest
-from auditor.workflow.guard import require_extends_kept
-from auditor.workflow.home import Home, create_home
-from auditor.workflow.qualification import qualify
-from auditor.workflow.qualification_bench import Effort
-from auditor.workflow.qualification_book import begin, enter, find_current, read_report
-from auditor.workflow.record import model_stream
-from auditor.workflow.scene import load_module, load_scene, train_and_register
-from auditor.workflow.tampering import try_tampering
+from auditor.workflow.audit.qualification_book import begin, enter, find_current, read_report
+from auditor.workflow.audit.scene import load_module, load_scene, train_and_register
+from auditor.workflow.homes.guard import require_extends_kept
+from auditor.workflow.homes.home import Home, create_home
+from auditor.workflow.homes.record import model_stream
+from auditor.workflow.log.tampering import try_tampering
+from auditor.workflow.qualifying.bench import Effort
+from auditor.workflow.qualifying.qualification import qualify
 from tests.workflow.trained import begun
 
 MODEL = "detector"
@@ -123,7 +123,7 @@ def test_a_report_that_was_changed_is_none(
 
 
 def test_who_asked_to_be_erased_is_no_surrogate(home: Home) -> None:
-    from auditor.workflow.qualification_bench import _choose
+    from auditor.workflow.qualifying.bench import _choose
 
     scene = load_scene(home, MODEL)
     subjects = sorted({scene.images.subjects[i] for i in scene.training})
@@ -237,7 +237,7 @@ def test_a_forged_log_is_refused_for_what_was_signed_and_nothing_else(
     )
     assert all(item.refused for item in try_tampering(home, weights, task))
     with monkeypatch.context() as patch:
-        patch.setattr("auditor.workflow.tampering.require_extends_kept", lambda *_: 0)
+        patch.setattr("auditor.workflow.log.tampering.require_extends_kept", lambda *_: 0)
         refused = {item.name: item.refused for item in try_tampering(home, weights, task)}
     assert refused == {
         "swapped-weights": True,
@@ -245,7 +245,7 @@ def test_a_forged_log_is_refused_for_what_was_signed_and_nothing_else(
         "other-recipe": True,
     }
     with monkeypatch.context() as patch:  # by the recipe after all: a retrain like any other
-        patch.setattr("auditor.workflow.tampering.shorter_of", lambda recipe: recipe)
+        patch.setattr("auditor.workflow.log.tampering.shorter_of", lambda recipe: recipe)
         assert not try_tampering(home, weights, task)[2].refused
     assert require_extends_kept(home.root, home.ledger) > 0  # the home's own is as it was
     with pytest.raises(TamperedError):

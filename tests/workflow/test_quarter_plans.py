@@ -10,7 +10,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.entry import Recorded
 from auditor.ledger.ledger import Ledger
 from auditor.ledger.memory import MemoryEventStore
-from auditor.workflow.quarter_plans import place_among_plans
+from auditor.workflow.desk.quarter_plans import place_among_plans
 
 ANY = Digest.of(b"any")
 

@@ -33,15 +33,15 @@ from auditor.policies.facts import CaseFacts
 from auditor.proof.dsse import verify_envelope
 from auditor.proof.trust import parse_trust
 from auditor.shipped import shipped
-from auditor.workflow import quarter_report
+from auditor.workflow.desk.quarter import LateReason, report_quarter, why_late
+from auditor.workflow.documents import quarter_report
+from auditor.workflow.documents.quarter_check import verify_whole
+from auditor.workflow.documents.quarter_report import Issued, issue_report
+from auditor.workflow.documents.quarter_table import COLUMNS, counted, table_csv
 from auditor.workflow.exports.cases import AssessedCase
 from auditor.workflow.exports.gather import assess_facts
 from auditor.workflow.exports.log import log_lines
-from auditor.workflow.home import Home, create_home
-from auditor.workflow.quarter import LateReason, report_quarter, why_late
-from auditor.workflow.quarter_check import verify_whole
-from auditor.workflow.quarter_report import Issued, issue_report
-from auditor.workflow.quarter_table import COLUMNS, counted, table_csv
+from auditor.workflow.homes.home import Home, create_home
 from tests.certificates.conftest import Issued as IssuedCertificate
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, stock

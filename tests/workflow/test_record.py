@@ -13,8 +13,8 @@ from auditor.domain.artefact import Digest
 from auditor.domain.kind import Event
 from auditor.errors import ConcurrencyError
 from auditor.ledger.ledger import Ledger
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.record import record, record_at
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import record, record_at
 
 STREAM = "case:1"
 

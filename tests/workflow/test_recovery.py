@@ -13,15 +13,15 @@ import pytest
 
 from auditor.domain.request import Ground, Regime
 from auditor.errors import LedgerError, MisuseError, TamperedError
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.desk import file_request
-from auditor.workflow.guard import close_for_writing
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.publishing import export_ledger
-from auditor.workflow.recovery import Condition, recover
-from auditor.workflow.reerasure import forget_subject
-from auditor.workflow.witness import create_witness
-from auditor.workflow.witnesses import add_witness
+from auditor.workflow.desk.desk import file_request
+from auditor.workflow.homes.guard import close_for_writing
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.publishing import export_ledger
+from auditor.workflow.log.recovery import Condition, recover
+from auditor.workflow.log.witness import create_witness
+from auditor.workflow.log.witnesses import add_witness
+from auditor.workflow.models.reerasure import forget_subject
 from tests.cli.conftest import stock
 from tests.ledger.books import an_append, fill
 from tests.workflow.restores import (

@@ -9,10 +9,10 @@ import pytest
 from auditor.errors import HomeError, LedgerError, MisuseError, ProofError, TamperedError
 from auditor.proof.checkpoint import parse_checkpoint
 from auditor.proof.tlog_proof import format_proof
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.guard import newest_note
-from auditor.workflow.home import create_home, open_home
-from auditor.workflow.recovery import Condition
+from auditor.workflow.homes.guard import newest_note
+from auditor.workflow.homes.home import create_home, open_home
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.recovery import Condition
 from tests.ledger.books import fill
 from tests.workflow.restores import (
     BEFORE,

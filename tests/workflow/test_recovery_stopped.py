@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from auditor.errors import LedgerError, TamperedError
-from auditor.workflow.book import audit_ledger
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.config import read_config, write_config
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.publishing import export_ledger
-from auditor.workflow.recovery import Condition, recover
-from auditor.workflow.witnesses import add_witness
+from auditor.workflow.homes.config import read_config, write_config
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.log.book import audit_ledger
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.publishing import export_ledger
+from auditor.workflow.log.recovery import Condition, recover
+from auditor.workflow.log.witnesses import add_witness
 from tests.ledger.books import an_append, fill
 from tests.postgresql import database
 from tests.witnesses import Served, serving

@@ -18,13 +18,13 @@ from auditor.domain.request import Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import LedgerError
-from auditor.workflow.accounting import references_folder
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.home import Home
-from auditor.workflow.publishing import export_ledger
-from auditor.workflow.recovery import recover
-from auditor.workflow.reerasure import CameBack, came_back, forget_subject
-from auditor.workflow.registry import require_model, retire
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.registry import require_model, retire
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.publishing import export_ledger
+from auditor.workflow.log.recovery import recover
+from auditor.workflow.models.accounting import references_folder
+from auditor.workflow.models.reerasure import CameBack, came_back, forget_subject
 from tests.cli.conftest import stock
 
 CASE, OTHER = "a" * 16, "b" * 16

@@ -12,8 +12,8 @@ from auditor.learning.datasets import ImageSet
 from auditor.learning.models import build
 from auditor.learning.recipe import Recipe
 from auditor.verification.measurements import Measurements
-from auditor.workflow.references import measure_all
-from auditor.workflow.remeasuring import Lent
+from auditor.workflow.audit.references import measure_all
+from auditor.workflow.erasure.remeasuring import Lent
 
 RECIPE = Recipe(input_size=32, width=16)
 COUNT = 64

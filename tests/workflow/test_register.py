@@ -11,8 +11,8 @@ from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.verdict import Basis, Verdict
 from auditor.ledger.projection import rebuild
-from auditor.workflow.home import Home
-from auditor.workflow.register import REGISTER, case_line, list_cases
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.register import REGISTER, case_line, list_cases
 
 DIGEST = Digest.of(b"x")
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from auditor.cli.main import main
-from auditor.workflow.home import Home, create_home, open_home
+from auditor.workflow.homes.home import Home, create_home, open_home
 from tests.ledger.books import fill
 
 TAMPERED = 5

@@ -13,13 +13,13 @@ import pytest
 from auditor.domain import event as ev
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.desk_acts import lift, restrict
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.notary import issue, prepare_statement, publish
-from auditor.workflow.record import case_stream, load_case, record_at
-from auditor.workflow.restrictions import restricted_cases, restricted_subjects
+from auditor.workflow.desk.acts import lift, restrict
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.documents.notary import issue, prepare_statement, publish
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import case_stream, load_case, record_at
+from auditor.workflow.models.restrictions import restricted_cases, restricted_subjects
 from tests.cli.conftest import Auditor
 from tests.workflow.desks import RECEIVED, employ
 from tests.workflow.trained import MODEL, empty_home, train_here

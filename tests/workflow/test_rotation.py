@@ -12,11 +12,11 @@ import pytest
 
 from auditor.domain.artefact import Digest
 from auditor.errors import HomeError, LedgerError, TamperedError
-from auditor.workflow.book import audit_ledger
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.config import read_config, write_config
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.rotation import rotate_vault
+from auditor.workflow.homes.config import read_config, write_config
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.log.book import audit_ledger
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.rotation import rotate_vault
 from tests.cli.conftest import Auditor, stock
 from tests.ledger.token import LABEL, PIN, make_token
 from tests.workflow.killing import killed_before
@@ -195,8 +195,8 @@ from pathlib import Path
 import pytest
 from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, MisuseError
-from auditor.workflow.home import open_home
-from auditor.workflow.rotation import rotate_vault
+from auditor.workflow.homes.home import open_home
+from auditor.workflow.log.rotation import rotate_vault
 from tests.workflow.test_rotation import PAYLOADS, key_files, require_readable, with_token
 root, library, *known = sys.argv[1:]
 sealed = dict(zip(map(Digest, known), PAYLOADS.values(), strict=True))

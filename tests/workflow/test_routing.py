@@ -10,7 +10,14 @@ import pytest
 from auditor.domain.evidence import Power
 from auditor.domain.route import Due, LeftOut
 from auditor.unlearning.task import Cost
-from auditor.workflow.routing import MethodFacts, Prospect, RouteFacts, Tuned, route, shortlist
+from auditor.workflow.erasure.routing import (
+    MethodFacts,
+    Prospect,
+    RouteFacts,
+    Tuned,
+    route,
+    shortlist,
+)
 
 NEWTON = MethodFacts(name="newton", exact=False, cost=Cost.STEP)
 RESET = MethodFacts(name="reset-and-heal", exact=False, cost=Cost.FINE_TUNING)

@@ -21,14 +21,14 @@ from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import MisuseError
-from auditor.workflow.casework import RunSettings
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.notary import certificate_path
-from auditor.workflow.record import load_case
-from auditor.workflow.registry import require_model
-from auditor.workflow.running import pending_cases, run_case
-from auditor.workflow.scene import Scene, load_scene
+from auditor.workflow.audit.scene import Scene, load_scene
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.documents.notary import certificate_path
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.running import pending_cases, run_case
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.registry import require_model
 from tests.workflow.trained import MODEL, begun, empty_home, erase, manifest_in, train_here
 
 
@@ -138,7 +138,7 @@ def test_a_name_under_which_images_were_filed_finds_the_patient_they_are_of(
 
 
 def manifest_in_template(scene: Scene, home: Home) -> Path:
-    from auditor.workflow.registry import data_record
+    from auditor.workflow.homes.registry import data_record
 
     return data_record(home, scene.version.data_set)[1].manifest
 

@@ -20,10 +20,10 @@ from auditor.learning.manifest import read_manifest
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
-from auditor.workflow.drift import ApproximateErasure, Limits, auc_lower_of, due, residual_of
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.lineage import since_exact, standing
-from auditor.workflow.scene import Scene, load_scene
+from auditor.workflow.audit.scene import Scene, load_scene
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.models.drift import ApproximateErasure, Limits, auc_lower_of, due, residual_of
+from auditor.workflow.models.lineage import since_exact, standing
 from benchmarks.sequence import patients_in_order, scene_of, sequence
 from tests.certificates import examples
 from tests.workflow.trained import (
@@ -180,7 +180,7 @@ def obstacle(home: Home, subject: str) -> Obstacle:
 def settle_nothing(work: Work) -> None:
     """The desk takes it back, so that it neither blocks nor settles anything."""
     from auditor.domain.request import DecisionKind
-    from auditor.workflow.desk import decide
+    from auditor.workflow.desk.desk import decide
 
     decide(work.home, work.case, DecisionKind.WITHDRAWN, "dpo")
 
@@ -218,7 +218,7 @@ def test_six_requests_each_on_top_of_the_last(small: Scene) -> None:
 
 
 def _inside(scene: Scene) -> list[object]:
-    from auditor.workflow.references import measure_all
+    from auditor.workflow.audit.references import measure_all
 
     return [
         measure_all(scene, train(scene.recipe, scene.images, scene.training, seed))

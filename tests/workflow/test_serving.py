@@ -25,11 +25,11 @@ from auditor.errors import AuditorError, CertificateError
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import Signer
 from auditor.proof.trust import TrustFile
-from auditor.workflow.config import write_config
-from auditor.workflow.home import SETTINGS, Home, create_home, open_home
-from auditor.workflow.record import case_stream, load_case, record
-from auditor.workflow.serving import answer_for, ask_endpoint
-from auditor.workflow.statement_keys import add_pair, make_pair, read_pair
+from auditor.workflow.documents.serving import answer_for, ask_endpoint
+from auditor.workflow.homes.config import write_config
+from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
+from auditor.workflow.homes.record import case_stream, load_case, record
+from auditor.workflow.log.statement_keys import add_pair, make_pair, read_pair
 from tests.certificates import examples
 from tests.certificates.conftest import Issued, issue_record
 from tests.cli.conftest import Auditor, stock

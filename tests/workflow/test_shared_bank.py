@@ -26,31 +26,31 @@ from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
 from auditor.verification.bundle import pack_bundle, read_bundle, replay
 from auditor.verification.engine import Readiness, prepare
-from auditor.workflow import bank_trial
-from auditor.workflow.bank_trial import Tried, try_shared_bank
-from auditor.workflow.casework import Casework, RunSettings
-from auditor.workflow.config import Config, write_config
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.document import _inventory
-from auditor.workflow.exporting import export_audit
-from auditor.workflow.handing_over import hand_over, take_back
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.library import case_facts, packs_of
-from auditor.workflow.record import model_stream, record
-from auditor.workflow.reerasure import came_back
-from auditor.workflow.references import Block, train_models
-from auditor.workflow.registry import data_record, deploy, register_version, require_model
-from auditor.workflow.remeasuring import measure_again
-from auditor.workflow.running import run_case
-from auditor.workflow.scene import derive_seed, load_scene
-from auditor.workflow.shared_bank import (
+from auditor.workflow.audit import bank_trial
+from auditor.workflow.audit.bank_trial import Tried, try_shared_bank
+from auditor.workflow.audit.references import Block, train_models
+from auditor.workflow.audit.scene import derive_seed, load_scene
+from auditor.workflow.audit.shared_bank import (
     is_shared,
     present_members,
     serve,
     serve_listed,
     train_shared_bank,
 )
-from auditor.workflow.shared_bank_book import (
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.desk.library import case_facts, packs_of
+from auditor.workflow.documents.document import _inventory
+from auditor.workflow.documents.exporting import export_audit
+from auditor.workflow.erasure.casework import Casework, RunSettings
+from auditor.workflow.erasure.handing_over import hand_over, take_back
+from auditor.workflow.erasure.remeasuring import measure_again
+from auditor.workflow.erasure.running import run_case
+from auditor.workflow.homes.config import Config, write_config
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import model_stream, record
+from auditor.workflow.homes.registry import data_record, deploy, register_version, require_model
+from auditor.workflow.models.reerasure import came_back
+from auditor.workflow.models.shared_bank_book import (
     SharedBank,
     bank_store,
     carrying_members,

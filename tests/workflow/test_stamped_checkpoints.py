@@ -13,12 +13,12 @@ import pytest
 from auditor.errors import HomeError
 from auditor.proof.checkpoint import parse_checkpoint
 from auditor.proof.timestamp import timestamp_request, verify_timestamp
-from auditor.workflow.checkpoints import record_checkpoint
-from auditor.workflow.config import read_config, write_config
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.recovery import recover
-from auditor.workflow.timestamping import stamp_checkpoint
-from auditor.workflow.witnesses import add_witness
+from auditor.workflow.homes.config import read_config, write_config
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.log.checkpoints import record_checkpoint
+from auditor.workflow.log.recovery import recover
+from auditor.workflow.log.timestamping import stamp_checkpoint
+from auditor.workflow.log.witnesses import add_witness
 from tests.cli.conftest import Auditor, Ran
 from tests.ledger.books import fill
 from tests.tsa import Answer, Authority, answering, authority

@@ -17,12 +17,12 @@ from auditor.errors import AuditorError, HomeError, InvalidCertificateError, Mis
 from auditor.proof.checkpoint import key_of
 from auditor.proof.signing import ED25519, generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust
-from auditor.workflow import statement_keys
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.key_publishing import publish_keys
-from auditor.workflow.notary import issue, prepare_statement
-from auditor.workflow.record import load_case
-from auditor.workflow.statement_keys import (
+from auditor.workflow.documents.key_publishing import publish_keys
+from auditor.workflow.documents.notary import issue, prepare_statement
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.log import statement_keys
+from auditor.workflow.log.statement_keys import (
     PAIR_VARIABLE,
     add_pair,
     make_pair,
@@ -30,7 +30,7 @@ from auditor.workflow.statement_keys import (
     revoke_key,
     rotate_statement_keys,
 )
-from auditor.workflow.witnesses import change_trust
+from auditor.workflow.log.witnesses import change_trust
 from tests.certificates.conftest import issue_record, refused_case
 from tests.cli.conftest import stock
 

@@ -16,7 +16,7 @@ from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import MisuseError
-from auditor.workflow.steps import Step, earned_basis, last_audit, next_step, outcome_of
+from auditor.workflow.homes.steps import Step, earned_basis, last_audit, next_step, outcome_of
 
 M, NEWTON, RETRAINED, PLAN = (Digest.of(name.encode()) for name in ("m", "n", "r", "p"))
 

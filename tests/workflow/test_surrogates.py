@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.workflow.surrogates import match_surrogates
+from auditor.workflow.audit.surrogates import match_surrogates
 
 PATIENTS = [f"p{number}" for number in range(12)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from auditor.errors import LedgerError
 from auditor.proof.timestamp import timestamp_request, verify_timestamp
-from auditor.workflow.timestamping import LARGEST_ANSWER, fetch_timestamp
+from auditor.workflow.log.timestamping import LARGEST_ANSWER, fetch_timestamp
 from tests.tsa import Answer, answering, authority, tls_of, tsa
 
 MESSAGE = b"a checkpoint\n"

@@ -18,20 +18,20 @@ from auditor.errors import HomeError, LedgerError, TamperedError
 from auditor.learning.history import History
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.rewind import way_back
-from auditor.workflow.accounting import account
-from auditor.workflow.alone import alone
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.reerasure import came_back
-from auditor.workflow.registry import find_model, list_models, require_model
-from auditor.workflow.scene import load_scene, register_trained, train_and_register
-from auditor.workflow.steps import EXACT_METHODS
-from auditor.workflow.training_book import (
+from auditor.workflow.audit.scene import load_scene, register_trained, train_and_register
+from auditor.workflow.audit.training_history import load_history
+from auditor.workflow.homes.alone import alone
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.registry import find_model, list_models, require_model
+from auditor.workflow.homes.steps import EXACT_METHODS
+from auditor.workflow.models.accounting import account
+from auditor.workflow.models.reerasure import came_back
+from auditor.workflow.models.training_book import (
     FOLDER,
     checkpoint_store,
     listed_checkpoints,
     recorded_training,
 )
-from auditor.workflow.training_history import load_history
 from tests.campaigns import Campaign
 from tests.workflow.killing import killed_before
 from tests.workflow.trained import (

@@ -13,16 +13,16 @@ import pytest
 from auditor.domain.request import DecisionKind, DocumentKind, Ground, Regime
 from auditor.errors import MisuseError
 from auditor.learning.progress import silent
-from auditor.workflow.casework import Casework, RunSettings
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.desk_acts import lift, restrict
-from auditor.workflow.desk_papers import file_document
-from auditor.workflow.desk_signing import Hand
-from auditor.workflow.home import Home, open_home
-from auditor.workflow.record import load_case
-from auditor.workflow.running import run_case
-from auditor.workflow.scene import load_scene
-from auditor.workflow.training_hold import require_free_to_train
+from auditor.workflow.audit.scene import load_scene
+from auditor.workflow.desk.acts import lift, restrict
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.desk.papers import file_document
+from auditor.workflow.desk.signing import Hand
+from auditor.workflow.erasure.casework import Casework, RunSettings
+from auditor.workflow.erasure.running import run_case
+from auditor.workflow.erasure.training_hold import require_free_to_train
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.homes.record import load_case
 from tests.workflow.trained import MODEL, empty_home, train_here
 
 SMALL = RunSettings(out_models=8, in_models=6, scouts=4)

@@ -19,7 +19,7 @@ from auditor.proof.checkpoint import Checkpoint, find_verified, parse_checkpoint
 from auditor.proof.equivocation import verify_equivocation
 from auditor.proof.log_policy import policy_text
 from auditor.proof.witnessing import LARGEST_REQUEST, SIZE_TYPE
-from auditor.workflow.witness import create_witness, open_witness
+from auditor.workflow.log.witness import create_witness, open_witness
 from tests.campaigns import Campaign
 from tests.witnesses import Log, Reply, Served, make_log, process, serving
 

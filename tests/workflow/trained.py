@@ -19,16 +19,16 @@ from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
-from auditor.workflow.accounting import account
-from auditor.workflow.casework import Casework, RunSettings
-from auditor.workflow.config import Config, write_config
-from auditor.workflow.desk import decide, file_request
-from auditor.workflow.erasure import _replay, _unlearn
-from auditor.workflow.home import Home, create_home, open_home
-from auditor.workflow.record import load_case
-from auditor.workflow.registry import data_record
-from auditor.workflow.scene import Scene, derive_seed, load_scene, train_and_register
-from auditor.workflow.scope import establish_scope
+from auditor.workflow.audit.scene import Scene, derive_seed, load_scene, train_and_register
+from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.erasure.casework import Casework, RunSettings
+from auditor.workflow.erasure.erasure import _replay, _unlearn
+from auditor.workflow.erasure.scope import establish_scope
+from auditor.workflow.homes.config import Config, write_config
+from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.registry import data_record
+from auditor.workflow.models.accounting import account
 
 MODEL = "detector"
 RECIPE = Recipe(input_size=16, width=4, epochs=2, batch_size=4, train_images=24, slices=3)
@@ -168,7 +168,7 @@ def settle(work: Work) -> None:
 
 
 def _outcome(work: Work) -> Any:
-    from auditor.workflow.steps import outcome_of
+    from auditor.workflow.homes.steps import outcome_of
 
     return outcome_of(load_case(work.home, work.case))
 

@@ -8,14 +8,14 @@ from auditor.domain.quarter import quarter_named
 from auditor.policies.evaluate import evaluate
 from auditor.policies.facts import CaseFacts
 from auditor.proof.merkle import leaf_hash
-from auditor.workflow.checkpoints import record_checkpoint
+from auditor.workflow.desk.library import case_facts, packs_pinned
+from auditor.workflow.desk.quarter import cases_in
 from auditor.workflow.exports.cases import AssessedCase, Signed
 from auditor.workflow.exports.fhir import audit_bundle
 from auditor.workflow.exports.oscal import assessment_results
-from auditor.workflow.home import Home
-from auditor.workflow.library import case_facts, packs_pinned
-from auditor.workflow.quarter import cases_in
-from auditor.workflow.register import list_cases
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.register import list_cases
+from auditor.workflow.log.checkpoints import record_checkpoint
 
 
 def cases_of(home: Home, case: str | None, quarter: str | None) -> tuple[str, ...]:

@@ -15,12 +15,12 @@ from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.request import DecisionKind
 from auditor.domain.verdict import Verdict
-from auditor.workflow.dashboard import desk_lines
-from auditor.workflow.guard import newest_checkpoint
-from auditor.workflow.home import Home
-from auditor.workflow.record import MODEL_PREFIX, load_case
-from auditor.workflow.register import list_cases
-from auditor.workflow.registry import require_model
+from auditor.workflow.desk.dashboard import desk_lines
+from auditor.workflow.homes.guard import newest_checkpoint
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.record import MODEL_PREFIX, load_case
+from auditor.workflow.homes.register import list_cases
+from auditor.workflow.homes.registry import require_model
 
 SOON = 7
 """Days."""

@@ -1,0 +1,1 @@
+"""The request desk: requests come in, are decided, and are answered."""

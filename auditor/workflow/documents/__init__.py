@@ -1,0 +1,1 @@
+"""What leaves the home on paper: certificates, reports, and their life afterwards."""

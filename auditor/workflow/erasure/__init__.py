@@ -1,0 +1,1 @@
+"""One erasure from a granted request to its verdict, and many of them."""

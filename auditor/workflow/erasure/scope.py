@@ -1,0 +1,72 @@
+"""What a request touches: whose images trained the model in service, and what stands in the way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auditor.domain import event as ev
+from auditor.domain.route import Obstacle
+from auditor.unlearning.method import METHODS
+from auditor.unlearning.task import Need
+from auditor.verification.near_duplicates import require_apart
+from auditor.workflow.audit.references import thin_classes
+from auditor.workflow.audit.training_history import carrying_checkpoints
+from auditor.workflow.erasure.casework import Casework
+from auditor.workflow.models.inventory import standing_copies
+from auditor.workflow.models.lineage import require_free, settled, since_exact
+from auditor.workflow.models.shared_bank_book import carrying_members
+
+
+def establish_scope(work: Casework) -> None:
+    """Find the subjects' images, and earlier cases that concern some of them.
+
+    Raises:
+        MisuseError: another case has begun on the same model and isn't finished, or a shared bank
+            of it isn't.
+        EvidenceError: never-seen images show the subjects under another name.
+    """
+    require_free(work.home, work.requested.model, work.case)
+    pictures = work.scene.images.images[:, 0].numpy()
+    unseen = [i for i in work.scene.split.test if work.scene.images.subjects[i] not in work.asked]
+    require_apart(pictures, np.asarray(work.forgotten, int), np.asarray(unseen, int))
+    images, asked = work.scene.images, frozenset(work.asked)
+    held_out = {i for i in work.scene.split.held_out if images.subjects[i] in asked}
+    event = ev.ScopeEstablished(
+        case=work.case,
+        weights=work.scene.version.weights,
+        training_images=len(work.forgotten),
+        held_out_images=len(held_out),
+        earlier=tuple(
+            item.case
+            for item in settled(work.home, work.requested.model)
+            if images.patients_of(item.subjects) & asked
+        ),
+        obstacle=_obstacle(work, held_out),
+        affected=(
+            work.scene.version.weights,
+            work.scene.commitment,
+            work.requested.payload,
+            *carrying_checkpoints(work.home, work.scene, work.forgotten),
+            *carrying_members(work.home, work.requested.model, work.asked),
+            *standing_copies(work.home, work.requested.model),
+        ),
+    )
+    work.write(event, "scope")
+
+
+def _obstacle(work: Casework, held_out: set[int]) -> Obstacle:
+    scene, forgotten = work.scene, work.forgotten
+    if forgotten and len(forgotten) == len(scene.training):
+        return Obstacle.NOTHING_LEFT
+    concerned = {int(scene.images.labels[index]) for index in forgotten}
+    if concerned & thin_classes(scene, scene.without(forgotten)):
+        return Obstacle.CLASS_LEFT_EMPTY
+    if not held_out.isdisjoint(scene.split.validation) and _read_unseen(work):
+        return Obstacle.READ_BY_METHOD
+    return Obstacle.NONE
+
+
+def _read_unseen(work: Casework) -> bool:
+    """Whether a method that learns from never-seen patients had a hand in the model in service."""
+    behind = since_exact(work.home, work.requested.model)
+    return any(Need.UNSEEN in METHODS[item.method].needs for item in behind)

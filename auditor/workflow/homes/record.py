@@ -1,0 +1,72 @@
+"""Dictating to the ledger: one event, one step name, never twice."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from auditor.domain.case import ErasureCase, project
+from auditor.domain.entry import Recorded
+from auditor.domain.kind import Event
+from auditor.errors import ConcurrencyError
+from auditor.workflow.homes.home import Home
+
+CASE_PREFIX = "case:"
+MODEL_PREFIX = "model:"
+DOCUMENTS = "documents"
+"""Stream of the documents that concern every case (`DocumentFiled` for ``all``)."""
+
+_NAMESPACE = UUID("6f0a1d3c-6d0e-5c3e-9f51-3f3a52a7c0de")
+
+
+def case_stream(case: str) -> str:
+    """Name of a case's stream."""
+    return f"{CASE_PREFIX}{case}"
+
+
+def model_stream(model: str) -> str:
+    """Name of a model's stream."""
+    return f"{MODEL_PREFIX}{model}"
+
+
+def record(home: Home, stream: str, event: Event, step: str) -> Recorded:
+    """Append ``event`` as the step of that name.
+
+    The event id is derived from stream and step, so a step repeated after a crash can't be
+    recorded a second time. Where somebody else writes in that moment, such as the desk to a case
+    that is being run, it comes after them.
+
+    Raises:
+        TamperedError: the ledger is read-only.
+    """
+    while True:
+        version = home.ledger.version(stream)
+        try:
+            (recorded,) = home.ledger.append(
+                stream, [event], expected_version=version, event_ids=[event_id(stream, step)]
+            )
+        except ConcurrencyError:
+            if home.ledger.version(stream) == version:
+                raise
+        else:
+            return recorded
+
+
+def record_at(home: Home, stream: str, event: Event, place: int) -> Recorded:
+    """Append ``event`` as the stream's entry of that number, or not at all.
+
+    Raises:
+        ConcurrencyError: the stream isn't that long, or longer.
+    """
+    step = event_id(stream, f"{event.kind}-{place}")
+    (recorded,) = home.ledger.append(stream, [event], expected_version=place, event_ids=[step])
+    return recorded
+
+
+def event_id(stream: str, step: str) -> UUID:
+    """The id of the event that is a stream's step of that name."""
+    return uuid5(_NAMESPACE, f"{stream}/{step}")
+
+
+def load_case(home: Home, case: str) -> ErasureCase:
+    """Fold a case's stream."""
+    return project(item.event for item in home.ledger.replay(case_stream(case)))

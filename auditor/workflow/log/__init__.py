@@ -1,0 +1,1 @@
+"""The ledger as outsiders see it: checkpoints, witnesses, time stamps, names, recovery."""

@@ -1,0 +1,343 @@
+"""After a restore: put back what is missing, or go on under a new name.
+
+Three things can have happened to a ledger that isn't what was last signed. It is behind: then what
+is missing can be put back from an export or a newer backup. It went on after it was put back, or
+was rewritten: then two histories exist under one name, and it can only go on under another. Or it
+is what this home signed last, and a witness has cosigned more: then the whole home was put back, or
+the witness is wrong.
+
+What is learnt on the way is kept first: a later checkpoint that somebody shows us goes into the
+home before anything is put back, so that whatever stops us, the home stays read-only.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
+from auditor.ledger.ledger import Ledger
+from auditor.ledger.replaying import grown_by, replay_entries
+from auditor.ledger.sql import SqlEventStore
+from auditor.ledger.tiles import TileReader
+from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
+from auditor.proof.equivocation import Tree
+from auditor.proof.log_policy import CLOCK_TOLERANCE, examine_checkpoint
+from auditor.proof.merkle import leaf_hash
+from auditor.proof.trust import trust_bytes
+from auditor.workflow.homes.files import OWNER_ONLY, write_file
+from auditor.workflow.homes.guard import (
+    PROOFS,
+    close_for_writing,
+    is_closed,
+    kept_notes,
+    newest_checkpoint,
+    newest_note,
+    open_for_writing,
+    why_read_only,
+)
+from auditor.workflow.homes.home import Home
+from auditor.workflow.log.checkpoints import record_checkpoint, signing_alone
+from auditor.workflow.log.comparing import ExportedTree, read_note
+from auditor.workflow.log.cosigning import collect_cosignature
+from auditor.workflow.log.renaming import destroy_earlier_keys, link_of, open_origin
+from auditor.workflow.log.witnesses import remove_witness
+
+_END_OF_TIME = 2**63
+_TWO_HISTORIES = "two histories under one name"
+_NEW_NAME = "go on under a new one: auditor ledger recover --new-origin"
+_COPY = ".recovering"
+
+
+class Condition(StrEnum):
+    """What a ledger is, held against the checkpoints that it is known to have signed."""
+
+    SOUND = "sound"
+    BEHIND = "behind"
+    FORKED = "forked"
+    DISPUTED = "disputed by a witness"
+    AHEAD = "signed by a clock that ran ahead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What `recover` found and did.
+
+    Attributes:
+        condition: of the ledger before.
+        known: entries that the newest known checkpoint covers.
+        replayed: entries put back.
+        left_out: entries of the copy that no known checkpoint covers; they weren't put back.
+        origin: the ledger's name now.
+        link: the signed link from the old name to the new; None where the name stayed.
+    """
+
+    condition: Condition
+    known: int
+    replayed: int
+    left_out: int
+    origin: str
+    link: Path | None
+
+
+class Source(Tree, Protocol):
+    """Somebody's copy of the ledger, entries included."""
+
+    def entries(self, start: int = 0) -> Iterator[bytes]:
+        """The entries from one on."""
+
+
+def recover(
+    home: Home,
+    *,
+    source: Path | None,
+    known: Sequence[Path],
+    new_origin: bool,
+    distrusted: Sequence[str] = (),
+) -> Recovered:
+    """Bring the ledger to a state it can go on from.
+
+    Args:
+        source: an exported folder, or the database file of a newer backup.
+        known: further checkpoints of this ledger, or files that carry one, e.g. from a witness, a
+            regulator or an issued certificate.
+        new_origin: go on under a new name, with whatever entries are here.
+        distrusted: witnesses that are wrong; they are taken out of the policy, and what they
+            said doesn't hold the ledger up. A certificate then needs all that are left.
+
+    Raises:
+        LedgerError: the ledger is behind, and there is nothing to put back from; or a witness that
+            disputed it doesn't answer.
+        TamperedError: it forked, and may go on under a new name only; or what is here was damaged.
+        MisuseError: a new name for a sound ledger, or a file that carries no checkpoint.
+        ProofError: a checkpoint that this log hasn't signed.
+    """
+    if new_origin and source is not None:
+        raise MisuseError("either put entries back (--from), or go on without them (--new-origin)")
+    home.ledger.audit()  # on damaged entries nothing can be built: restore another backup
+    with signing_alone(home):
+        shutil.rmtree(home.root / _COPY, ignore_errors=True)  # of one who was stopped
+        done = _mended(home, source, known, distrusted, new_origin=new_origin)
+        open_for_writing(home.root)
+        destroy_earlier_keys(home)
+    for name in distrusted:  # stopped here, the next checkpoint asks them and closes the book again
+        remove_witness(home, name)
+    record_checkpoint(home)
+    return done
+
+
+def _mended(
+    home: Home,
+    source: Path | None,
+    known: Sequence[Path],
+    distrusted: Sequence[str],
+    *,
+    new_origin: bool,
+) -> Recovered:
+    shown = known if source is None or source.is_file() else [*known, source]
+    states = _known_states(home, shown)
+    condition = _condition(home, states)
+    replayed, left_out, link = 0, 0, None
+    if new_origin:
+        link = _go_on_as_another(home, states, condition)
+    elif condition is Condition.FORKED:
+        close_for_writing(home.root, f"the log signed {_TWO_HISTORIES}")
+        raise TamperedError(
+            "what is here contradicts a checkpoint that the log signed: "
+            f"{_TWO_HISTORIES}; {_NEW_NAME}"
+        )
+    elif condition is Condition.BEHIND:
+        replayed, left_out = _put_back(home, states, source)
+    if is_closed(home.root) and not new_origin:
+        _require_witnesses(home, distrusted)
+    return Recovered(
+        condition=condition,
+        known=states[-1].size if states else 0,
+        replayed=replayed,
+        left_out=left_out,
+        origin=home.trust.log_origin,
+        link=link,
+    )
+
+
+def _known_states(home: Home, shown: Sequence[Path]) -> Sequence[Checkpoint]:
+    """The states that this log is known to have signed, the largest last; that one is kept."""
+    notes, own = list(kept_notes(home.root)), newest_note(home.root)
+    notes += [_signed_note(home, path) for path in shown]
+    for path in sorted(home.certificates.glob(PROOFS)):
+        note = _signed_note(home, path, earlier_names=True)
+        notes += [note] if parse_checkpoint(note).origin == home.trust.log_origin else []
+    pairs = sorted(
+        ((parse_checkpoint(note), note) for note in notes), key=lambda pair: pair[0].size
+    )
+    if pairs and (own is None or pairs[-1][0].size > parse_checkpoint(own).size):
+        _remember(home, pairs[-1][1])
+    return [state for state, _ in pairs]
+
+
+def _signed_note(home: Home, path: Path, *, earlier_names: bool = False) -> str:
+    try:
+        note = read_note(path)
+        found = examine_checkpoint(note, home.trust.policy, _END_OF_TIME)
+    except ProofError as error:
+        raise ProofError(f"{path}: {error}") from None
+    if not earlier_names and found.checkpoint.origin != home.trust.log_origin:
+        raise MisuseError(f"{path} is from before the ledger took the name it has now")
+    return note
+
+
+def _remember(home: Home, note: str) -> None:
+    write_file(home.checkpoints_path, note.encode("utf-8"))
+    write_file(home.trust_path, trust_bytes(replace(home.trust, checkpoint=note)))
+
+
+def _condition(home: Home, states: Sequence[Checkpoint]) -> Condition:
+    size = home.ledger.size
+    reason = why_read_only(home.root, home.ledger) if is_closed(home.root) else ""
+    if _TWO_HISTORIES in reason or any(
+        state.size <= size and home.ledger.root(state.size) != state.root for state in states
+    ):
+        return Condition.FORKED
+    if states and states[-1].size > size:
+        return Condition.BEHIND
+    if reason:
+        return Condition.DISPUTED
+    newest = newest_checkpoint(home.root)
+    ahead = newest is not None and newest.signed > time.time() + CLOCK_TOLERANCE
+    return Condition.AHEAD if ahead else Condition.SOUND
+
+
+def _go_on_as_another(home: Home, states: Sequence[Checkpoint], condition: Condition) -> Path:
+    if not states and (link := link_of(home)) is not None:
+        return link  # the last try was stopped after it: the new name has signed nothing yet
+    if not states or condition is Condition.SOUND:
+        raise MisuseError("the ledger is what was last signed; it needs no new name")
+    return open_origin(home, states[-1])
+
+
+def _require_witnesses(home: Home, distrusted: Sequence[str]) -> None:
+    """A witness disputed the ledger: it stays read-only until all others have confirmed it.
+
+    Raises:
+        TamperedError: one of them still says otherwise.
+        LedgerError: one of them doesn't answer.
+    """
+    note = newest_note(home.root)
+    if note is None:
+        return
+    size = parse_checkpoint(note).size
+    for witness in home.trust.policy.witnesses:
+        if witness.name in distrusted:
+            continue
+        try:
+            collect_cosignature(
+                witness,
+                note,
+                size,
+                old=size,
+                prove=lambda start: home.ledger.prove_extension(start, size),
+            )
+        except TamperedError as error:
+            raise TamperedError(
+                f"{error}; show a later checkpoint (--known) and a copy of the entries (--from), "
+                f"or go on under a new name (--new-origin); if {witness.name} is known to be "
+                f"wrong: --distrust {witness.name}"
+            ) from None
+        except (LedgerError, ProofError) as error:
+            raise LedgerError(
+                f"witness {witness.name} hasn't confirmed the ledger: {error}; run it again when "
+                "it answers, or go on under a new name (--new-origin)"
+            ) from None
+
+
+def _put_back(home: Home, states: Sequence[Checkpoint], source: Path | None) -> tuple[int, int]:
+    """Append what is missing up to the largest known state, all of it checked before.
+
+    Returns:
+        How many entries were appended, and how many of the copy were left out.
+    """
+    size, best = home.ledger.size, states[-1]
+    if source is None:
+        raise LedgerError(
+            f"the ledger lacks entries {size} to {best.size - 1}; put them back from an export or "
+            "a newer backup (--from), or go on without them (--new-origin)"
+        )
+    with _opened(home, source) as tree:
+        missing = [state for state in states if state.size > size]
+        roots, leaves = _survey(tree, source, size, missing)
+        if roots.get(best.size) != best.root:
+            raise LedgerError(
+                f"{source} doesn't lead to the newest signed checkpoint of {best.size} entries; "
+                "name another copy"
+            )
+        if roots[size] != home.ledger.root() or any(
+            roots[state.size] != state.root for state in missing
+        ):
+            close_for_writing(home.root, f"the log signed {_TWO_HISTORIES}")
+            raise TamperedError(
+                f"the ledger was written to after it was put back: {_TWO_HISTORIES}; {_NEW_NAME}"
+            )
+        if grown_by(home.ledger.frontier(), leaves) != (best.size, best.root):
+            raise LedgerError(f"entries of {source} were changed; name another copy")
+        store = SqlEventStore(home.database)  # the home's own is read-only
+        try:
+            entries = islice(tree.entries(size), best.size - size)
+            return replay_entries(store, entries, leaves), tree.size - best.size
+        finally:
+            store.close()
+
+
+def _survey(
+    tree: Source, source: Path, size: int, missing: Sequence[Checkpoint]
+) -> tuple[Mapping[int, bytes], Sequence[bytes]]:
+    """A copy's roots at the sizes that matter, and the leaves of the entries missing here."""
+    try:
+        sizes = {size, *(state.size for state in missing)}
+        roots = {each: tree.root(each) for each in sizes if each <= tree.size}
+        entries = islice(tree.entries(size), missing[-1].size - size)
+        return roots, [leaf_hash(entry) for entry in entries]
+    except (LedgerError, ProofError) as error:
+        raise LedgerError(f"{source} can't be put back from: {error}; name another copy") from None
+
+
+@contextmanager
+def _opened(home: Home, source: Path) -> Iterator[Source]:
+    """An exported folder as it is; of a database file a copy, for opening one may change it.
+
+    The copy holds payloads, so it lies in the home and nowhere else.
+    """
+    if source.is_dir():
+        yield ExportedTree(TileReader(source))
+        return
+    folder = home.root / _COPY
+    try:
+        _copy_database(source, folder)
+        ledger = Ledger(SqlEventStore(f"sqlite:///{folder / 'ledger.db'}"))
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_database(source: Path, folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+        for suffix in ("", "-wal"):
+            path = source.with_name(source.name + suffix)
+            if path.exists() or not suffix:
+                shutil.copyfile(path, folder / f"ledger.db{suffix}")
+                (folder / f"ledger.db{suffix}").chmod(OWNER_ONLY)
+    except OSError as error:
+        raise MisuseError(
+            f"can't read {source}: {error.strerror or error}; name an exported folder or a "
+            "database file"
+        ) from None

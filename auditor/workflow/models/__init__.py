@@ -1,0 +1,1 @@
+"""What patients' data went into: models, banks, copies, and who may not go in again."""

@@ -1,0 +1,185 @@
+"""Every copy that carries the patient's influence: replaced, destroyed or retained with a ground.
+
+Nothing here needs the engine's data: what there is to account for stands in the ledger and in the
+bank's listing, so the step can be taken again after a stop, when half of it is gone already.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from auditor.domain import event as ev
+from auditor.domain.artefact import NOT_ESTABLISHED as NOT_ERASED
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
+from auditor.domain.case import ErasureCase
+from auditor.domain.verdict import Basis
+from auditor.errors import MisuseError
+from auditor.learning.store import destroy_file
+from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.record import case_stream, record
+from auditor.workflow.homes.registry import data_record, deploy, register_version, require_model
+from auditor.workflow.models.curvature_book import curvatures_of
+from auditor.workflow.models.shared_bank_book import bank_store, members, shared_banks
+from auditor.workflow.models.training_book import checkpoint_store, checkpoints_of
+
+REFERENCES = "references"
+
+REPLACED = "replaced-in-service"
+NO_LONGER_NEEDED = "no-longer-needed"
+MEDICAL_RECORD = "medical-record-retention"
+ACCOUNTABILITY = "gdpr-5-2-accountability"
+OTHER_REQUESTS = "verification-of-other-requests"
+EXCLUSION = "exclusion-from-training"
+
+_LISTED = {
+    "in": ArtefactKind.REFERENCE_IN,
+    "scouts": ArtefactKind.SCOUT,
+    "out": ArtefactKind.REFERENCE_OUT,
+}
+
+
+def account(home: Home, case: str, state: ErasureCase) -> None:
+    """Deploy what was earned, then account for every artefact; the model before comes last.
+
+    Raises:
+        MisuseError: the case has no verdict yet.
+    """
+    if state.requested is None or state.scope is None or state.reached is None:
+        raise MisuseError(f"case {case} has reached no verdict yet")
+    before, reached = state.scope.weights, state.reached
+    erased = reached.basis is not Basis.NONE
+    if erased:
+        _put_into_service(home, state.requested.model, before, reached.weights, state.scope)
+    _destroy_references(home, case, state)
+    for weights in sorted(_candidates(state) - {reached.weights, before}, key=str):
+        home.store.destroy(weights)
+        _write(
+            home, case, weights, ArtefactKind.CANDIDATE, ArtefactFate.DESTROYED, NO_LONGER_NEEDED
+        )
+    _settle_curvatures(home, case, state.requested.model, before, erased=erased)
+    _settle_checkpoints(home, case, state.requested.model, state.scope)
+    _settle_shared_banks(home, case, state.requested.model, state.scope, erased=erased)
+    for kept in state.scores:
+        _write(
+            home,
+            case,
+            kept.scores,
+            ArtefactKind.SCORES,
+            ArtefactFate.RETAINED,
+            ACCOUNTABILITY,
+        )
+    payload, data = state.requested.payload, _data_commitment(home, state)
+    _write(home, case, data, ArtefactKind.TRAINING_DATA, ArtefactFate.RETAINED, MEDICAL_RECORD)
+    _write(home, case, payload, ArtefactKind.REQUEST_PAYLOAD, ArtefactFate.RETAINED, ACCOUNTABILITY)
+    if erased:
+        home.store.destroy(before)
+        _write(home, case, before, ArtefactKind.MODEL, ArtefactFate.DESTROYED, REPLACED)
+    else:
+        _write(home, case, before, ArtefactKind.MODEL, ArtefactFate.RETAINED, NOT_ERASED)
+
+
+def _data_commitment(home: Home, state: ErasureCase) -> Digest:
+    """What the ledger knows the training images by."""
+    if state.requested is None:
+        raise MisuseError("a case without a request has no data")
+    name = require_model(home, state.requested.model).versions[0].data_set
+    return data_record(home, name)[0].commitment
+
+
+def references_folder(home: Home, weights: Digest) -> Path:
+    """Where reference models of a model version lie while they are needed."""
+    return home.root / REFERENCES / weights.value[:16]
+
+
+def _put_into_service(
+    home: Home, model: str, before: Digest, after: Digest, scope: ev.ScopeEstablished
+) -> None:
+    versions = require_model(home, model).versions
+    known = {version.weights: version for version in versions}
+    if after not in known:
+        old = known[before]
+        known[after] = register_version(
+            home,
+            model=model,
+            architecture=old.architecture,
+            weights=after,
+            recipe=old.recipe,
+            data_set=old.data_set,
+            training_images=old.training_images - scope.training_images,
+        )
+    deploy(home, known[after])
+
+
+def _destroy_references(home: Home, case: str, state: ErasureCase) -> None:
+    if state.bank is None:
+        return
+    for path in sorted(references_folder(home, _before(state)).glob("*")):
+        destroy_file(path)
+    listing = json.loads(home.store.get(state.bank.bank))
+    for name, kind in _LISTED.items():
+        for text in listing[name]:
+            _write(home, case, Digest.parse(text), kind, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
+
+
+def _settle_curvatures(home: Home, case: str, model: str, before: Digest, *, erased: bool) -> None:
+    """They leave with the version they were made of."""
+    for kept in curvatures_of(home, model, before):
+        if erased:
+            home.store.destroy(kept.cache)
+        fate = ArtefactFate.DESTROYED if erased else ArtefactFate.RETAINED
+        ground = NO_LONGER_NEEDED if erased else NOT_ERASED
+        _write(home, case, kept.cache, ArtefactKind.CURVATURE, fate, ground)
+
+
+def _settle_checkpoints(home: Home, case: str, model: str, scope: ev.ScopeEstablished) -> None:
+    """Destroy those that nothing speaks for keeping; what lists them all may be gone, so say first.
+
+    Where nobody was erased, those that carry the patient stay as they are.
+    """
+    store = checkpoint_store(home)
+    store.clear_half_done()
+    found = checkpoints_of(home, model)
+    affected = found.listed.intersection(scope.affected)
+    for digest in sorted(found.astray | affected - found.sound, key=str):
+        fate, ground = ArtefactFate.DESTROYED, NO_LONGER_NEEDED
+        _write(home, case, digest, ArtefactKind.TRAINING_CHECKPOINT, fate, ground)
+        store.destroy(digest)
+    for digest in sorted(affected & found.sound, key=str):
+        fate, ground = ArtefactFate.RETAINED, NOT_ERASED
+        _write(home, case, digest, ArtefactKind.TRAINING_CHECKPOINT, fate, ground)
+
+
+def _settle_shared_banks(
+    home: Home, case: str, model: str, scope: ev.ScopeEstablished, *, erased: bool
+) -> None:
+    """Their models that the patient's images had trained: destroyed, or kept until their day."""
+    kept = NOT_ERASED if not erased else OTHER_REQUESTS if home.config.keep_erased else ""
+    for bank in shared_banks(home, model):
+        for digest in sorted(set(members(home, bank)).intersection(scope.affected), key=str):
+            if kept and not bank.destroyed:
+                fate, ground = ArtefactFate.RETAINED, kept
+            else:
+                bank_store(home).destroy(digest)
+                fate, ground = ArtefactFate.DESTROYED, NO_LONGER_NEEDED
+            _write(home, case, digest, ArtefactKind.SHARED_REFERENCE, fate, ground)
+
+
+def _before(state: ErasureCase) -> Digest:
+    if state.scope is None:
+        raise MisuseError("a case without scope has no model to account for")
+    return state.scope.weights
+
+
+def _candidates(state: ErasureCase) -> set[Digest]:
+    produced = {item.completed.after for item in state.attempts if item.completed is not None}
+    return produced | {item.weights for item in state.controls}
+
+
+def _write(
+    home: Home, case: str, artefact: Digest, kind: ArtefactKind, fate: ArtefactFate, ground: str
+) -> None:
+    event = ev.ArtefactAccounted(
+        case=case, artefact=artefact, artefact_kind=kind, fate=fate, ground=ground
+    )
+    record(home, case_stream(case), event, f"accounted-{artefact.value}")

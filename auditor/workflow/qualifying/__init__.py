@@ -1,0 +1,1 @@
+"""Process validation: a method on surrogate patients, against retrains, fakes and forgeries."""
