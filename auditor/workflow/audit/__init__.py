@@ -1,1 +1,0 @@
-"""The engine put to work on a home's data: scenes, reference banks, calibration."""

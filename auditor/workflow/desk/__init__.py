@@ -1,1 +1,0 @@
-"""The request desk: requests come in, are decided, and are answered."""

@@ -1,1 +1,0 @@
-"""What leaves the home on paper: certificates, reports, and their life afterwards."""

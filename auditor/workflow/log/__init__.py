@@ -1,1 +1,0 @@
-"""The ledger as outsiders see it: checkpoints, witnesses, time stamps, names, recovery."""

@@ -1,1 +1,0 @@
-"""Process validation: a method on surrogate patients, against retrains, fakes and forgeries."""
