@@ -20,6 +20,7 @@ from typing import TypeAlias
 import numpy as np
 
 from auditor.domain.evidence import RecipeFit
+from auditor.errors import EvidenceError
 from auditor.verification.contrast import contrast
 from auditor.verification.influence import Scale, pooled
 from auditor.verification.layout import Layout
@@ -50,9 +51,15 @@ def fit_recipe(
 
 
 def fit_retrain(candidate: Measurements, out: Sequence[Measurements], layout: Layout) -> RecipeFit:
-    """Hold a candidate against the OUT models, the forgotten patients left aside."""
+    """Hold a candidate against the OUT models, the forgotten patients left aside.
+
+    Raises:
+        EvidenceError: the length of its weights wasn't taken as the OUT models' was.
+    """
     views = _means(layout)
-    if all(item.lengths.size for item in (candidate, *out)):
+    if all(item.lengths.size for item in out):
+        if not candidate.lengths.size:
+            raise EvidenceError("the candidate's weights weren't looked at; measure it anew")
         views |= _LENGTHS
     return _fit(candidate, out, views, RETRAIN_ALPHA)
 
