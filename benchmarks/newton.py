@@ -138,22 +138,25 @@ def _task(architecture: str, size: int, subset: int) -> Task:
     )
 
 
-class _InMemory:
+class InMemory:
     """A shelf without a disk."""
 
     def __init__(self) -> None:
+        """Nothing lies there yet."""
         self.kept: dict[Digest, bytes] = {}
 
     def find(self, key: Digest) -> bytes | None:
+        """What lies there."""
         return self.kept.get(key)
 
     def keep(self, key: Digest, content: bytes, *, images: int) -> None:
+        """Lay something there."""
         self.kept[key] = content
 
 
 def _cold_and_warm(task: Task, texts: Mapping[str, str]) -> dict[str, float]:
     METHODS["newton"].run(_task("small-resnet", 16, 4), {"damping": "10"})  # torch loads its parts
-    shelf = _InMemory()
+    shelf = InMemory()
     everything = (*task.forget, *task.retain)
     known = KnownModel(identity=Digest.of(b"model"), training=everything, shelf=shelf)
     times = []

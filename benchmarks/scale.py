@@ -18,12 +18,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from newton import InMemory
 from torch import nn
 
 from auditor.domain.artefact import Digest
@@ -41,21 +42,6 @@ from auditor.verification.delong import auc
 _SEED = 20261130
 _IMAGES_EACH = 3.0  # of a phantom patient, in the mean
 _HELD_OUT = 10  # every so many patients
-
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """A shelf without a disk."""
-
-    kept: dict[Digest, bytes] = field(default_factory=dict)
-
-    def find(self, key: Digest) -> bytes | None:
-        """What lies there."""
-        return self.kept.get(key)
-
-    def keep(self, key: Digest, content: bytes, *, images: int) -> None:
-        """Lay something there."""
-        self.kept[key] = content
 
 
 def main() -> None:
@@ -103,7 +89,7 @@ def _table(
     asked_for = [_of(images, [item]) for item in subjects if item not in held_out][:2]
     _warm_up(recipe, images, device)
     module, _ = _timed(lambda: train(recipe, images, training, 1, device=device), device)
-    known = KnownModel(identity=Digest.of(b"scale"), training=training, shelf=Shelf())
+    known = KnownModel(identity=Digest.of(b"scale"), training=training, shelf=InMemory())
     texts = {"damping": damping, "subset": str(subset)}
     tasks = [_task(recipe, module, images, training, forget, known) for forget in asked_for]
     retrained, seconds = _timed(
