@@ -34,7 +34,8 @@ _BASES = {
     Basis.STATISTICAL_INDIVIDUAL: (
         "Statistical, for this request on its own. The new model was compared with models trained "
         "without {whose} images and with models trained with them, by a plan fixed in the ledger "
-        "before the run. Its influence measure lies within the margin, and no other test objects."
+        "before the run. Its influence measure lies within the margin; no other test objects or is "
+        "in doubt."
     ),
     Basis.STATISTICAL_COHORT: (
         "Statistical, for the cohort this request was handled with. The cohort as a whole passed; "

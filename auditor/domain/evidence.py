@@ -156,7 +156,7 @@ class SecondaryTest:
 
     Attributes:
         statistic: in standard deviations of the OUT models.
-        p_value: two-sided, and right where models have heavy tails, too.
+        p_value: two-sided, for tails over models as heavy as a t distribution's of 4 degrees.
         rank_p_value: exact whatever the distribution; it is ``p_value`` where the bank is large
             enough for it.
         adjusted: ``p_value`` after Holm over the family; small enough, it is ``rejected``: FAILED.

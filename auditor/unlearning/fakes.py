@@ -102,11 +102,12 @@ def over_forgetting(task: Task) -> nn.Module:
 
     Less would be no fake: where the forgotten images are hard, a retrain's loss on them is large.
     And where others aren't held, ascent takes all hard images along; the forgotten ones then stand
-    out no more than in a retrain, and it is the model's certainty that is damaged.
+    out no more than in a retrain, and it is the model's certainty that is damaged. The logits to be
+    held are those in evaluation mode; of networks with BatchNorm or dropout they are held roughly.
     """
-    held = (*task.retain, *task.unseen)
-    before = logits_of(task, task.module, torch.arange(len(task.images.labels)))
-    unseen = torch.tensor(task.unseen)
+    held, unseen = torch.tensor((*task.retain, *task.unseen)), torch.tensor(task.unseen)
+    before = torch.zeros(len(task.images.labels), task.recipe.classes)
+    before[held] = logits_of(task, task.module, held)
     ceiling = (
         _ASCENT
         * functional.cross_entropy(
@@ -121,9 +122,8 @@ def over_forgetting(task: Task) -> nn.Module:
         moved = kept.logits - before[kept.indices].to(kept.logits)
         return moved.square().mean() - pushed.mean()
 
-    return _tuned(
-        replace(task, retain=held), lambda _module: loss, share=_ASCENT_EPOCHS, steering=True
-    )
+    everyone_else = replace(task, retain=tuple(held.tolist()))
+    return _tuned(everyone_else, lambda _module: loss, share=_ASCENT_EPOCHS, steering=True)
 
 
 def selective_dampening(task: Task) -> nn.Module:

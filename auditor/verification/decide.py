@@ -1,6 +1,7 @@
 """The decision: PASSED, FAILED or INDETERMINATE, each with its reasons (DESIGN section 4 point 4).
 
-Pure: no files, no models. Secondary tests can veto, never grant; "not rejected" is never a pass.
+Pure: no files, no models. Secondary tests can veto, never grant; "not rejected" is never a pass,
+and neither is what they leave in doubt, or what is said to be a retrain and doesn't look like one.
 """
 
 from __future__ import annotations

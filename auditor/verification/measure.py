@@ -42,7 +42,8 @@ def measure(
     features: dict[str, list[Tensor]] = {}
     with torch.no_grad():
         logits = []
-        with watched(module, find_depths(module, images[:2].to(device))) as caught:
+        looked_at = find_depths(module, images[:2].to(device))
+        with watched(module, looked_at) as caught:
             for batch in torch.split(images, _BATCH):
                 logits.append(module(batch.to(device)).double().cpu())
                 for name, vectors in caught.items():
@@ -63,20 +64,22 @@ def measure(
         features={name: part.numpy() for name, part in depths.items()},
         augmented=_margins(augmented, truth),
         noisy=_margins(noisy, truth),
-        lengths=_lengths(module),
+        lengths=_lengths(module, looked_at.head),
     )
 
 
-def _lengths(module: nn.Module) -> Numbers:
-    """Logs of lengths of the weights (`Measurements.lengths`), none where no layer is linear."""
-    layers = [value for value in module.parameters() if value.ndim > 1]
-    heads = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
-    if not heads:
-        return np.empty(0)
-    squares = [
-        sum(float(v.detach().double().square().sum()) for v in part)
-        for part in (layers, heads[-1:])
-    ]
+def _lengths(module: nn.Module, head: str) -> Numbers:
+    """Logs of lengths of the weights (`Measurements.lengths`).
+
+    Raises:
+        EvidenceError: weights that are NaN or infinite.
+    """
+    layers = [value.detach().double() for value in module.parameters() if value.ndim > 1]
+    last = module.get_parameter(f"{head}.weight").detach().double() if head else layers[-1]
+    apart = last - last.mean(dim=0)  # what is added to all rows alike changes no margin
+    squares = [sum(float(value.square().sum()) for value in part) for part in (layers, [apart])]
+    if not np.isfinite(squares).all():
+        raise EvidenceError("the model's weights are NaN or infinite; it can't be audited")
     return np.log(np.maximum(squares, np.finfo(np.float64).tiny)) / 2
 
 

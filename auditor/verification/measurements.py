@@ -31,7 +31,8 @@ class Measurements:
         relearned: margins of `relearning_images` before and after each step of relearning them,
             (steps + 1, r); (0, 0) where the model relearned nothing.
         lengths: log of the Euclidean length of all layers' weights together, and of the last
-            linear layer's, (2,); empty where they weren't looked at. Biases and scales don't count.
+            layer's less their mean over classes, (2,); empty where they weren't looked at. Biases
+            and scales don't count.
     """
 
     margins: Numbers

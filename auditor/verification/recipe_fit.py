@@ -4,8 +4,10 @@ The original must look like the IN models on retained, never-seen and forgotten 
 section 4 point 5); where it doesn't, the bank says nothing about it, and no verdict can rest on it.
 A candidate that is said to be a retrain must look like the OUT models on retained and never-seen
 patients, and its weights must be as long as theirs: one trained by another recipe holds nothing of
-the forgotten either, and only this tells. How long weights grow hangs on how long, how fast and
-under what decay a model was trained, and hardly on the seed.
+the forgotten either, and of the statistics only this tells. How long weights grow hangs on how
+long, how fast and under what decay a model was trained, and hardly on the seed. It tells
+carelessness, not intent: whoever knows of it can stretch weights so that no output changes, and
+what refutes a liar is the replay of the training.
 
 What is compared of patients is the mean margin. The mean cross-entropy would hang on the few images
 that a model gets wrong: over 84 retrains its log had three times the tails of a normal
@@ -54,12 +56,13 @@ def fit_retrain(candidate: Measurements, out: Sequence[Measurements], layout: La
     """Hold a candidate against the OUT models, the forgotten patients left aside.
 
     Raises:
-        EvidenceError: the length of its weights wasn't taken as the OUT models' was.
+        EvidenceError: of some models the weights' length was taken, of others not.
     """
     views = _means(layout)
-    if all(item.lengths.size for item in out):
-        if not candidate.lengths.size:
-            raise EvidenceError("the candidate's weights weren't looked at; measure it anew")
+    weighed = {bool(item.lengths.size) for item in (candidate, *out)}
+    if len(weighed) > 1:
+        raise EvidenceError("not every model's weights were looked at; measure them anew")
+    if weighed == {True}:
         views |= _LENGTHS
     return _fit(candidate, out, views, RETRAIN_ALPHA)
 

@@ -2,9 +2,9 @@
 
 After Golatkar et al. 2020 ("relearn time") and Tarun et al. 2023, but held against never-seen
 patients of the same model and then against OUT models. What only hides its memory relearns fast;
-what never forgot, or answers by a list, hardly moves. The speed lies between bounds, so that over
-models it has no heavy tails: a difference in units of the never-seen patients' spread had, over the
-retrains of one patient, an excess kurtosis of 46 where this one has -0.7.
+what never forgot, or answers by a list, hardly moves. The speed lies between bounds: a
+difference in units of the never-seen patients' spread, which is next to nothing in some models, had
+over the retrains of four patients an excess kurtosis of 2.6 to 46, where this one has -0.7 to -0.3.
 """
 
 from __future__ import annotations

@@ -142,6 +142,7 @@ def _is_of(model: Measurements, count: int) -> bool:
         model.margins.shape == model.scores.shape == (count,)
         and model.relearned.ndim == 2
         and model.lengths.shape in ((0,), (2,))
+        and bool(np.isfinite(model.lengths).all())
         and all(vectors.ndim == 2 and len(vectors) == count for vectors in model.features.values())
         and all(asked.ndim == 2 and asked.shape[1] in (0, count) for asked in changed)
     )

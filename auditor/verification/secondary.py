@@ -22,8 +22,8 @@ from auditor.verification.layout import Numbers
 from auditor.verification.prediction import cautious_p_value, prediction_test
 
 MEMBERSHIP = (membership.LIRA, membership.LIRA_AUGMENTED, membership.RMIA, membership.LOSS)
-# CKA is described only: over models it has heavier tails than the normal distribution, so at the
-# small levels that Holm asks for it would reject true retrains more often than promised.
+# CKA is described only: over models it has heavier tails than the others, and each test in the
+# family makes all of them blunter.
 LATENT = {
     "latent-residual": latent.PROCRUSTES,
     "latent-relative": latent.RELATIVE,

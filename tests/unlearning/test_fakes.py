@@ -84,6 +84,11 @@ def test_ascent_goes_too_far_but_not_on_retained_images(
         ward.task.module, images, ward.task.forget
     )
     assert loss(fake, images, ward.task.retain) < ward.unseen_loss
+    moved = [
+        float((outputs(fake, ward.task, part) - outputs(ward.task.module, ward.task, part)).std())
+        for part in (ward.task.unseen, ward.test, ward.task.forget)
+    ]
+    assert max(moved[:2]) < 0.5 * moved[2]  # all others are held about where they were
     # beyond what any image gets that nobody trained on
     unseen = [loss(ward.task.module, images, (index,)) for index in ward.task.unseen]
     assert loss(fake, images, ward.task.forget) > max(unseen)

@@ -155,11 +155,12 @@ def test_weights_of_another_length_are_another_recipe_s() -> None:
     assert fit_retrain(weighed(), out, LAYOUT).matches
     shorter = fit_retrain(weighed(-0.2), out, LAYOUT)
     assert not shorter.matches and shorter.worst in ("weights", "head")
-    with pytest.raises(EvidenceError, match="measure it anew"):
-        fit_retrain(model(random, seen=False), out, LAYOUT)
+    for some in (out, [*out[1:], model(random, seen=False)]):
+        with pytest.raises(EvidenceError, match="measure them anew"):
+            fit_retrain(model(random, seen=False), some, LAYOUT)
     # a bank that wasn't weighed says nothing about weights
     assert fit_retrain(
-        weighed(-0.2), [model(random, seen=False) for _ in range(16)], LAYOUT
+        model(random, seen=False), [model(random, seen=False) for _ in range(16)], LAYOUT
     ).matches
 
 

@@ -90,5 +90,5 @@ def test_what_is_memorised_shows_even_of_one_patient_and_a_retrain_is_seldom_bla
 
 
 def test_features_that_say_nothing_are_refused() -> None:
-    with pytest.raises(EvidenceError, match="same margin"):
+    with pytest.raises(EvidenceError, match="same features at one depth"):
         class_reading(np.ones((IMAGES, 3), dtype=np.float32), LAYOUT)

@@ -24,6 +24,7 @@ from auditor.verification.measure import measure
 from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import prediction_test
 from auditor.verification.probes import class_reading
+from auditor.verification.recipe_fit import fit_retrain
 from auditor.verification.relearning import (
     relearning_images,
     relearning_speed,
@@ -136,6 +137,37 @@ def test_the_family_takes_relearning_in_and_refuses_what_did_not_relearn(bank: B
     )
     with pytest.raises(EvidenceError, match="measure them anew"):
         relearning_statistics([*out, replace(hidden, relearned=np.empty((0, 0)))], LAYOUT)
+
+
+def test_who_trained_for_less_has_shorter_weights_though_nothing_of_the_forgotten(
+    bank: Bank,
+) -> None:
+    def measured(module: nn.Module) -> Measurements:
+        return measure(module, IMAGES.images, IMAGES.labels)
+
+    retained = LAYOUT.retained.tolist()
+    out = [measured(item) for item in bank.out]
+    shorter = replace(RECIPE, epochs=RECIPE.epochs // 3, learning_rate=RECIPE.learning_rate / 2)
+    other = measured(train(shorter, IMAGES, retained, 7))
+    assert not fit_retrain(other, out, LAYOUT).matches
+    heads = np.array([item.lengths[1] for item in out])
+    assert prediction_test(other.lengths[1], heads)[1] < 0.001
+    assert fit_retrain(measured(train(RECIPE, IMAGES, retained, 99)), out, LAYOUT).matches
+
+
+def test_lengths_are_of_what_the_margins_hang_on(bank: Bank) -> None:
+    module = copy.deepcopy(bank.out[0])
+    assert isinstance(module.head, nn.Linear)
+    own = measure(module, IMAGES.images, IMAGES.labels)
+    head = module.head.weight.detach().double().numpy()
+    assert own.lengths[1] == pytest.approx(np.log(np.linalg.norm(head - head.mean(axis=0))))
+    parts = [v.detach().double().numpy() for v in module.parameters() if v.ndim > 1]
+    assert own.lengths[0] == pytest.approx(np.log(np.sqrt(sum((v**2).sum() for v in parts))))
+    with torch.no_grad():
+        module.head.weight.add_(torch.arange(module.head.in_features) / 100)
+    padded = measure(module, IMAGES.images, IMAGES.labels)
+    assert padded.margins == pytest.approx(own.margins, abs=1e-3)
+    assert padded.lengths[1] == pytest.approx(own.lengths[1], abs=1e-5)
 
 
 def test_a_true_retrain_relearns_as_others_do(bank: Bank) -> None:

@@ -90,7 +90,7 @@ def test_a_cautious_p_value_keeps_its_level_under_heavy_tails_and_finds_what_is_
     others = models[:, :-1]
     distances = (models[:, -1] - others.mean(axis=1)) / others.std(axis=1, ddof=1)
     p_values = np.array([cautious_p_value(item, count) for item in distances])
-    for level in (0.05, 0.01, 0.002):
+    for level in (0.05, 0.01, 0.002, 0.0007):
         wrong = int((p_values <= level).sum())
         assert stats.binomtest(wrong, rounds, level, alternative="greater").pvalue > 0.01
     far = distances + 15 * np.sqrt(tails / (tails - 2) if np.isfinite(tails) else 1.0)
@@ -105,7 +105,7 @@ def test_a_cautious_p_value_keeps_its_level_under_heavy_tails_and_finds_what_is_
         (0.0, 1.5, {"latent-residual", "latent-relative"}),  # outputs suppressed, features kept
     ],
 )
-def test_what_remembers_or_forgets_too_much_is_rejected_by_the_tests_that_can_see_it(
+def test_what_remembers_or_forgets_too_much_is_doubted_by_the_tests_that_can_see_it(
     rise: float, moved: float, loud: set[str]
 ) -> None:
     draw = np.random.default_rng(2)
@@ -118,6 +118,24 @@ def test_what_remembers_or_forgets_too_much_is_rejected_by_the_tests_that_can_se
     assert all(found[name] >= 0.8 * rounds for name in loud), found
     quiet = set(NAMES) - loud - {"loss-threshold", "rmia-offline", "latent-probe"}
     assert all(found[name] <= 0.2 * rounds for name in quiet), found
+
+
+@pytest.mark.parametrize(("rise", "moved"), [(8.0, 0.0), (-8.0, 0.0), (0.0, 4.0)])
+def test_what_remembers_clearly_is_rejected_however_heavy_the_tails(
+    rise: float, moved: float
+) -> None:
+    draw = np.random.default_rng(9)
+    untouched = [model(draw, rise=8.0, moved=4.0) for _ in range(4)]
+    found = [
+        any(
+            test.rejected
+            for test in family(
+                [model(draw) for _ in range(24)], model(draw, rise=rise, moved=moved), untouched
+            )
+        )
+        for _ in range(8)
+    ]
+    assert np.mean(found) >= 0.75
 
 
 def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> None:
