@@ -40,7 +40,7 @@ from auditor.unlearning.task import Task
 from auditor.verification.delong import auc
 
 _SEED = 20261130
-_IMAGES_EACH = 3.0  # of a phantom patient, in the mean
+_IMAGES_EACH = 2.2  # of a phantom patient, in the mean
 _HELD_OUT = 10  # every so many patients
 
 
