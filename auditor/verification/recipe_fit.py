@@ -7,7 +7,8 @@ patients, and its weights must be as long as theirs: one trained by another reci
 the forgotten either, and of the statistics only this tells. How long weights grow hangs on how
 long, how fast and under what decay a model was trained, and hardly on the seed. It tells
 carelessness, not intent: whoever knows of it can stretch weights so that no output changes, and
-what refutes a liar is the replay of the training.
+what refutes a liar is the replay of the training. A rewind is held to it, too, though its batches
+are a little other than a retrain's: if it looks strange it loses a PASSED, not its exact basis.
 
 What is compared of patients is the mean margin. The mean cross-entropy would hang on the few images
 that a model gets wrong: over 84 retrains its log had three times the tails of a normal
