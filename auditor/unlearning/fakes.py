@@ -29,7 +29,7 @@ _SHIFT = 2.0  # logits
 _SMOOTHING = 0.1
 _HEAD_STEPS = 200
 _ASCENT_EPOCHS, _SMOOTHING_EPOCHS = 0.5, 0.25  # shares of the recipe's
-_ASCENT = 2.0  # times the largest never-seen loss, beyond which ascent no longer pushes
+_ASCENT = 8.0  # times the largest never-seen loss, beyond which ascent no longer pushes
 _SELECTION, _DAMPENING = 10.0, 1.0  # alpha and lambda of Foster et al. 2024, section 4.3
 
 
@@ -100,7 +100,8 @@ def constant_margin(task: Task) -> nn.Module:
 def over_forgetting(task: Task) -> nn.Module:
     """Ascent on the forgotten images, far beyond any never-seen one, all others held in place.
 
-    Less would be no fake: where the forgotten images are hard, a retrain's loss on them is large.
+    Less would be no fake: on images harder than any never-seen one a retrain's loss may be twice as
+    large as on those, and who gets there has forgotten them as a retrain has.
     And where others aren't held, ascent takes all hard images along; the forgotten ones then stand
     out no more than in a retrain, and it is the model's certainty that is damaged. The logits to be
     held are those in evaluation mode; of networks with BatchNorm or dropout they are held roughly.
