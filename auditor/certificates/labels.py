@@ -190,7 +190,7 @@ UNITS = {"patient": "patients", "model": "models"}
 
 ATTRIBUTES = {"age": "age", "sex": "sex", "site": "site"}
 
-IMAGES = {
+RECIPE_VIEWS = {
     "forgotten": "answers on the forgotten images",
     "never-seen": "answers on never-seen images",
     "retained": "answers on the retained images",

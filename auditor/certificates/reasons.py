@@ -133,7 +133,7 @@ class _Worded:
                 return say(
                     "The model doesn't look like models trained by the registered recipe: {which} "
                     "(p = {p}). The reference models say nothing about it.",
-                    which=labels.word(self._language, labels.IMAGES, fit.worst),
+                    which=labels.word(self._language, labels.RECIPE_VIEWS, fit.worst),
                     p=self._number(fit.p_value, 4),
                 )
             case ReasonCode.NOT_BY_RECIPE:
@@ -141,7 +141,7 @@ class _Worded:
                 return say(
                     "Said to be a retrain by the registered recipe, the model doesn't look like "
                     "those trained by it: {which} (p = {p}).",
-                    which=labels.word(self._language, labels.IMAGES, fit.worst),
+                    which=labels.word(self._language, labels.RECIPE_VIEWS, fit.worst),
                     p=self._number(fit.p_value, 4),
                 )
             case ReasonCode.NO_MODEL_POSSIBLE:

@@ -1,7 +1,8 @@
 """Latent similarity: are the forgotten patients' features where retrains put them?
 
-At each depth five numbers per model, each the forgotten patients' against matched never-seen
-patients of the same model, so that what a model does to all pictures drops out. All models are
+At each depth five numbers per model, each the forgotten patients' against never-seen patients of
+the same model (matched ones; for the probe all of their class), so that what a model does to all
+pictures drops out. All models are
 treated alike, the candidate with the others, so its numbers are exchangeable with an OUT model's
 where the candidate is a true retrain.
 """
