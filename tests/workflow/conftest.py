@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import auditor as auditor
 from tests.workflow.restores import Restored, live, restored
+from tests.workflow.trained import empty_home, train_here
+
+
+@pytest.fixture(scope="session")
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one model trained in it, made once; to be copied."""
+    root = tmp_path_factory.mktemp("trained") / "home"
+    with closing(empty_home(root)) as home:
+        train_here(home)
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ from auditor.workflow.homes.record import load_case
 from auditor.workflow.homes.registry import require_model
 from auditor.workflow.homes.steps import Step, next_step
 from tests.workflow.desks import RECEIVED
-from tests.workflow.trained import MODEL, attempt, begun, conclude, empty_home, train_here
+from tests.workflow.trained import MODEL, attempt, begun, conclude
 
 Notice = Callable[[str], None]
 
@@ -47,17 +47,9 @@ ONCE = frozenset(
 )
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("hold") / "home"
-    with closing(empty_home(root)) as home:
-        train_here(home)
-    return root
-
-
 @pytest.fixture
-def home(template: Path, tmp_path: Path) -> Iterator[Home]:
-    with closing(open_home(Path(shutil.copytree(template, tmp_path / "home")))) as opened:
+def home(trained_template: Path, tmp_path: Path) -> Iterator[Home]:
+    with closing(open_home(Path(shutil.copytree(trained_template, tmp_path / "home")))) as opened:
         yield opened
 
 
@@ -129,7 +121,7 @@ STATIONS = (Step.BANK, Step.ROUTE, Step.PLAN, Step.CONTROLS, Step.CLIMB, Step.RE
 
 
 def test_a_case_held_at_every_station_ends_as_one_that_never_was(
-    home: Home, template: Path, tmp_path: Path
+    home: Home, trained_template: Path, tmp_path: Path
 ) -> None:
     case = granted(home, trained_on=True)
     before = load_scene(home, MODEL).version.weights
@@ -141,7 +133,7 @@ def test_a_case_held_at_every_station_ends_as_one_that_never_was(
     kinds = [item.event.kind for item in home.ledger.replay(f"case:{case}")]
     assert all(kinds.count(kind) == 1 for kind in kinds if kind in ONCE)
     assert kinds.count("request-decided/v2") == 2 * len(STATIONS) + 1
-    with closing(open_home(Path(shutil.copytree(template, tmp_path / "other")))) as other:
+    with closing(open_home(Path(shutil.copytree(trained_template, tmp_path / "other")))) as other:
         straight = run(other, granted(other, trained_on=True))
     assert held.issued is not None and held.reached is not None and straight.reached is not None
     assert held.issued.outcome is Outcome.CERTIFIED

@@ -39,24 +39,16 @@ from auditor.workflow.erasure.running import run_case
 from auditor.workflow.homes.home import Home, open_home
 from tests.certificates import examples
 from tests.workflow.desks import RECEIVED
-from tests.workflow.trained import MODEL, Work, begun, empty_home, train_here
+from tests.workflow.trained import MODEL, Work, begun
 
 End = Callable[[Home], str]
 
 SOON = datetime.now(UTC).date() + timedelta(days=90)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("ends") / "home"
-    with closing(empty_home(root)) as home:
-        train_here(home)
-    return root
-
-
 @pytest.fixture
-def home(template: Path, tmp_path: Path) -> Iterator[Home]:
-    with closing(open_home(Path(shutil.copytree(template, tmp_path / "home")))) as opened:
+def home(trained_template: Path, tmp_path: Path) -> Iterator[Home]:
+    with closing(open_home(Path(shutil.copytree(trained_template, tmp_path / "home")))) as opened:
         yield opened
 
 

@@ -23,24 +23,16 @@ from auditor.workflow.erasure.running import run_case
 from auditor.workflow.erasure.training_hold import require_free_to_train
 from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import load_case
-from tests.workflow.trained import MODEL, empty_home, train_here
+from tests.workflow.trained import MODEL
 
 SMALL = RunSettings(out_models=8, in_models=6, scouts=4)
 TODAY = datetime.now(UTC).date()  # the run asks for the day it is, in this home by UTC
 ALWAYS = (date(2026, 1, 1), date.max)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("training-hold") / "home"
-    with closing(empty_home(root)) as home:
-        train_here(home)
-    return root
-
-
 @pytest.fixture
-def home(template: Path, tmp_path: Path) -> Iterator[Home]:
-    with closing(open_home(Path(shutil.copytree(template, tmp_path / "home")))) as opened:
+def home(trained_template: Path, tmp_path: Path) -> Iterator[Home]:
+    with closing(open_home(Path(shutil.copytree(trained_template, tmp_path / "home")))) as opened:
         yield opened
 
 
