@@ -11,8 +11,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.evidence import CandidateRole, Evidence, Influence, Power, RecipeFit
 from auditor.domain.verdict import Decision
 from auditor.errors import EvidenceError
-from auditor.verification.attacks.latent import latent_statistics
-from auditor.verification.attacks.membership import describe_membership, membership_statistics
+from auditor.verification.attacks.membership import describe_membership
 from auditor.verification.auc import (
     AucReference,
     compare,
@@ -36,15 +35,17 @@ from auditor.verification.measurements import Measurements
 from auditor.verification.online import hold_across
 from auditor.verification.per_patient import PatientScale, measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
-from auditor.verification.power import detect_power, pass_power, reach
+from auditor.verification.power import clear_power, detect_power, pass_power, reach
 from auditor.verification.recipe_fit import RETRAIN_ALPHA, fit_recipe, fit_retrain
-from auditor.verification.relearning import relearning_images, relearning_statistics
+from auditor.verification.relearning import relearning_images
 from auditor.verification.reliability import describe_reliability
 from auditor.verification.secondary import (
     describe_depths,
+    doubted_models,
     names,
     rank_references,
     secondary_tests,
+    statistics_of,
 )
 
 
@@ -130,6 +131,10 @@ def prepare(
     detected = sum(abs_outside(item.lower, item.upper, margin) for item in ins)
     if detected < CONTROL_SHARE * len(ins):
         passing = 0.0  # nothing may pass by a bank that doesn't find its own untouched models
+    if passing > 0:
+        found = statistics_of(out, (original, *untouched), layout)
+        doubted = doubted_models(found, alpha / rungs / SHARES, doubt_alpha=alpha)
+        passing *= clear_power(doubted, len(out), alpha)
     return Readiness(
         origin=origin,
         layout=layout,
@@ -142,7 +147,7 @@ def prepare(
         recipe_fit=fit,
         power=Power(
             detect_untouched=decidable * detect_power(scale, margin, ins),
-            pass_retrain=decidable * passing * (1 - alpha) * (1 - RETRAIN_ALPHA),
+            pass_retrain=decidable * passing * (1 - RETRAIN_ALPHA),
         ),
         reach=reach(scale, margin, outs),
         margin=margin,
@@ -249,12 +254,8 @@ def assess(
     auc = compare(readiness.auc, candidate.scores, plan.equivalence_level)
     out, layout = readiness.out, readiness.layout
     untouched = (readiness.original, *readiness.untouched)
-    depths = latent_statistics(out, candidate, untouched, layout)
-    members = membership_statistics([*out, candidate], layout)
-    relearned = relearning_statistics([*out, candidate], layout)
-    secondary = secondary_tests(
-        members, depths, plan.rejection_alpha, relearned, doubt_alpha=plan.doubt_alpha
-    )
+    found = statistics_of([*out, candidate], untouched, layout)
+    secondary = secondary_tests(found, plan.rejection_alpha, doubt_alpha=plan.doubt_alpha)
     least = min(
         outside_p_value(readiness.scale, scores, plan.margin),
         inferior_p_value(readiness.auc, auc),
@@ -283,7 +284,7 @@ def assess(
         ),
         secondary=secondary,
         membership=describe_membership(candidate, out, readiness.untouched, layout),
-        latent=describe_depths(depths),
+        latent=describe_depths(found.depths),
         recipe_fit=readiness.recipe_fit,
         retrain_fit=fit_retrain(candidate, out, layout),
         across=hold_across(min(1.0, plan.rungs * SHARES * least), place, plan.alpha),

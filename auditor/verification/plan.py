@@ -107,7 +107,8 @@ class Plan:
     def doubt_alpha(self) -> float:
         """Chance that the secondary family withholds its PASSED from a true retrain.
 
-        Were models normally distributed; in trials on single patients it was 8 % where this is 5 %.
+        Were models normally distributed. How far they are from it the bank's own models tell, and
+        the declared power allows for it (`clear_power`).
         """
         return self.alpha
 

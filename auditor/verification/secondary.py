@@ -18,8 +18,10 @@ from auditor.verification.attacks import latent, membership
 from auditor.verification.attacks.latent import DepthStatistics
 from auditor.verification.exchangeability import rank_p_value, references_needed
 from auditor.verification.holm import holm
-from auditor.verification.layout import Numbers
+from auditor.verification.layout import Layout, Numbers
+from auditor.verification.measurements import Measurements
 from auditor.verification.prediction import cautious_p_value, prediction_test
+from auditor.verification.relearning import relearning_statistics
 
 MEMBERSHIP = (membership.LIRA, membership.LIRA_AUGMENTED, membership.RMIA, membership.LOSS)
 # CKA is described only: over models it has heavier tails than the others, and each test in the
@@ -38,35 +40,75 @@ def names(*, relearned: bool) -> tuple[str, ...]:
     return (*NAMES, RELEARNING) if relearned else NAMES
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Statistics:
+    """What the tests read of some models, treated all alike; a candidate stands last.
+
+    Attributes:
+        members: by attack one number per model.
+        depths: the same at each depth.
+        relearned: the same of relearning speed; None where no model relearned anything.
+    """
+
+    members: Mapping[str, Numbers]
+    depths: Sequence[DepthStatistics]
+    relearned: Numbers | None = None
+
+    @property
+    def models(self) -> int:
+        """How many there are."""
+        return len(self.members[MEMBERSHIP[0]])
+
+    @property
+    def series(self) -> tuple[tuple[str, str, tuple[Numbers, ...]], ...]:
+        """By test its name, its family, and one number per model at every depth it looks at."""
+        found = [(name, "membership", (self.members[name],)) for name in MEMBERSHIP]
+        for name, key in LATENT.items():
+            found.append((name, "latent", tuple(item.values[key] for item in self.depths)))
+        if self.relearned is not None:
+            found.append((RELEARNING, "relearning", (self.relearned,)))
+        return tuple(found)
+
+    def ranks_decide(self, alpha: float) -> bool:
+        """Whether there are so many models that ranks alone can reject (DESIGN section 4.6)."""
+        return self.models > rank_references(len(self.series), len(self.depths), alpha)
+
+
+def statistics_of(
+    models: Sequence[Measurements], untouched: Sequence[Measurements], layout: Layout
+) -> Statistics:
+    """Take them from OUT models and a candidate, or from OUT models alone.
+
+    Args:
+        untouched: as in `latent_statistics`.
+
+    Raises:
+        EvidenceError: models that can't be compared, or some relearned and some didn't.
+    """
+    *others, last = models
+    return Statistics(
+        members=membership.membership_statistics(models, layout),
+        depths=latent.latent_statistics(others, last, untouched, layout),
+        relearned=relearning_statistics(models, layout),
+    )
+
+
 def secondary_tests(
-    members: Mapping[str, Numbers],
-    depths: Sequence[DepthStatistics],
-    alpha: float,
-    relearned: Numbers | None = None,
-    *,
-    doubt_alpha: float,
+    found: Statistics, alpha: float, *, doubt_alpha: float
 ) -> tuple[SecondaryTest, ...]:
     """Hold the candidate against OUT models by each test.
 
     A latent test takes the depth that speaks loudest and pays for having looked at all of them.
-    Where the bank is so large that ranks alone can reject, they do both (DESIGN section 4 point 6).
 
     Args:
-        members: by attack one number per model, the candidate last.
-        depths: the same at each depth.
+        found: of OUT models and the candidate.
         alpha: chance that a true retrain is rejected by any test.
-        relearned: the same of relearning speed, where models relearned.
         doubt_alpha: chance that any test casts doubt on a true retrain.
     """
-    series = [(name, "membership", (members[name],)) for name in MEMBERSHIP] + [
-        (name, "latent", tuple(item.values[key] for item in depths)) for name, key in LATENT.items()
-    ]
-    if relearned is not None:
-        series.append((RELEARNING, "relearning", (relearned,)))
-    ranks = len(members[MEMBERSHIP[0]]) > rank_references(len(series), len(depths), alpha)
-    found = [_strongest(values) for *_, values in series]
-    p_values = [item.rank if ranks else item.cautious for item in found]
-    adjusted, doubts = holm(p_values), holm([item.rank if ranks else item.normal for item in found])
+    series, ranks = found.series, found.ranks_decide(alpha)
+    told = [_strongest(values) for *_, values in series]
+    p_values = [item.rank if ranks else item.cautious for item in told]
+    adjusted, doubts = holm(p_values), holm([item.rank if ranks else item.normal for item in told])
     return tuple(
         SecondaryTest(
             name=name,
@@ -81,9 +123,29 @@ def secondary_tests(
             doubted=doubt <= doubt_alpha,
         )
         for (name, family, _), item, p_value, corrected, doubt in zip(
-            series, found, p_values, adjusted, doubts, strict=True
+            series, told, p_values, adjusted, doubts, strict=True
         )
     )
+
+
+def doubted_models(found: Statistics, alpha: float, *, doubt_alpha: float) -> int:
+    """How many of these models the family casts doubt on, each held against all the others.
+
+    Of OUT models it tells how often a true retrain will be doubted, whatever tails they have.
+
+    Args:
+        found: of OUT models alone.
+        alpha: as in `secondary_tests`; so is ``doubt_alpha``.
+    """
+    series, ranks = found.series, found.ranks_decide(alpha)
+    count = 0
+    for model in range(found.models):
+        told = [
+            _strongest([np.append(np.delete(item, model), item[model]) for item in values])
+            for *_, values in series
+        ]
+        count += min(holm([item.rank if ranks else item.normal for item in told])) <= doubt_alpha
+    return count
 
 
 def rank_references(tests: int, depths: int, alpha: float) -> int:

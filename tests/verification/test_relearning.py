@@ -16,8 +16,6 @@ from auditor.errors import EvidenceError
 from auditor.learning.recipe import Recipe
 from auditor.learning.relearning import relearn
 from auditor.learning.training import train
-from auditor.verification.attacks.latent import latent_statistics
-from auditor.verification.attacks.membership import membership_statistics
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.matching import match_patients
 from auditor.verification.measure import measure
@@ -30,7 +28,7 @@ from auditor.verification.relearning import (
     relearning_speed,
     relearning_statistics,
 )
-from auditor.verification.secondary import names, secondary_tests
+from auditor.verification.secondary import names, secondary_tests, statistics_of
 from tests.learning.noise import noise
 
 IMAGES = noise(patients=80, size=16)
@@ -125,10 +123,8 @@ def test_the_family_takes_relearning_in_and_refuses_what_did_not_relearn(bank: B
 
     out, original = [measured(item) for item in bank.out], measured(bank.untouched[0])
     hidden = measured(suppressed(bank.untouched[0]))
-    members = membership_statistics([*out, hidden], LAYOUT)
-    depths = latent_statistics(out, hidden, [original], LAYOUT)
-    speeds = relearning_statistics([*out, hidden], LAYOUT)
-    found = secondary_tests(members, depths, 0.05, speeds, doubt_alpha=0.05)
+    told = statistics_of([*out, hidden], [original], LAYOUT)
+    found = secondary_tests(told, 0.05, doubt_alpha=0.05)
     assert tuple(item.name for item in found) == names(relearned=True)
     assert found[-1].rejected and found[-1].decisive
     assert (

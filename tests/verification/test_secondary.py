@@ -23,8 +23,11 @@ from auditor.verification.secondary import (
     LATENT,
     MEMBERSHIP,
     NAMES,
+    Statistics,
     describe_depths,
+    doubted_models,
     secondary_tests,
+    statistics_of,
 )
 from tests.campaigns import Campaign
 from tests.verification.simulated import LAYOUT, model
@@ -36,12 +39,8 @@ MODELS = 10
 def family(
     out: Sequence[Measurements], candidate: Measurements, untouched: Sequence[Measurements]
 ) -> tuple[SecondaryTest, ...]:
-    return secondary_tests(
-        membership_statistics([*out, candidate], LAYOUT),
-        latent_statistics(out, candidate, untouched, LAYOUT),
-        ALPHA / 3,
-        doubt_alpha=ALPHA,
-    )
+    found = statistics_of([*out, candidate], untouched, LAYOUT)
+    return secondary_tests(found, ALPHA / 3, doubt_alpha=ALPHA)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +137,47 @@ def test_what_remembers_clearly_is_rejected_however_heavy_the_tails(
     assert np.mean(found) >= 0.75
 
 
+@pytest.mark.parametrize("tails", [3.0, np.inf])
+def test_out_models_tell_how_often_a_retrain_will_be_doubted(tails: float) -> None:
+    random = np.random.default_rng(11)
+
+    def drawn(models: int) -> list[Numbers]:
+        values = random.standard_normal((len(NAMES), models))
+        if np.isfinite(tails):
+            values /= np.sqrt(random.chisquare(tails, values.shape) / tails)
+        return list(values)
+
+    def told(series: Sequence[Numbers]) -> Statistics:
+        count = len(MEMBERSHIP)
+        depth = DepthStatistics(
+            depth="head",
+            values=dict(zip(LATENT.values(), series[count:], strict=True)),
+            noise_p_value=1.0,
+            nearer_untouched_p_value=1.0,
+        )
+        return Statistics(members=dict(zip(MEMBERSHIP, series, strict=False)), depths=[depth])
+
+    def doubted(series: Sequence[Numbers]) -> bool:
+        return any(
+            test.doubted for test in secondary_tests(told(series), ALPHA / 3, doubt_alpha=ALPHA)
+        )
+
+    beforehand, afterwards, naive = 0, 0, 0
+    banks, models, retrains = 40, 24, 25
+    for _ in range(banks):
+        out = drawn(models)
+        beforehand += doubted_models(told(out), ALPHA / 3, doubt_alpha=ALPHA)
+        for k in range(models):
+            naive += doubted([np.append(np.delete(item, k), item[k]) for item in out])
+        new = drawn(retrains)
+        for k in range(retrains):
+            afterwards += doubted([np.append(a, b[k]) for a, b in zip(out, new, strict=True)])
+    assert beforehand == naive
+    share, found = beforehand / (banks * models), afterwards / (banks * retrains)
+    assert abs(share - found) < 0.025
+    assert (share > 0.08) if np.isfinite(tails) else (share < 0.07)
+
+
 def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> None:
     random = np.random.default_rng(3)
     needed = references_needed(7 * 2, 0.1)  # seven tests, of which some look at two depths
@@ -157,7 +197,8 @@ def test_ranks_decide_where_the_bank_is_large_enough_and_describe_below() -> Non
             for depth in ("early", "head")
         ]
         members = {name: series() for name in MEMBERSHIP}
-        return secondary_tests(members, depths, 0.1, doubt_alpha=0.1)[0]
+        found = Statistics(members=members, depths=depths)
+        return secondary_tests(found, 0.1, doubt_alpha=0.1)[0]
 
     above, below = lira(needed, 1e9), lira(needed - 1, 1e9)
     assert above.p_value == above.rank_p_value == pytest.approx(2 / 280)
@@ -179,7 +220,8 @@ def test_a_latent_test_pays_for_every_depth_it_looked_at() -> None:
         for number, values in enumerate((quiet, loud, quiet))
     ]
     members = dict.fromkeys(MEMBERSHIP, quiet)
-    found = secondary_tests(members, depths, ALPHA / 3, doubt_alpha=ALPHA)[4]
+    told = Statistics(members=members, depths=depths)
+    found = secondary_tests(told, ALPHA / 3, doubt_alpha=ALPHA)[4]
     distance, p_value = prediction_test(3.0, loud[:-1])
     assert (found.name, found.statistic) == ("latent-residual", distance)
     assert found.p_value == pytest.approx(3 * cautious_p_value(distance, 11))

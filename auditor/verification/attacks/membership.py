@@ -1,7 +1,9 @@
 """Membership inference on the forgotten patients: one number per model, and how good it is on one.
 
 The numbers are means over patients of each attack's score, every model held against all others,
-so the candidate's is exchangeable with an OUT model's where it is a true retrain.
+so the candidate's is exchangeable with an OUT model's where it is a true retrain. Those of RMIA and
+of the loss threshold are shares, and of few patients often 0 or 1. They are told as the arcsine of
+the root, on which a share's variance hardly depends on where it lies (Anscombe 1948, section 3).
 """
 
 from __future__ import annotations
@@ -46,9 +48,14 @@ def membership_statistics(models: Sequence[Measurements], layout: Layout) -> Map
     return {
         LIRA: _each(lira_offline, contrasts, layout),
         LIRA_AUGMENTED: _each(lira_offline, averaged, layout),
-        RMIA: _each(population_ratios, margins, layout),
-        LOSS: np.array([loss_threshold(item, layout) for item in margins]),
+        RMIA: steadied(_each(population_ratios, margins, layout)),
+        LOSS: steadied(np.array([loss_threshold(item, layout) for item in margins])),
     }
+
+
+def steadied(shares: Numbers) -> Numbers:
+    """Arcsine of the root, from 0 to pi / 2."""
+    return np.asarray(np.arcsin(np.sqrt(shares)))
 
 
 def averaged_margins(model: Measurements) -> Numbers:
@@ -76,15 +83,12 @@ def _each(
 
 
 def loss_threshold(margins: Numbers, layout: Layout) -> float:
-    """Log odds of the AUC with which a loss threshold tells forgotten from never-seen patients.
+    """AUC with which a loss threshold tells forgotten from never-seen patients.
 
     Yeom et al. 2018, section 3.2; the margin orders images as the loss does.
     """
     gone, never = _of(margins, layout, layout.forgotten), _of(margins, layout, layout.unseen)
-    pairs = len(gone) * len(never)
-    member = np.repeat([1, 0], [len(gone), len(never)])
-    area = np.clip(auc(np.concatenate([gone, never]), member), 0.5 / pairs, 1 - 0.5 / pairs)
-    return float(np.log(area / (1 - area)))
+    return auc(np.concatenate([gone, never]), np.repeat([1, 0], [len(gone), len(never)]))
 
 
 def describe_membership(
