@@ -34,6 +34,8 @@ LATENT = {
 RELEARNING = "relearning-speed"
 NAMES = (*MEMBERSHIP, *LATENT)
 
+Series = tuple[str, str, tuple[Numbers, ...]]
+
 
 def names(*, relearned: bool) -> tuple[str, ...]:
     """The family, with relearning where the bank's models did."""
@@ -60,9 +62,9 @@ class Statistics:
         return len(self.members[MEMBERSHIP[0]])
 
     @property
-    def series(self) -> tuple[tuple[str, str, tuple[Numbers, ...]], ...]:
+    def series(self) -> tuple[Series, ...]:
         """By test its name, its family, and one number per model at every depth it looks at."""
-        found = [(name, "membership", (self.members[name],)) for name in MEMBERSHIP]
+        found: list[Series] = [(name, "membership", (self.members[name],)) for name in MEMBERSHIP]
         for name, key in LATENT.items():
             found.append((name, "latent", tuple(item.values[key] for item in self.depths)))
         if self.relearned is not None:
