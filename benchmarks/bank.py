@@ -39,7 +39,7 @@ from auditor.verification.influence import estimate, fit_scale
 from auditor.verification.layout import Numbers
 from auditor.workflow.audit.references import Block, measure_block
 from auditor.workflow.audit.scene import Scene, derive_seed
-from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.scouting import send_scouts
 from auditor.workflow.models.inclusion import random_subsets
 
 CORES = os.cpu_count() or 1
@@ -184,7 +184,7 @@ class Scored:
 
 def _shifts(folder: Path, recipe: Recipe) -> None:
     scene = _scene(folder, recipe)
-    _, memorised = scout_memorisation(scene, 16, workers=CORES, progress=lambda *_: None)
+    memorised = send_scouts(scene, 16, workers=CORES, progress=lambda *_: None).memorised
     asked = sorted(memorised, key=lambda subject: (-memorised[subject], subject))[:PATIENTS]
     whole = _trained(scene, "whole", [scene.training] * (REFERENCES + RETRAINS))
     everyone = sorted({scene.images.subjects[index] for index in scene.training})

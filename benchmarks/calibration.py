@@ -44,7 +44,7 @@ from auditor.verification.surrogate import (
 )
 from auditor.workflow.audit.references import Block, layout_for, measure_all, train_block
 from auditor.workflow.audit.scene import Scene, derive_seed
-from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.scouting import send_scouts
 
 PATIENTS = 16
 REFERENCES = 16
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     scene = _scene(asked.data, asked.folder)
-    _, memorised = scout_memorisation(scene, 8, workers=asked.workers, progress=_tell)
+    memorised = send_scouts(scene, 8, workers=asked.workers, progress=_tell).memorised
     ranked = sorted(memorised, key=lambda subject: (-memorised[subject], subject))[:PATIENTS]
     halves = ranked[0::2], ranked[1::2]
     blocks = [

@@ -34,7 +34,7 @@ from auditor.verification.influence import fit_scale, pooled
 from auditor.verification.measurements import Measurements
 from auditor.workflow.audit.references import layout_for, measure_all, train_block
 from auditor.workflow.audit.scene import Scene
-from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.scouting import send_scouts
 
 BANDS = (0.5, 1.0, 2.0, 3.0, 4.5)  # standard deviations
 DAMPINGS = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5)
@@ -130,7 +130,7 @@ def main() -> None:
     chosen = parser.parse_args()
     scene = scene_of(load_images(read_manifest(chosen.data), QUICK.input_size), QUICK)
     scene = replace(scene, folder=chosen.folder)
-    _, found = scout_memorisation(scene, SCOUTS, workers=1, progress=silent)
+    found = send_scouts(scene, SCOUTS, workers=1, progress=silent).memorised
     memorised = dict(found)
     quantiles = np.quantile(list(memorised.values()), (0.5, 0.75, 0.9, 0.95, 1))
     say(f"{len(memorised)} patients; memorisation at 50, 75, 90, 95, 100 %: {quantiles.round(2)}")

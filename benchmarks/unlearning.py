@@ -44,7 +44,7 @@ from auditor.learning.training import train
 from auditor.learning.weights import load_weights, weights_bytes
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.stopwatch import PeakMemory
-from auditor.unlearning.task import Cost, Need, Task
+from auditor.unlearning.task import Cost, Need, Outsiders, Task
 from auditor.verification.engine import Readiness, assess, draw_up, prepare
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin, Plan
@@ -52,7 +52,7 @@ from auditor.workflow.audit.bank import Bank, train_bank
 from auditor.workflow.audit.calibration import calibrate
 from auditor.workflow.audit.references import layout_for, measure_all
 from auditor.workflow.audit.scene import Scene, derive_seed
-from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.scouting import send_scouts
 from auditor.workflow.audit.surrogates import match_surrogates
 
 RECIPE = Recipe(epochs=25, batch_size=16, learning_rate=0.004, width=16, train_images=500)
@@ -70,6 +70,7 @@ class Asked:
     scene: Scene
     module: nn.Module
     bank: Bank
+    outsiders: Outsiders
     readiness: Readiness
     plan: Plan
 
@@ -83,6 +84,7 @@ class Asked:
             retain=self.scene.without(self.bank.forgotten),
             seed=derive_seed("benchmark", self.bank.digest),
             unseen=self.scene.split.validation,
+            outsiders=self.outsiders,
         )
 
 
@@ -110,7 +112,8 @@ def main() -> None:
     recipe = RECIPE if asked.recipe is None else read_recipe(asked.recipe)
     scene, module = _scene(asked.data, asked.folder, recipe)
     workers = os.cpu_count() or 1
-    scouts, memorised = scout_memorisation(scene, 16, workers=workers, progress=_tell)
+    scouts = send_scouts(scene, 16, workers=workers, progress=_tell)
+    memorised = scouts.memorised
     for name, cohort in _cohorts(memorised).items():
         counts = {subject: len(scene.of_subjects([subject])) for subject in memorised}
         groups = match_surrogates(cohort, counts, memorised)
@@ -118,14 +121,14 @@ def main() -> None:
             scene,
             scene.of_subjects(cohort),
             [scene.of_subjects(group) for group in groups],
-            scouts=scouts,
+            scouts=scouts.block,
             seed=f"benchmark/{name}",
             out_models=asked.references,
             in_models=asked.references,
             workers=workers,
             progress=_tell,
         )
-        _table(name, _ready(scene, module.to(asked.device), bank), asked.folder)
+        _table(name, _ready(scene, module.to(asked.device), bank, scouts.outsiders), asked.folder)
 
 
 def _scene(data: Path, folder: Path, recipe: Recipe) -> tuple[Scene, nn.Module]:
@@ -149,7 +152,7 @@ def _cohorts(memorised: Mapping[str, float]) -> dict[str, list[str]]:
     }
 
 
-def _ready(scene: Scene, module: nn.Module, bank: Bank) -> Asked:
+def _ready(scene: Scene, module: nn.Module, bank: Bank, outsiders: Outsiders) -> Asked:
     apart = tuple(index for group in bank.surrogates for index in group)
     layout = layout_for(scene, bank.forgotten, apart=apart, unseen=scene.split.test)
     origin = Origin(
@@ -172,7 +175,14 @@ def _ready(scene: Scene, module: nn.Module, bank: Bank) -> Asked:
         seeds=(),
         ladder=(),
     )
-    return Asked(scene=scene, module=module, bank=bank, readiness=readiness, plan=plan)
+    return Asked(
+        scene=scene,
+        module=module,
+        bank=bank,
+        outsiders=outsiders,
+        readiness=readiness,
+        plan=plan,
+    )
 
 
 def _table(name: str, asked: Asked, folder: Path) -> None:
@@ -203,7 +213,14 @@ def _candidates(asked: Asked, retrained: Made) -> Iterator[tuple[str, Mapping[st
         if method.cost is Cost.TRAINING or method.needs - {Need.UNSEEN}:
             continue
         started = time.monotonic()
-        tuned = calibrate(asked.scene, asked.bank, asked.module, method, progress=silent)
+        tuned = calibrate(
+            asked.scene,
+            asked.bank,
+            asked.module,
+            method,
+            outsiders=asked.outsiders,
+            progress=silent,
+        )
         sys.stderr.write(f"calibrated {method.name} in {time.monotonic() - started:.0f} s\n")
         if tuned.parameters is None:
             _write(f"| {method.name} | every variant breaks a bound on the surrogates |{'|' * 6}")

@@ -50,7 +50,7 @@ from auditor.workflow.audit.references import (
     train_models,
 )
 from auditor.workflow.audit.scene import Scene, derive_seed
-from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.scouting import send_scouts
 from auditor.workflow.audit.surrogates import match_surrogates
 from auditor.workflow.qualifying.trials import Court, Judged, tally
 
@@ -155,7 +155,7 @@ def _stage(asked: argparse.Namespace) -> Stage:
         f"{len(scene.training)} training images, {len(scene.split.test)} never-seen ones to test "
         f"on; {recipe}"
     )
-    _, memorised = scout_memorisation(scene, _SCOUTS, workers=asked.workers, progress=_tell)
+    memorised = send_scouts(scene, _SCOUTS, workers=asked.workers, progress=_tell).memorised
     inside, originals = (
         train_models(
             scene,

@@ -47,8 +47,8 @@ class Steps:
         loss: Loss = SOFTMAX,
     ) -> None:
         """Take the gradient of the forgotten images and the curvature of the sample."""
-        prefixes = automatic(task, precision, memory) if tuple(layers) == AUTO else layers
-        how = _Passing(task=task, layers=prefixes, precision=precision, memory=memory, loss=loss)
+        named_layers = chosen_layers(task, layers, precision, memory)
+        how = Passing(task=task, layers=named_layers, precision=precision, memory=memory, loss=loss)
         self._task, self._device = task, how.device
         with steady(how.device):
             self._passes = how.exact()
@@ -64,10 +64,10 @@ class Steps:
         scale = len(self._task.retain) / len(curvature.sample)
         self._task.progress("step", 0, 1)
         with steady(self._device):
-            dual = scale * _solved(scale * curvature.gram, damping, self._along)
+            dual = scale * solved(scale * curvature.gram, damping, self._along)
             back = curvature.transpose_product(self._passes, dual)
             step = {name: (gradient[name] - back[name]) / damping for name in gradient}
-            result = _stepped(self._task, step)
+            result = stepped(self._task, step)
         self._task.progress("step", 1, 1)
         return result
 
@@ -108,7 +108,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Passing:
+class Passing:
     """How passes over a task's network are made.
 
     Half of the memory is for the activations of a pass, half for what is kept of them.
@@ -128,13 +128,16 @@ class _Passing:
 
     @property
     def device(self) -> torch.device:
+        """Where the network lies."""
         return next(self.task.module.parameters()).device
 
     @property
     def chosen(self) -> tuple[str, ...]:
+        """Names of the parameters that step."""
         return named(self.task.module, self.layers)
 
     def passes(self, precision: str) -> Passes:
+        """Passes in a precision."""
         return Passes(
             self.task.module,
             self.chosen,
@@ -149,6 +152,7 @@ class _Passing:
         return self.passes("float32" if self.precision == "bfloat16" else self.precision)
 
     def rows(self, exact: Passes, images: Sequence[int]) -> Rows:
+        """A of these images, of the layers that step."""
         passes = exact if self.precision != "bfloat16" else self.passes(self.precision)
         of_layers = units(passes.module, self.chosen)
         return Rows(passes, exact, of_layers, images, memory=self._half)
@@ -158,7 +162,7 @@ class _Passing:
         return int(self.memory * 2**29)
 
 
-def _curvature(how: _Passing, exact: Passes, subset: int) -> Curvature:
+def _curvature(how: Passing, exact: Passes, subset: int) -> Curvature:
     def tell(done: int, total: int) -> None:
         how.task.progress("curvature", done, total)
 
@@ -176,17 +180,30 @@ def _curvature(how: _Passing, exact: Passes, subset: int) -> Curvature:
     )
 
 
+def chosen_layers(
+    task: Task, layers: Sequence[str], precision: str, memory: float
+) -> Sequence[str]:
+    """The layers named, or those of the automatic choice where that is what is named."""
+    return automatic(task, precision, memory) if tuple(layers) == AUTO else layers
+
+
 def automatic(task: Task, precision: str, memory: float) -> tuple[str, ...]:
     """The layers that `most_telling` chooses for a task."""
-    how = _Passing(task=task, layers=(), precision=precision, memory=memory, loss=SOFTMAX)
+    how = Passing(task=task, layers=(), precision=precision, memory=memory, loss=SOFTMAX)
     with steady(how.device):
         exact = how.exact()
         some = draw(task.retain, task.images.labels, _AUTO_IMAGES, task.seed)
         return most_telling(how.rows(exact, some), exact.gradient(task.forget))
 
 
-def _solved(gram: Tensor, damping: float, right: Tensor) -> Tensor:
-    """(gram + damping I)^-1 right, by Cholesky's factors; the matrix is positive definite."""
+def solved(gram: Tensor, damping: float | Tensor, right: Tensor) -> Tensor:
+    """(gram + damping)^-1 right, damping on the diagonal, by Cholesky's factors.
+
+    The matrix is positive definite; it is changed in place.
+
+    Raises:
+        UnlearningError: numbers too large or NaN.
+    """
     gram.diagonal().add_(damping)
     root, failed = torch.linalg.cholesky_ex(gram)
     if int(failed):
@@ -194,7 +211,12 @@ def _solved(gram: Tensor, damping: float, right: Tensor) -> Tensor:
     return torch.cholesky_solve(right[:, None], root)[:, 0]
 
 
-def _stepped(task: Task, step: Mapping[str, Tensor]) -> nn.Module:
+def stepped(task: Task, step: Mapping[str, Tensor]) -> nn.Module:
+    """The task's module a step further, BatchNorm's running statistics taken anew.
+
+    Raises:
+        UnlearningError: weights became NaN or infinite.
+    """
     result = copy.deepcopy(task.module)
     with torch.no_grad():
         for name, value in result.named_parameters():

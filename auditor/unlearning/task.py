@@ -37,6 +37,21 @@ class Need(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outsiders:
+    """What models of the recipe say of images whose patients they weren't shown.
+
+    None of them takes part in an audit.
+
+    Attributes:
+        margins: by image index the log odds of its label, the mean over those models.
+        sureness: mean log odds that such models give the labels of images they *were* shown.
+    """
+
+    margins: Mapping[int, float]
+    sureness: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
     """What a method is given; it may read all of it and change none.
 
@@ -49,6 +64,7 @@ class Task:
         history: how the model, or the one it descends from, was trained, if that was recorded.
         progress: told how far the work is.
         known: the version on the books that the module is, if it is one.
+        outsiders: models that were trained on some of the patients, if there are any.
     """
 
     recipe: Recipe
@@ -61,6 +77,7 @@ class Task:
     history: History | None = None
     progress: Progress = silent
     known: KnownModel | None = None
+    outsiders: Outsiders | None = None
 
 
 class Method(Protocol):

@@ -26,7 +26,7 @@ from auditor.learning.progress import Progress
 from auditor.learning.recipe import FULL, QUICK, Recipe
 from auditor.proof.trust import parse_trust
 from auditor.workflow.audit.scene import load_scene, train_and_register
-from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.scouting import send_scouts
 from auditor.workflow.desk.desk import decide, file_request
 from auditor.workflow.documents.notary import certificate_path, sidecar_path
 from auditor.workflow.erasure.casework import RunSettings
@@ -130,9 +130,9 @@ def choose_patients(
     Chosen on scout models, which take no part in any audit.
     """
     scene = load_scene(home, MODEL)
-    _, memorised = scout_memorisation(
+    memorised = send_scouts(
         scene, settings.scouts, workers=settings.workers, progress=progress
-    )
+    ).memorised
     ranked = sorted(memorised, key=lambda subject: (-memorised[subject], subject))
     routine = min(ranked, key=lambda subject: (abs(memorised[subject] - _ROUTINE), subject))
     several = [subject for subject in ranked if len(scene.of_subjects([subject])) > 1]

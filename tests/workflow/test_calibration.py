@@ -92,7 +92,7 @@ class Some(NewtonStep):
 def tuned(
     scene: Scene, bank: Bank, module: nn.Module, *dampings: float
 ) -> tuple[Calibration, Findings]:
-    calibration = calibrate(scene, bank, module, Some(*dampings), progress=silent)
+    calibration = calibrate(scene, bank, module, Some(*dampings), outsiders=None, progress=silent)
     return calibration, typed(Findings, json.loads(calibration.findings))
 
 
@@ -158,7 +158,7 @@ def test_a_bound_on_the_loss_alone_would_pick_a_step_that_overshoots(
     scene: Scene, bank: Bank, original: nn.Module
 ) -> None:
     """No variant costs any loss or AUC; influence falls by the same amount from one to the next."""
-    calibration = calibrate(scene, bank, original, Hush(), progress=silent)
+    calibration = calibrate(scene, bank, original, Hush(), outsiders=None, progress=silent)
     findings = typed(Findings, json.loads(calibration.findings))
     assert inside(findings) == list(findings.trials)
     left = np.array([[r.influence for r in t.readings] for t in findings.trials])
@@ -219,7 +219,9 @@ def test_a_variant_that_fails_for_one_group_is_not_chosen(
                 if task.forget == bank.surrogates[1]:
                     raise UnlearningError("the second group can't be forgotten any further")
 
-    calibration = calibrate(scene, bank, original, Failing(30.0, 3.0), progress=silent)
+    calibration = calibrate(
+        scene, bank, original, Failing(30.0, 3.0), outsiders=None, progress=silent
+    )
     findings = typed(Findings, json.loads(calibration.findings))
     assert [len(trial.readings) for trial in findings.trials] == [2, 1]
     assert calibration.parameters == {"damping": "30.0"}

@@ -18,7 +18,7 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.codec import plain
 from auditor.errors import EvidenceError, UnlearningError
 from auditor.learning.progress import Progress
-from auditor.unlearning.task import Task, Tunable
+from auditor.unlearning.task import Outsiders, Task, Tunable
 from auditor.verification.delong import auc
 from auditor.verification.measure import measure
 from auditor.verification.measurements import Measurements
@@ -51,16 +51,26 @@ class Calibration:
 
 
 def calibrate(
-    scene: Scene, bank: Bank, module: nn.Module, method: Tunable, *, progress: Progress
+    scene: Scene,
+    bank: Bank,
+    module: nn.Module,
+    method: Tunable,
+    *,
+    outsiders: Outsiders | None,
+    progress: Progress,
 ) -> Calibration:
-    """Try every variant of a method on each group of surrogates and choose one."""
+    """Try every variant of a method on each group of surrogates and choose one.
+
+    Args:
+        outsiders: what scouts say of training images, for methods that are guided by it.
+    """
     apart = tuple(index for group in bank.surrogates for index in group)
     bounds = _bounds(scene, bank, module, scene.without(bank.forgotten, apart))
     found: dict[tuple[tuple[str, str], ...], list[Reading]] = {}
     groups: list[Group] = []
     for number, group in enumerate(bank.surrogates):
         progress(f"calibrating {method.name}", number, len(bank.surrogates))
-        readings, told = _tried(scene, bank, module, method, group)
+        readings, told = _tried(scene, bank, module, method, outsiders, group)
         groups.append(told)
         for parameters, reading in readings:
             found.setdefault(tuple(parameters.items()), []).append(reading)
@@ -88,7 +98,12 @@ def calibrate(
 
 
 def _tried(
-    scene: Scene, bank: Bank, module: nn.Module, method: Tunable, group: Sequence[int]
+    scene: Scene,
+    bank: Bank,
+    module: nn.Module,
+    method: Tunable,
+    outsiders: Outsiders | None,
+    group: Sequence[int],
 ) -> tuple[list[tuple[Mapping[str, str], Reading]], Group]:
     apart = tuple(index for other in bank.surrogates for index in other)
     retained = scene.without(bank.forgotten, apart)
@@ -106,6 +121,7 @@ def _tried(
         seed=derive_seed("calibration", bank.digest),
         unseen=scene.split.validation,
         known=scene.known,
+        outsiders=outsiders,
     )
     wanted = (*group, *retained, *task.unseen)
     readings = [

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from auditor.learning.progress import Progress
+from auditor.unlearning.task import Outsiders
 from auditor.verification.contrast import contrast_with
 from auditor.verification.layout import Numbers
 from auditor.workflow.audit.references import Block, train_block
 from auditor.workflow.audit.scene import Scene, derive_seed
 
 
-def scout_memorisation(
-    scene: Scene, count: int, *, workers: int, progress: Progress
-) -> tuple[Block, Mapping[str, float]]:
-    """How visibly each training patient is memorised, from models that take no part in an audit.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scouts:
+    """Scout models and what they told.
 
-    Each scout is trained on a random half of the patients. A patient's memorisation is the mean
-    rise of the contrast of their images from OUT to IN scouts, in standard deviations of OUT.
+    Attributes:
+        memorised: by training patient the mean rise of the contrast of their images from OUT to IN
+            scouts, in standard deviations of OUT.
+        outsiders: what scouts say of training images whose patients they weren't shown.
     """
+
+    block: Block
+    memorised: Mapping[str, float]
+    outsiders: Outsiders
+
+
+def send_scouts(scene: Scene, count: int, *, workers: int, progress: Progress) -> Scouts:
+    """Train models that take no part in an audit, each on a random half of the patients."""
     subjects = sorted({scene.images.subjects[i] for i in scene.training})
     draw = random.Random(derive_seed("scouts", scene.version.weights))
     halves = []
@@ -42,7 +53,22 @@ def scout_memorisation(
     scores = np.stack(
         [contrast_with(item.margins, labels, about, (unseen,)) for item in block.measured]
     )
-    return block, _rises(scene, scores, halves)
+    margins = np.stack([item.margins[about] for item in block.measured])
+    return Scouts(
+        block=block,
+        memorised=_rises(scene, scores, halves),
+        outsiders=_outsiders(scene, margins, halves),
+    )
+
+
+def _outsiders(scene: Scene, margins: Numbers, halves: Sequence[set[str]]) -> Outsiders:
+    subjects = [scene.images.subjects[index] for index in scene.training]
+    shown = np.array([[subject in half for subject in subjects] for half in halves])
+    means = np.where(shown, 0.0, margins).sum(axis=0) / (~shown).sum(axis=0)
+    return Outsiders(
+        margins=dict(zip(scene.training, means.tolist(), strict=True)),
+        sureness=float(margins[shown].mean()),
+    )
 
 
 def _rises(scene: Scene, scores: Numbers, halves: Sequence[set[str]]) -> dict[str, float]:

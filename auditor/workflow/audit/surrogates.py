@@ -27,7 +27,7 @@ def match_surrogates(
     Args:
         forgotten: subjects to be matched.
         images: training images per subject, forgotten subjects included.
-        memorisation: per subject, as `scout_memorisation` measures it.
+        memorisation: per subject, as scouts tell it (`scouting.Scouts`).
 
     Returns:
         Three groups for a cohort of one or two, else one; fewer where patients run out.

@@ -27,9 +27,9 @@ from auditor.verification.relearning import relearning_images
 from auditor.workflow.audit.bank import Bank, sparing, train_bank
 from auditor.workflow.audit.calibration import Calibration, calibrate
 from auditor.workflow.audit.qualification_book import find_current
-from auditor.workflow.audit.references import Block, layout_for, measure_all
+from auditor.workflow.audit.references import layout_for, measure_all
 from auditor.workflow.audit.scene import Scene, derive_seed, load_module, load_scene
-from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.scouting import Scouts, send_scouts
 from auditor.workflow.audit.shared_bank import is_shared, serve, serve_listed
 from auditor.workflow.audit.surrogates import match_surrogates
 from auditor.workflow.audit.training_history import load_history
@@ -107,20 +107,19 @@ class Casework:
         return tuple(sorted(self.scene.images.patients_of(named)))
 
     @cached_property
-    def scouts(self) -> tuple[Block, dict[str, float]]:
-        """Scout models and the memorisation they measured."""
-        block, memorised = scout_memorisation(
+    def scouts(self) -> Scouts:
+        """Scout models and what they told."""
+        return send_scouts(
             self.scene,
             self.settings.scouts,
             workers=self.settings.workers,
             progress=self.progress,
         )
-        return block, dict(memorised)
 
     @cached_property
     def memorisation(self) -> Mapping[str, float]:
         """Of each of the request's subjects that the model in service was trained on."""
-        _, memorised = self.scouts
+        memorised = self.scouts.memorised
         return {subject: memorised[subject] for subject in self.asked if subject in memorised}
 
     @cached_property
@@ -135,8 +134,7 @@ class Casework:
         if known is not None and is_shared(listing := self.home.store.get(known.bank)):
             return serve_listed(self.home, self.scene, self.forgotten, listing)
         if known is None and self.settings.shared_bank:
-            scouts, _ = self.scouts
-            return serve(self.home, self.scene, self.forgotten, scouts)
+            return serve(self.home, self.scene, self.forgotten, self.scouts.block)
         bank = self._own_bank()
         if known is not None and known.bank != bank.digest:
             raise TamperedError(f"reference models of case {self.case} aren't those on the books")
@@ -145,20 +143,19 @@ class Casework:
     @cached_property
     def surrogates(self) -> tuple[tuple[int, ...], ...]:
         """Groups of training images that the case's own bank is trained with and without, too."""
-        scene, (_, memorised) = self.scene, self.scouts
+        scene, memorised = self.scene, self.scouts.memorised
         counts = Counter(scene.images.subjects[index] for index in scene.training)
         groups = match_surrogates(list(self.memorisation), counts, memorised)
         return sparing(scene, self.forgotten, [scene.of_subjects(group) for group in groups])
 
     def _own_bank(self) -> Bank:
-        scene, (scouts, _) = self.scene, self.scouts
         return train_bank(
-            scene,
+            self.scene,
             self.forgotten,
             self.surrogates,
             relearning=relearning_images(self.layout(self.surrogates)).tolist(),
-            scouts=scouts,
-            seed=f"bank/{scene.version.weights}/{_of(self.forgotten)}",
+            scouts=self.scouts.block,
+            seed=f"bank/{self.scene.version.weights}/{_of(self.forgotten)}",
             out_models=self.settings.out_models,
             in_models=self.settings.in_models,
             workers=self.settings.workers,
@@ -197,7 +194,12 @@ class Casework:
         """An approximate method tuned on surrogates."""
         if method.name not in self._calibrations:
             self._calibrations[method.name] = calibrate(
-                self.scene, self.bank, self.original, method, progress=self.progress
+                self.scene,
+                self.bank,
+                self.original,
+                method,
+                outsiders=self.scouts.outsiders,
+                progress=self.progress,
             )
         return self._calibrations[method.name]
 
@@ -214,6 +216,7 @@ class Casework:
             history=self.history,
             progress=self.progress,
             known=self.scene.known,
+            outsiders=self.scouts.outsiders,
         )
 
     @cached_property

@@ -128,8 +128,7 @@ def _roles(work: Casework, listing: bytes) -> Roles:
     """Who is who, as the case's audits had it."""
     surrogates: Sequence[Sequence[int]] = ()
     if not is_shared(listing):
-        block, _ = work.scouts
-        if [str(item) for item in block.weights] != json.loads(listing)["scouts"]:
+        if [str(item) for item in work.scouts.block.weights] != json.loads(listing)["scouts"]:
             raise TamperedError(f"scout models of case {work.case} aren't those on the books")
         surrogates = work.surrogates
     layout = work.layout(surrogates)

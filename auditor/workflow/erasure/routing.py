@@ -54,7 +54,7 @@ class RouteFacts:
     """What is known of a case before its plan is pinned.
 
     Attributes:
-        memorisation: of each of the request's patients, as `scout_memorisation` measures it.
+        memorisation: of each of the request's patients, as scouts tell it (`scouting.Scouts`).
         cohort: the request names several subjects.
         tail_from: memorisation from which on a patient belongs to the tail.
         methods: exact and approximate ones.

@@ -18,11 +18,12 @@ from auditor.learning.parallel import TrainingJob, choose_where, train_many
 from auditor.learning.progress import Progress
 from auditor.learning.weights import load_weights
 from auditor.unlearning.fakes import Training
+from auditor.unlearning.task import Outsiders
 from auditor.verification.relearning import relearning_images
 from auditor.workflow.audit.bank import Bank, sparing, train_bank
 from auditor.workflow.audit.references import layout_for, thin_classes
 from auditor.workflow.audit.scene import Scene, derive_seed
-from auditor.workflow.audit.scouting import scout_memorisation
+from auditor.workflow.audit.scouting import send_scouts
 from auditor.workflow.audit.surrogates import match_surrogates
 
 _PATIENTS = 24  # surrogates at most
@@ -63,6 +64,7 @@ class Bench:
         patients: the surrogates, most memorised first; ``bank.forgotten`` are their images.
         bank: to audit by; its IN models are trained as the one in service was.
         tuning: to calibrate by: the same OUT models, and others trained without those tuned on.
+        outsiders: what scouts say of training images.
     """
 
     scene: Scene
@@ -70,6 +72,7 @@ class Bench:
     patients: tuple[str, ...]
     bank: Bank
     tuning: Bank
+    outsiders: Outsiders
     workers: int
     progress: Progress
 
@@ -125,7 +128,8 @@ def set_up(
     Raises:
         MisuseError: too few others.
     """
-    scouts, memorised = scout_memorisation(scene, effort.scouts, workers=workers, progress=progress)
+    scouts = send_scouts(scene, effort.scouts, workers=workers, progress=progress)
+    memorised = scouts.memorised
     barred = asked | {subject for subject, value in memorised.items() if value >= below}
     patients = _choose(scene, memorised, frozenset(barred))
     counts = Counter(scene.images.subjects[index] for index in scene.training)
@@ -143,7 +147,7 @@ def set_up(
         train_bank,
         scene,
         about,
-        scouts=scouts,
+        scouts=scouts.block,
         seed=seed,
         out_models=effort.out_models,
         workers=workers,
@@ -155,6 +159,7 @@ def set_up(
         patients=patients,
         bank=train((), in_models=effort.in_models, relearning=relearning_images(layout).tolist()),
         tuning=train(others, in_models=LEAST_OUT),
+        outsiders=scouts.outsiders,
         workers=workers,
         progress=progress,
     )

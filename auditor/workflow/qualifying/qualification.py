@@ -125,7 +125,14 @@ class _Trial:
         """Try everything, and say what was found."""
         scene, bench, home = self.bench.scene, self.bench, self.home
         service = load_module(home, scene, scene.version.weights)
-        calibration = calibrate(scene, bench.tuning, service, method, progress=bench.progress)
+        calibration = calibrate(
+            scene,
+            bench.tuning,
+            service,
+            method,
+            outsiders=bench.outsiders,
+            progress=bench.progress,
+        )
         trained = self._train(service)
         originals = ((scene.version.weights, service), *trained.pop(_ORIGINAL))
         courts = [self._court(*original) for original in originals]
@@ -201,6 +208,7 @@ class _Trial:
             retain=scene.without(self.bench.bank.forgotten),
             seed=derive_seed(self.bench.seed, name, number),
             unseen=scene.split.validation,
+            outsiders=self.bench.outsiders,
         )
 
     def _judged(self, court: Court, module: nn.Module | None) -> Judged:
