@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--subset", type=int, default=8)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--memory", default="2", help="GiB, as the method's parameter")
+    parser.add_argument("--memory", default="", help="GiB; else that of a training step")
     parser.add_argument("--child", choices=("newton", "training", "cache"))
     parser.add_argument("--what", choices=("memory", "cache"), default="memory")
     asked = parser.parse_args()
@@ -96,7 +96,9 @@ def _child(asked: argparse.Namespace, architecture: str, what: str) -> dict[str,
 def _measured(asked: argparse.Namespace) -> dict[str, float]:
     task = _task(asked.architecture[0], asked.size, asked.subset)
     texts = {"damping": "10", "subset": str(asked.subset)}
-    texts |= {"precision": asked.precision, "memory": asked.memory}
+    texts["precision"] = asked.precision
+    if asked.memory:
+        texts["memory"] = asked.memory
     if asked.child == "cache":
         return _cold_and_warm(task, texts)
     start = time.perf_counter()
@@ -112,7 +114,7 @@ def _measured(asked: argparse.Namespace) -> dict[str, float]:
 
 
 def _task(architecture: str, size: int, subset: int) -> Task:
-    recipe = Recipe(architecture=architecture, input_size=size)
+    recipe = Recipe(architecture=architecture, input_size=size, batch_size=subset)
     count = subset + FORGOTTEN
     random = torch.Generator().manual_seed(1)
     module = build(recipe, 1)

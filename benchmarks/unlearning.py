@@ -14,6 +14,7 @@ a run needs beyond what the process held before it, over what one training step 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import random
 import sys
@@ -314,12 +315,16 @@ def _training_step(task: Task) -> int:
 
 
 def _in_a_process(function: Callable[..., _T], *arguments: object) -> _T:
-    """So that one run's memory isn't another's; what travels are copies."""
+    """So that one run's memory isn't another's; what travels are copies.
+
+    A tensor that is sent is shared: what the other process writes into it, this one reads.
+    """
     task = next(item for item in arguments if isinstance(item, Task))
     images = replace(
         task.images, images=task.images.images.clone(), labels=task.images.labels.clone()
     )
-    sent = [replace(task, images=images) if item is task else item for item in arguments]
+    own = replace(task, images=images, module=copy.deepcopy(task.module))
+    sent = [own if item is task else item for item in arguments]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *sent).result()
 

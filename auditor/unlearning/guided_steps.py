@@ -69,7 +69,7 @@ class GuidedSteps:
     subset: int
     layers: Sequence[str]
     precision: str
-    memory: float
+    memory: float | None
 
     def walk(self, steps: int) -> Iterator[nn.Module]:
         """The module after each step.

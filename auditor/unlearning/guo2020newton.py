@@ -37,7 +37,6 @@ from auditor.unlearning.guided_steps import GuidedSteps
 from auditor.unlearning.layers import latter
 from auditor.unlearning.newton_steps import (
     AUTO,
-    DEFAULT_MEMORY,
     DEFAULT_SUBSET,
     Steps,
     automatic,
@@ -46,8 +45,11 @@ from auditor.unlearning.passes import PRECISIONS, SOFTMAX, Loss
 from auditor.unlearning.task import Cost, Need, Task
 
 RISES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-GUIDED_DAMPING, MOST_GUIDED = 0.01, 3
-"""What a calibration tries of guided steps; on the X-rays of RESULTS a fourth changed nothing."""
+GUIDED_DAMPING, MOST_GUIDED, GUIDED_PRECISION = 0.01, 3, "float32"
+"""What a calibration tries of guided steps.
+
+On the X-rays of `benchmarks/RESULTS.md` a fourth changed next to nothing, nor did float64.
+"""
 _READ: Mapping[str, Callable[[str], Any]] = {
     "damping": float,
     "rise": float,
@@ -73,7 +75,8 @@ class NewtonParameters:
             `most_telling` chooses.
         precision: of the passes through the network; the m x m system is always float64, and with
             bfloat16 the passes that make no m x m matrix are float32.
-        memory: GiB for the activations of a pass and what is kept of them; the network, its
+        memory: GiB for the activations of a pass and what is kept of them; None means as much as a
+            training step of the recipe keeps alive, a quarter GiB at least. The network, its
             gradient and the m x m system come on top.
     """
 
@@ -83,7 +86,7 @@ class NewtonParameters:
     subset: int = DEFAULT_SUBSET
     layers: Sequence[str] = ()
     precision: str = "float64"
-    memory: float = DEFAULT_MEMORY
+    memory: float | None = None
 
     def __post_init__(self) -> None:
         if not (0 <= self.damping < float("inf") and 0 <= self.rise < float("inf")):
@@ -98,7 +101,7 @@ class NewtonParameters:
             raise UnlearningError("newton: subset is at least 2")
         if self.precision not in PRECISIONS:
             raise UnlearningError(f"newton: precision is one of {', '.join(PRECISIONS)}")
-        if not 0 < self.memory < float("inf"):
+        if self.memory is not None and not 0 < self.memory < float("inf"):
             raise UnlearningError("newton: memory is a number of GiB above 0")
 
     @classmethod
@@ -154,7 +157,11 @@ class NewtonStep:
             for way, value, module in _ways(Steps(task, layers=layers)):
                 yield {way: repr(value), **named}, module
         if task.outsiders is not None:
-            texts = {"damping": repr(GUIDED_DAMPING), "guided": str(MOST_GUIDED)}
+            texts = {
+                "damping": repr(GUIDED_DAMPING),
+                "guided": str(MOST_GUIDED),
+                "precision": GUIDED_PRECISION,
+            }
             walk = _guided(task, NewtonParameters.parse(texts)).walk(MOST_GUIDED)
             for steps, module in enumerate(walk, start=1):
                 yield {**texts, "guided": str(steps)}, module
@@ -201,7 +208,7 @@ def candidates(
     subset: int = DEFAULT_SUBSET,
     layers: Sequence[str] = (),
     precision: str = "float64",
-    memory: float = DEFAULT_MEMORY,
+    memory: float | None = None,
     loss: Loss = SOFTMAX,
 ) -> Iterator[tuple[float, nn.Module]]:
     """One candidate per damping; parameters as those of `Steps`."""

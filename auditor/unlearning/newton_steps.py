@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +17,13 @@ from auditor.unlearning.fine_tuning import logits_of
 from auditor.unlearning.kept_curvature import Curvature, curvature_of
 from auditor.unlearning.layers import named, units
 from auditor.unlearning.norms import reestimate_norms
-from auditor.unlearning.passes import SOFTMAX, Loss, Passes, steady
+from auditor.unlearning.passes import SOFTMAX, Loss, Passes, bytes_per_image, steady
 from auditor.unlearning.sampling import curvature_sample, draw
 from auditor.unlearning.selection import most_telling
 from auditor.unlearning.task import Task
 
 DEFAULT_SUBSET = 512
-DEFAULT_MEMORY = 2.0
+_LEAST_ROOM = 2**28  # bytes; where a training step takes less, nobody is short of memory
 DAMPINGS = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.3)
 AUTO = ("auto",)
 _AUTO_IMAGES = 32  # retained images that the automatic choice of layers looks at
@@ -43,7 +44,7 @@ class Steps:
         subset: int = DEFAULT_SUBSET,
         layers: Sequence[str] = (),
         precision: str = "float64",
-        memory: float = DEFAULT_MEMORY,
+        memory: float | None = None,
         loss: Loss = SOFTMAX,
     ) -> None:
         """Take the gradient of the forgotten images and the curvature of the sample."""
@@ -66,8 +67,9 @@ class Steps:
         with steady(self._device):
             dual = scale * solved(scale * curvature.gram, damping, self._along)
             back = curvature.transpose_product(self._passes, dual)
-            step = {name: (gradient[name] - back[name]) / damping for name in gradient}
-            result = stepped(self._task, step)
+            for name, value in back.items():  # in place: they are as large as the network
+                value.neg_().add_(gradient[name]).div_(damping)
+            result = stepped(self._task, back)
         self._task.progress("step", 1, 1)
         return result
 
@@ -107,17 +109,18 @@ class Steps:
         return float(functional.cross_entropy(found, self._task.images.labels[sample].cpu()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Passing:
     """How passes over a task's network are made.
 
-    Half of the memory is for the activations of a pass, half for what is kept of them.
+    Half of the memory is for the activations of a pass, half for what is kept of them. Where none
+    is given, it is what a training step of the recipe keeps alive.
     """
 
     task: Task
     layers: Sequence[str]
     precision: str
-    memory: float
+    memory: float | None
     loss: Loss
 
     def __post_init__(self) -> None:
@@ -143,7 +146,7 @@ class Passing:
             self.chosen,
             self.task.images,
             precision=precision,
-            memory=self._half,
+            memory=self.half,
             loss=self.loss,
         )
 
@@ -155,11 +158,17 @@ class Passing:
         """A of these images, of the layers that step."""
         passes = exact if self.precision != "bfloat16" else self.passes(self.precision)
         of_layers = units(passes.module, self.chosen)
-        return Rows(passes, exact, of_layers, images, memory=self._half)
+        return Rows(passes, exact, of_layers, images, memory=self.half)
 
-    @property
-    def _half(self) -> int:
-        return int(self.memory * 2**29)
+    @cached_property
+    def half(self) -> int:
+        """Half of the memory, in bytes."""
+        if self.memory is not None:
+            return int(self.memory * 2**29)
+        whole = copy.deepcopy(self.task.module).eval().requires_grad_(True)
+        like = next(whole.parameters())
+        image = bytes_per_image(whole, self.task.images.images[:1].to(like))
+        return max(_LEAST_ROOM, self.task.recipe.batch_size * image) // 2
 
 
 def _curvature(how: Passing, exact: Passes, subset: int) -> Curvature:
@@ -172,7 +181,7 @@ def _curvature(how: Passing, exact: Passes, subset: int) -> Curvature:
         {
             "parameters": how.chosen,
             "precision": how.precision,
-            "memory": repr(how.memory),
+            "memory": str(how.half),
             "subset": str(subset),
         },
         how.device,
@@ -181,13 +190,13 @@ def _curvature(how: Passing, exact: Passes, subset: int) -> Curvature:
 
 
 def chosen_layers(
-    task: Task, layers: Sequence[str], precision: str, memory: float
+    task: Task, layers: Sequence[str], precision: str, memory: float | None
 ) -> Sequence[str]:
     """The layers named, or those of the automatic choice where that is what is named."""
     return automatic(task, precision, memory) if tuple(layers) == AUTO else layers
 
 
-def automatic(task: Task, precision: str, memory: float) -> tuple[str, ...]:
+def automatic(task: Task, precision: str, memory: float | None) -> tuple[str, ...]:
     """The layers that `most_telling` chooses for a task."""
     how = Passing(task=task, layers=(), precision=precision, memory=memory, loss=SOFTMAX)
     with steady(how.device):

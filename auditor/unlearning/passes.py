@@ -121,7 +121,7 @@ class Passes:
             value.requires_grad_(name in wanted)
         self.values = {n: v for n, v in self.module.named_parameters() if n in wanted}
         self.device = next(self.module.parameters()).device
-        self.block = max(1, memory // max(1, self._bytes_per_image()))
+        self.block = max(1, memory // max(1, bytes_per_image(self.module, self.pictures([0]))))
 
     def pictures(self, indices: Sequence[int]) -> Tensor:
         """Images by index, (n, 1, H, W), where and as the network wants them."""
@@ -201,18 +201,24 @@ class Passes:
                 product[name] += wide(value)
         return product
 
-    def _bytes_per_image(self) -> int:
-        held: dict[int, int] = {}
-        own = {value.untyped_storage().data_ptr() for value in self.module.parameters()}
 
-        def count(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in own:
-                held[storage.data_ptr()] = storage.nbytes()
-            return tensor
+def bytes_per_image(module: nn.Module, picture: Tensor) -> int:
+    """What one image (1, 1, H, W) keeps alive between forward and backward, parameters aside.
 
-        with saved_tensors_hooks(count, lambda tensor: tensor):
-            kept = self.module(self.pictures([0]))
-        if not bool(torch.isfinite(kept).all()):
-            raise UnlearningError("the network's logits are NaN or infinite; load other weights")
-        return sum(held.values())
+    Raises:
+        UnlearningError: NaN or infinite logits.
+    """
+    held: dict[int, int] = {}
+    own = {value.untyped_storage().data_ptr() for value in module.parameters()}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(count, lambda tensor: tensor):
+        kept = module(picture)
+    if not bool(torch.isfinite(kept).all()):
+        raise UnlearningError("the network's logits are NaN or infinite; load other weights")
+    return sum(held.values())
