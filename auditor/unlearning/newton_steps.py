@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from auditor.unlearning.fine_tuning import logits_of
 from auditor.unlearning.kept_curvature import Curvature, curvature_of
 from auditor.unlearning.layers import named, units
 from auditor.unlearning.norms import reestimate_norms
-from auditor.unlearning.passes import SOFTMAX, Loss, Passes, bytes_per_image, steady
+from auditor.unlearning.passes import SOFTMAX, Loss, Passes, steady
 from auditor.unlearning.sampling import curvature_sample, draw
 from auditor.unlearning.selection import most_telling
 from auditor.unlearning.task import Task
@@ -67,8 +66,8 @@ class Steps:
         with steady(self._device):
             dual = scale * solved(scale * curvature.gram, damping, self._along)
             back = curvature.transpose_product(self._passes, dual)
-            for name, value in back.items():  # in place: they are as large as the network
-                value.neg_().add_(gradient[name]).div_(damping)
+            for name in gradient:  # one by one: all together are as large as the network
+                back[name] = (gradient[name] - back[name]) / damping
             result = stepped(self._task, back)
         self._task.progress("step", 1, 1)
         return result
@@ -109,7 +108,7 @@ class Steps:
         return float(functional.cross_entropy(found, self._task.images.labels[sample].cpu()))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Passing:
     """How passes over a task's network are made.
 
@@ -140,13 +139,14 @@ class Passing:
         return named(self.task.module, self.layers)
 
     def passes(self, precision: str) -> Passes:
-        """Passes in a precision."""
+        """Passes in a precision, which may take half of the memory."""
         return Passes(
             self.task.module,
             self.chosen,
             self.task.images,
             precision=precision,
-            memory=self.half,
+            memory=int(self.memory * 2**29) if self.memory is not None else _LEAST_ROOM // 2,
+            batch=0 if self.memory is not None else -(-self.task.recipe.batch_size // 2),
             loss=self.loss,
         )
 
@@ -158,17 +158,7 @@ class Passing:
         """A of these images, of the layers that step."""
         passes = exact if self.precision != "bfloat16" else self.passes(self.precision)
         of_layers = units(passes.module, self.chosen)
-        return Rows(passes, exact, of_layers, images, memory=self.half)
-
-    @cached_property
-    def half(self) -> int:
-        """Half of the memory, in bytes."""
-        if self.memory is not None:
-            return int(self.memory * 2**29)
-        whole = copy.deepcopy(self.task.module).eval().requires_grad_(True)
-        like = next(whole.parameters())
-        image = bytes_per_image(whole, self.task.images.images[:1].to(like))
-        return max(_LEAST_ROOM, self.task.recipe.batch_size * image) // 2
+        return Rows(passes, exact, of_layers, images, memory=passes.memory)
 
 
 def _curvature(how: Passing, exact: Passes, subset: int) -> Curvature:
@@ -181,7 +171,7 @@ def _curvature(how: Passing, exact: Passes, subset: int) -> Curvature:
         {
             "parameters": how.chosen,
             "precision": how.precision,
-            "memory": str(how.half),
+            "memory": str(exact.memory),
             "subset": str(subset),
         },
         how.device,

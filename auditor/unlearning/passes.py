@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +100,7 @@ class Passes:
         chosen: names of the parameters that step; all others are constants.
         images: the data set, on the CPU.
         memory: bytes that the activations of one pass may take, as counted on one image.
+        batch: images whose activations in float32 they may take in any case.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Passes:
         *,
         precision: str,
         memory: int,
+        batch: int = 0,
         loss: Loss,
     ) -> None:
         """Copy the network and count what one image keeps alive between forward and backward."""
@@ -121,7 +124,9 @@ class Passes:
             value.requires_grad_(name in wanted)
         self.values = {n: v for n, v in self.module.named_parameters() if n in wanted}
         self.device = next(self.module.parameters()).device
-        self.block = max(1, memory // max(1, bytes_per_image(self.module, self.pictures([0]))))
+        image = max(1, self._bytes_per_image())
+        self.memory = max(memory, batch * image * torch.float32.itemsize // self.dtype.itemsize)
+        self.block = max(1, self.memory // image)
 
     def pictures(self, indices: Sequence[int]) -> Tensor:
         """Images by index, (n, 1, H, W), where and as the network wants them."""
@@ -192,33 +197,30 @@ class Passes:
         return self._summed(part_of(part) for part in parts)
 
     def _summed(self, totals: Iterator[Tensor]) -> dict[str, Tensor]:
-        product = {name: torch.zeros_like(wide(value)) for name, value in self.values.items()}
+        product: dict[str, Tensor] = {}
         for total in totals:
-            found = torch.autograd.grad(
-                total, list(self.values.values()), allow_unused=True, materialize_grads=True
+            found = deque(
+                torch.autograd.grad(
+                    total, list(self.values.values()), allow_unused=True, materialize_grads=True
+                )
             )
-            for name, value in zip(self.values, found, strict=True):
-                product[name] += wide(value)
+            for name in self.values:
+                part = wide(found.popleft())  # let go one by one: they are as large as the network
+                product[name] = product[name] + part if name in product else part
         return product
 
+    def _bytes_per_image(self) -> int:
+        held: dict[int, int] = {}
+        own = {value.untyped_storage().data_ptr() for value in self.module.parameters()}
 
-def bytes_per_image(module: nn.Module, picture: Tensor) -> int:
-    """What one image (1, 1, H, W) keeps alive between forward and backward, parameters aside.
+        def count(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                held[storage.data_ptr()] = storage.nbytes()
+            return tensor
 
-    Raises:
-        UnlearningError: NaN or infinite logits.
-    """
-    held: dict[int, int] = {}
-    own = {value.untyped_storage().data_ptr() for value in module.parameters()}
-
-    def count(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            held[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with saved_tensors_hooks(count, lambda tensor: tensor):
-        kept = module(picture)
-    if not bool(torch.isfinite(kept).all()):
-        raise UnlearningError("the network's logits are NaN or infinite; load other weights")
-    return sum(held.values())
+        with saved_tensors_hooks(count, lambda tensor: tensor):
+            kept = self.module(self.pictures([0]))
+        if not bool(torch.isfinite(kept).all()):
+            raise UnlearningError("the network's logits are NaN or infinite; load other weights")
+        return sum(held.values())
