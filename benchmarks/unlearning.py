@@ -9,8 +9,8 @@ Beside them stand plain fine-tuning and the loop of the `torchunlearn` package.
 
 Models are kept in the folder, so that a second run costs only the methods. Seconds are the
 processor's where it all runs on one, since others may want the machine, too, else the wall's. Peak
-memory counts what
-a run needs beyond what the process held before it, over what one training step needs beyond it.
+memory counts what a run needs beyond what the process held before it, over what one training step
+needs beyond it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import or_
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from auditor.verification.online import hold_across
 from auditor.verification.per_patient import PatientScale, measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import clear_power, detect_power, pass_power, reach
-from auditor.verification.recipe_fit import RETRAIN_ALPHA, fit_recipe, fit_retrain
+from auditor.verification.recipe_fit import fit_recipe, fit_retrain
 from auditor.verification.relearning import relearning_images
 from auditor.verification.reliability import describe_reliability
 from auditor.verification.secondary import (
@@ -121,7 +122,8 @@ def prepare(
     in_scores = _contrasts(untouched, layout)
     patients = layout.patients[layout.forgotten]
     scale = fit_scale(out_scores, in_scores, patients)
-    equivalence, rejection = 1 - 2 * alpha / rungs, 1 - 2 * alpha / rungs / SHARES
+    share = alpha / rungs / SHARES
+    equivalence, rejection = 1 - 2 * alpha / rungs, 1 - 2 * share
     outs, _ = left_out(out_scores, in_scores, patients, equivalence)
     _, ins = left_out(out_scores, in_scores, patients, rejection)
     auc = fix_margin(original.scores, [item.scores for item in out], layout, equivalence)
@@ -133,8 +135,11 @@ def prepare(
         passing = 0.0  # nothing may pass by a bank that doesn't find its own untouched models
     if passing > 0:
         found = statistics_of(out, (original, *untouched), layout)
-        doubted = doubted_models(found, alpha / rungs / SHARES, doubt_alpha=alpha)
-        passing *= clear_power(doubted, len(out), alpha)
+        doubted = doubted_models(found, share, doubt_alpha=alpha)
+        objected = sum(map(or_, doubted, _unlike(out, layout)))
+        passing *= clear_power(objected, len(out), alpha)
+    if len(set(patients.tolist())) > 1:
+        passing *= 1 - share  # what looking at each patient alone may cost a true retrain
     return Readiness(
         origin=origin,
         layout=layout,
@@ -147,7 +152,7 @@ def prepare(
         recipe_fit=fit,
         power=Power(
             detect_untouched=decidable * detect_power(scale, margin, ins),
-            pass_retrain=decidable * passing * (1 - RETRAIN_ALPHA),
+            pass_retrain=decidable * passing,
         ),
         reach=reach(scale, margin, outs),
         margin=margin,
@@ -345,6 +350,14 @@ def _influence(plan: Plan, readiness: Readiness, scores: Numbers) -> Influence:
         untouched=readiness.untouched_rho,
         control_detected=readiness.control_detected,
     )
+
+
+def _unlike(out: Sequence[Measurements], layout: Layout) -> list[bool]:
+    """Which OUT models would be held not to be made by the recipe, had they been said to be."""
+    return [
+        not fit_retrain(model, [*out[:place], *out[place + 1 :]], layout).matches
+        for place, model in enumerate(out)
+    ]
 
 
 def _contrasts(models: Sequence[Measurements], layout: Layout) -> Numbers:

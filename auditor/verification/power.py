@@ -31,16 +31,17 @@ def pass_power(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     return float(np.clip(2 * stats.norm.cdf(within) - 1, 0.0, 1.0).mean())
 
 
-def clear_power(doubted: int, models: int, alpha: float) -> float:
-    """Chance that the secondary tests cast no doubt on a true retrain.
+def clear_power(objected: int, models: int, alpha: float) -> float:
+    """Chance that neither a secondary test nor the fit to the recipe objects to a true retrain.
 
-    Told by the OUT models that they would cast doubt on, and, as if so many more had been seen, by
-    one in 1/alpha: what normal tails would give. A dozen models alone would tell it too roughly.
+    Told by the OUT models that one of them would object to, and, as if so many more had been seen,
+    by one in 1/alpha, about what normal tails would give. A dozen models alone would tell it too
+    roughly.
 
     >>> round(clear_power(4, 48, 0.05), 3), round(clear_power(0, 16, 0.05), 3)
     (0.926, 0.972)
     """
-    return 1 - (doubted + 1) / (models + 1 / alpha)
+    return 1 - (objected + 1) / (models + 1 / alpha)
 
 
 def reach(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:

@@ -130,8 +130,8 @@ def secondary_tests(
     )
 
 
-def doubted_models(found: Statistics, alpha: float, *, doubt_alpha: float) -> int:
-    """How many of these models the family casts doubt on, each held against all the others.
+def doubted_models(found: Statistics, alpha: float, *, doubt_alpha: float) -> tuple[bool, ...]:
+    """Which of these models the family casts doubt on, each held against all the others.
 
     Of OUT models it tells how often a true retrain will be doubted, whatever tails they have.
 
@@ -140,14 +140,15 @@ def doubted_models(found: Statistics, alpha: float, *, doubt_alpha: float) -> in
         alpha: as in `secondary_tests`; so is ``doubt_alpha``.
     """
     series, ranks = found.series, found.ranks_decide(alpha)
-    count = 0
+    doubted = []
     for model in range(found.models):
         told = [
             _strongest([np.append(np.delete(item, model), item[model]) for item in values])
             for *_, values in series
         ]
-        count += min(holm([item.rank if ranks else item.normal for item in told])) <= doubt_alpha
-    return count
+        least = min(holm([item.rank if ranks else item.normal for item in told]))
+        doubted.append(least <= doubt_alpha)
+    return tuple(doubted)
 
 
 def rank_references(tests: int, depths: int, alpha: float) -> int:

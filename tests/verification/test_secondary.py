@@ -166,7 +166,7 @@ def test_out_models_tell_how_often_a_retrain_will_be_doubted(tails: float) -> No
     banks, models, retrains = 40, 24, 25
     for _ in range(banks):
         out = drawn(models)
-        beforehand += doubted_models(told(out), ALPHA / 3, doubt_alpha=ALPHA)
+        beforehand += sum(doubted_models(told(out), ALPHA / 3, doubt_alpha=ALPHA))
         for k in range(models):
             naive += doubted([np.append(np.delete(item, k), item[k]) for item in out])
         new = drawn(retrains)
