@@ -21,12 +21,13 @@ from auditor.errors import EvidenceError
 from auditor.verification.contrast import contrast
 from auditor.verification.engine import Readiness, assess, audit, draw_up, prepare
 from auditor.verification.engine_code import ROOMS, engine_digest, sources_digest
-from auditor.verification.influence import estimate
+from auditor.verification.influence import estimate, left_out
 from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
-from auditor.verification.power import detect_power
+from auditor.verification.power import detect_power, pass_power
 from auditor.verification.recipe_fit import fit_retrain
+from auditor.verification.secondary import secondary_tests, statistics_of
 
 SOME = Digest.of(b"anything")
 ORIGIN = Origin(model=SOME, data=SOME, recipe=SOME, bank=SOME)
@@ -117,6 +118,45 @@ def test_a_good_bank_declares_power_and_tells_a_retrain_from_the_untouched_model
     assert plan_of(readiness).rank_references == 839  # 2 x 7 tests / (0.05 / 3), less one
     assert verdict(readiness, original)[0] is Verdict.FAILED
     assert verdict(readiness, model(random, seen=False))[0] is Verdict.PASSED
+
+
+@pytest.mark.parametrize("odd", ["answers", "margins"])
+def test_declared_power_counts_the_out_models_that_something_would_object_to(odd: str) -> None:
+    """By the product of its parts, the objections counted by an audit of each OUT model."""
+    random = np.random.default_rng(2)
+    out = [model(random, seen=False) for _ in range(24)]
+    if odd == "answers":  # to changed images: what a secondary test reads
+        gone = np.isin(np.arange(IMAGES), LAYOUT.forgotten)
+        out[5] = replace(out[5], augmented=out[5].augmented + 20.0 * gone)
+    else:  # on all never-seen images: what the fit to the recipe reads
+        margins = out[5].margins.copy()
+        margins[LAYOUT.unseen] -= 1.0
+        out[5] = replace(out[5], margins=margins)
+    untouched = [model(random, seen=True) for _ in range(24)]
+    original = model(random, seen=True)
+    readiness = prepare(
+        origin=ORIGIN, out=out, untouched=untouched, original=original, layout=LAYOUT
+    )
+    objected = []
+    for place, held in enumerate(out):
+        others = [*out[:place], *out[place + 1 :]]
+        tests = secondary_tests(
+            statistics_of([*others, held], (original, *untouched), LAYOUT),
+            0.05 / SHARES,
+            doubt_alpha=0.05,
+        )
+        doubted = any(test.doubted for test in tests)
+        if doubted or not fit_retrain(held, others, LAYOUT).matches:
+            objected.append(place)
+    assert 5 in objected
+    level = 1 - 2 * 0.05
+    scores, inside = (
+        np.stack([contrast(item.margins, LAYOUT) for item in block]) for block in (out, untouched)
+    )
+    outs, _ = left_out(scores, inside, LAYOUT.patients[LAYOUT.forgotten], level)
+    expected = pass_power(readiness.scale, 0.35, outs) * readiness.auc.power
+    expected *= (1 - (len(objected) + 1) / (24 + 20)) * (1 - 0.05 / SHARES)
+    assert readiness.power.pass_retrain == pytest.approx(expected) and expected > 0.5
 
 
 def test_no_power_is_declared_where_the_recipe_does_not_describe_the_model() -> None:
