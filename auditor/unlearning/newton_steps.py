@@ -140,13 +140,14 @@ class Passing:
 
     def passes(self, precision: str) -> Passes:
         """Passes in a precision, which may take half of the memory."""
+        memory, batch = self._half
         return Passes(
             self.task.module,
             self.chosen,
             self.task.images,
             precision=precision,
-            memory=int(self.memory * 2**29) if self.memory is not None else _LEAST_ROOM // 2,
-            batch=0 if self.memory is not None else -(-self.task.recipe.batch_size // 2),
+            memory=memory,
+            batch=batch,
             loss=self.loss,
         )
 
@@ -159,6 +160,13 @@ class Passing:
         passes = exact if self.precision != "bfloat16" else self.passes(self.precision)
         of_layers = units(passes.module, self.chosen)
         return Rows(passes, exact, of_layers, images, memory=passes.memory)
+
+    @property
+    def _half(self) -> tuple[int, int]:
+        """In bytes, and in images whose activations may take more than that."""
+        if self.memory is not None:
+            return int(self.memory * 2**29), 0
+        return _LEAST_ROOM // 2, -(-self.task.recipe.batch_size // 2)
 
 
 def _curvature(how: Passing, exact: Passes, subset: int) -> Curvature:
