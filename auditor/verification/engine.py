@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import or_
 
 import numpy as np
 
@@ -33,6 +32,7 @@ from auditor.verification.influence import (
 )
 from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
+from auditor.verification.objections import objected_models
 from auditor.verification.online import hold_across
 from auditor.verification.per_patient import PatientScale, measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
@@ -42,7 +42,6 @@ from auditor.verification.relearning import relearning_images
 from auditor.verification.reliability import describe_reliability
 from auditor.verification.secondary import (
     describe_depths,
-    doubted_models,
     names,
     rank_references,
     secondary_tests,
@@ -130,13 +129,12 @@ def prepare(
     passing = pass_power(scale, margin, outs) * (0.0 if auc.refused else auc.power)
     fit = fit_recipe(original, untouched, layout, scale)
     decidable = float(fit.matches)  # on another recipe's bank no verdict rests: no power at all
-    detected = sum(abs_outside(item.lower, item.upper, margin) for item in ins)
+    detected = sum(item.lower > margin or item.upper < -margin for item in ins)
     if detected < CONTROL_SHARE * len(ins):
         passing = 0.0  # nothing may pass by a bank that doesn't find its own untouched models
     if passing > 0:
-        found = statistics_of(out, (original, *untouched), layout)
-        doubted = doubted_models(found, share, doubt_alpha=alpha)
-        objected = sum(map(or_, doubted, _unlike(out, layout)))
+        both = (original, *untouched)
+        objected = objected_models(out, both, layout, alpha=share, doubt_alpha=alpha)
         passing *= clear_power(objected, len(out), alpha)
     if len(set(patients.tolist())) > 1:
         passing *= 1 - share  # what looking at each patient alone may cost a true retrain
@@ -332,11 +330,6 @@ def _require_fits(plan: Plan, readiness: Readiness) -> None:
         )
 
 
-def abs_outside(lower: float, upper: float, margin: float) -> bool:
-    """Whether an interval lies wholly outside plus or minus the margin."""
-    return lower > margin or upper < -margin
-
-
 def _influence(plan: Plan, readiness: Readiness, scores: Numbers) -> Influence:
     scale = readiness.scale
     return Influence(
@@ -350,14 +343,6 @@ def _influence(plan: Plan, readiness: Readiness, scores: Numbers) -> Influence:
         untouched=readiness.untouched_rho,
         control_detected=readiness.control_detected,
     )
-
-
-def _unlike(out: Sequence[Measurements], layout: Layout) -> list[bool]:
-    """Which OUT models would be held not to be made by the recipe, had they been said to be."""
-    return [
-        not fit_retrain(model, [*out[:place], *out[place + 1 :]], layout).matches
-        for place, model in enumerate(out)
-    ]
 
 
 def _contrasts(models: Sequence[Measurements], layout: Layout) -> Numbers:
