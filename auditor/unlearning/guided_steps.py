@@ -16,8 +16,8 @@ Gauss-Newton step (Levenberg 1944, Marquardt 1963) is
 with A the outputs' Jacobian by B, image by image, and b what each output has to move. Unlike steps
 along the gradient of F repeated, these can be repeated: they end where the outputs are right.
 Linearised outputs, and steps that leave the retained ones in place, are those of Golatkar, Achille
-and Soatto 2020, "Forgetting Outside the Box", section 4; there a kernel foretells where the outputs
-of F will lie, which for networks at the end of their training it can't: their kernel has learned F.
+and Soatto 2020, "Forgetting Outside the Box"; there a kernel foretells where the outputs of F will
+lie. For networks at the end of their training it couldn't in trials: their kernel had learned F.
 
 What is left of the patients in inner layers is for the laboratory to say.
 """
@@ -118,7 +118,7 @@ class GuidedSteps:
 
 def _wanted(task: Task, images: Sequence[int]) -> Tensor:
     """Logits to reach, (n, classes): the module's own, but for the labels of the forgotten."""
-    outsiders = require_outsiders(task)
+    outsiders = _outsiders_of(task)
     index = torch.tensor(images)
     wanted, labels = logits_of(task, task.module, index).double(), task.images.labels[index].cpu()
     margins = _margins(wanted, labels)
@@ -135,7 +135,7 @@ def _wanted(task: Task, images: Sequence[int]) -> Tensor:
     return wanted
 
 
-def require_outsiders(task: Task) -> Outsiders:
+def _outsiders_of(task: Task) -> Outsiders:
     """The task's, where they speak of every forgotten image.
 
     Raises:

@@ -3,7 +3,7 @@
 The numbers are means over patients of each attack's score, every model held against all others,
 so the candidate's is exchangeable with an OUT model's where it is a true retrain. Those of RMIA and
 of the loss threshold are shares, and of few patients often 0 or 1. They are told as the arcsine of
-the root, on which a share's variance hardly depends on where it lies (Anscombe 1948, section 3).
+the root, on which a share's variance hardly depends on where it lies (Anscombe 1948).
 """
 
 from __future__ import annotations
