@@ -180,7 +180,7 @@ def _fonts() -> FontConfiguration:
     return FontConfiguration()
 
 
-class _ShippedOnly(URLFetcher):  # type: ignore[misc]  # published without types
+class _ShippedOnly(URLFetcher):  # type: ignore[misc]  # WeasyPrint has no types
     """Serves the shipped fonts and refuses every other address.
 
     Refusals are written down: within a drawing, WeasyPrint goes on without what it didn't get.

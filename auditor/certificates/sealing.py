@@ -138,7 +138,7 @@ def _signer(seal: Seal) -> Iterator[Signer]:
     from pyhanko_certvalidator.registry import SimpleCertificateStore
 
     certificate = asn1.Certificate.load(seal.certificate.public_bytes(Encoding.DER))
-    others = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # half typed
+    others = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # pyHanko leaves it bare
     others.register_multiple(_others(seal))
     if isinstance(seal.key, SealToken):
         with _token_signer(seal.key, certificate, others) as signer:
@@ -190,7 +190,7 @@ def _stamper(ask: Callable[[bytes], bytes]) -> TimeStamper:
         async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:
             return tsp.TimeStampResp.load(ask(req.dump()))
 
-    return Asking()  # type: ignore[no-untyped-call]  # half typed
+    return Asking()  # type: ignore[no-untyped-call]  # pyHanko leaves it bare
 
 
 def _certificate(text: str) -> asn1.Certificate:

@@ -148,7 +148,7 @@ def _reading(where: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except Exception as error:
+    except Exception as error:  # a stranger's bytes: each decoder raises what it likes
         raise DataError(f"{where}: no DICOM picture can be read: {type(error).__name__}") from None
     finally:
         logger.setLevel(level)

@@ -233,7 +233,7 @@ def in_our_words() -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # every driver has a tree of its own; what isn't theirs goes on
         ours = _ours(error)
         if ours is error:
             raise

@@ -79,33 +79,31 @@ class GuidedSteps:
                 became NaN or infinite.
         """
         task = self.task
-        layers = chosen_layers(task, self.layers, self.precision, self.memory)
+        how = Passing(
+            task=task,
+            layers=chosen_layers(task, self.layers, self.precision, self.memory),
+            precision=self.precision,
+            memory=self.memory,
+            loss=OUTPUTS,
+        )
         sample = draw(task.retain, task.images.labels, self.subset, task.seed)
         images = (*sample, *task.forget)
         wanted = _wanted(task, images)
         share = torch.ones(len(images)).double()
         share[: len(sample)] = len(task.retain) / len(sample)
-        module = task.module
         for number in range(steps):
             task.progress("step", number, steps)
-            module = self._step(replace(task, module=module), layers, images, wanted, share)
+            module = self._step(how, images, wanted, share)
             task.progress("step", number + 1, steps)
             yield module
+            how = replace(how, task=replace(task, module=module))
 
     def _step(
-        self,
-        task: Task,
-        layers: Sequence[str],
-        images: Sequence[int],
-        wanted: Tensor,
-        share: Tensor,
+        self, how: Passing, images: Sequence[int], wanted: Tensor, share: Tensor
     ) -> nn.Module:
         def tell(done: int, total: int) -> None:
-            task.progress("curvature", done, total)
+            self.task.progress("curvature", done, total)
 
-        how = Passing(
-            task=task, layers=layers, precision=self.precision, memory=self.memory, loss=OUTPUTS
-        )
         with steady(how.device):
             passes = how.exact()
             curvature = Curvature.of_rows(how.rows(passes, images), tell)
@@ -113,7 +111,7 @@ class GuidedSteps:
             right = torch.einsum("ncr,nc->rn", curvature.factors, missing)
             damping = self.damping * curvature.gram.diagonal().mean() / share.to(how.device)
             dual = solved(curvature.gram, damping.repeat(len(right)), right.flatten())
-            return stepped(task, curvature.transpose_product(passes, dual))
+            return stepped(how.task, curvature.transpose_product(passes, dual))
 
 
 def _wanted(task: Task, images: Sequence[int]) -> Tensor:

@@ -17,7 +17,8 @@ tested. No (epsilon, delta) guarantee is claimed: no noise mechanism runs, and t
 convex. What the step achieved is for the laboratory to say.
 
 Where other models tell what a model says that never saw the forgotten images, steps can be guided
-by them instead (`guided_steps`): of networks that leave nothing unlearned those alone forget.
+by them instead (`guided_steps`); of networks that leave nothing unlearned, in trials, only those
+made it forget.
 
 What a damping costs differs a hundredfold from patient to patient, so one that was tuned on some
 doesn't suit others. Instead of a damping the step can be given a rise: of `DAMPINGS`, taken from

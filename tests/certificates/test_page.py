@@ -138,7 +138,7 @@ const judge = async (text, carried) => {
   return verifyInclusion(entry, index, size, path, root);
 };
 Promise.all(items.map(([text, carried]) => judge(text, carried).then(() => "accepted", () => "refused"))).then(done);
-"""  # noqa: E501
+"""  # noqa: E501  # a line of the page's script
 
 
 def test_its_ledger_proofs_are_held_to_the_golden_files(browser: Browser) -> None:
@@ -173,7 +173,7 @@ const raw = (text) => Uint8Array.from(atob(text), (character) => character.charC
   }
   done(found);
 })();
-"""  # noqa: E501
+"""  # noqa: E501  # a line of the page's script
 
 
 def found(browser: Browser, issued: Issued, *variants: dict[str, bytes]) -> list[tuple[str, str]]:
@@ -443,7 +443,7 @@ const tries = [
 ];
 for (const attempt of tries) { try { Promise.resolve(attempt()).catch(() => {}); } catch {} }
 setTimeout(done, 400);
-"""  # noqa: E501
+"""  # noqa: E501  # a line of the page's script
 
 
 @contextmanager

@@ -141,7 +141,7 @@ _OPEN = """
 const [pdfs, done] = arguments;
 const raw = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 Promise.all(pdfs.map((pdf) => Pdf.open(raw(pdf)).then(() => "read", (problem) => problem.constructor.name))).then(done);
-"""  # noqa: E501
+"""  # noqa: E501  # a line of the page's script
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from math import log2
 from pathlib import Path
@@ -339,7 +339,10 @@ def test_proofs_and_appends_read_a_few_rows_by_key(tmp_path: Path) -> None:
         assert found.append[0] <= 6
         assert {plan for plan in found.plans if "SEARCH" not in plan} == {"SCAN head"}
     small, large = work.values()
-    steps: Callable[[tuple[int, int]], int] = lambda each: each[1]  # noqa: E731
+
+    def steps(each: tuple[int, int]) -> int:
+        return each[1]
+
     assert steps(large.append) <= steps(small.append) + 20
     assert steps(large.inclusion) <= 2 * steps(small.inclusion)
     assert steps(large.extension) <= 2 * steps(small.extension)

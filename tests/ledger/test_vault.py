@@ -322,7 +322,7 @@ def test_many_are_kept_and_forgotten_at_once_or_not_at_all(address: str) -> None
     assert [kept.open(c) for c in commitments[::97]] == [p for _, p in items[::97]]
     assert len(kept.commitments("case:3")) == 2
     with pytest.raises(TypeError):
-        kept.seal_all([("case:new", PAYLOAD), ("case:bad", "no bytes")])  # type: ignore[list-item]
+        kept.seal_all([("case:new", PAYLOAD), ("case:bad", "no bytes")])  # type: ignore[list-item]  # wrong on purpose
     assert kept.commitments("case:new") == ()
     assert kept.forget_all([f"case:{n}" for n in range(700)]) == 1_400
     assert not any(kept.holds(c) for c in commitments[::97]) and kept.holds(stays)

@@ -134,28 +134,49 @@ def task_of(module: nn.Module, classes: int, count: int = 12, size: int = 16) ->
     )
 
 
-def dense_step(asked: Task, damping: float, names: Sequence[str] = ()) -> dict[str, Tensor]:
-    """(H + lambda I)^-1 g with H = sum of J^T (diag p - p p^T) J over retained images, by name."""
-    module = copy.deepcopy(asked.module).double()
-    values = {
-        name: value.detach()
-        for name, value in module.named_parameters()
-        if not names or name in names
-    }
+class Dense:
+    """A network in float64, with the whole Jacobian of its logits in the named parameters."""
 
-    def logits(parameters: Mapping[str, Tensor], index: int) -> Tensor:
-        picture = asked.images.images[index : index + 1].double()
-        output: Tensor = torch.func.functional_call(module, dict(parameters), (picture,))[0]
+    def __init__(self, asked: Task, names: Sequence[str]) -> None:
+        self._module = copy.deepcopy(asked.module).double()
+        self._images = asked.images.images.double()
+        self.values = {
+            name: value.detach()
+            for name, value in self._module.named_parameters()
+            if not names or name in names
+        }
+
+    def logits(self, index: int) -> Tensor:
+        """Of one image, (classes,)."""
+        return self._logits(self.values, index).detach()
+
+    def jacobian(self, index: int) -> Tensor:
+        """Of one image's logits, (classes, parameters)."""
+        with sdpa_kernel(SDPBackend.MATH):
+            found = torch.func.jacrev(lambda values: self._logits(values, index))(self.values)
+        return torch.cat([found[name].flatten(1) for name in self.values], 1).detach()
+
+    def by_name(self, step: Tensor) -> dict[str, Tensor]:
+        """A step, (parameters,), by parameter."""
+        parts = step.split([value.numel() for value in self.values.values()])
+        pairs = zip(self.values.items(), parts, strict=True)
+        return {name: part.view_as(value) for (name, value), part in pairs}
+
+    def _logits(self, values: Mapping[str, Tensor], index: int) -> Tensor:
+        picture = self._images[index : index + 1]
+        output: Tensor = torch.func.functional_call(self._module, dict(values), (picture,))[0]
         return output
 
-    total = sum(value.numel() for value in values.values())
+
+def dense_step(asked: Task, damping: float, names: Sequence[str] = ()) -> dict[str, Tensor]:
+    """(H + lambda I)^-1 g with H = sum of J^T (diag p - p p^T) J over retained images, by name."""
+    net = Dense(asked, names)
+    total = sum(value.numel() for value in net.values.values())
     curvature = torch.zeros(total, total).double()
     gradient = torch.zeros(total).double()
     for index in (*asked.forget, *asked.retain):
-        with sdpa_kernel(SDPBackend.MATH):
-            jacobian = torch.func.jacrev(lambda v, i=index: logits(v, i))(values)
-        flat = torch.cat([jacobian[name].flatten(1) for name in values], 1).detach()
-        p = torch.softmax(logits(values, index).detach(), 0)
+        flat = net.jacobian(index)
+        p = torch.softmax(net.logits(index), 0)
         if index in asked.forget:
             target = nn.functional.one_hot(asked.images.labels[index], len(p)).double()
             gradient += flat.T @ (p - target)
@@ -163,9 +184,7 @@ def dense_step(asked: Task, damping: float, names: Sequence[str] = ()) -> dict[s
             curvature += flat.T @ (torch.diag(p) - torch.outer(p, p)) @ flat
     root = torch.linalg.cholesky(curvature + damping * torch.eye(total).double())
     step = torch.cholesky_solve(gradient[:, None], root)[:, 0]
-    sizes = [value.numel() for value in values.values()]
-    parts = zip(values.items(), step.split(sizes), strict=True)
-    return {name: part.view_as(value) for (name, value), part in parts}
+    return net.by_name(step)
 
 
 def moved(before: nn.Module, after: nn.Module) -> dict[str, Tensor]:

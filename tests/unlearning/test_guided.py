@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from auditor.errors import UnlearningError
 from auditor.learning.models import build
@@ -19,7 +18,7 @@ from auditor.unlearning.guo2020newton import MOST_GUIDED, NewtonStep
 from auditor.unlearning.layers import named
 from auditor.unlearning.sampling import draw
 from auditor.unlearning.task import Outsiders, Task
-from tests.unlearning.dense import distance, moved, narrow_task
+from tests.unlearning.dense import Dense, distance, moved, narrow_task
 from tests.unlearning.test_newton_architectures import ARCHITECTURES, LOCAL
 from tests.unlearning.ward import RECIPE, Ward, auc_of, margins
 
@@ -49,33 +48,20 @@ def known(asked: Task) -> Task:
 
 def dense_guided(asked: Task, subset: int, names: Sequence[str] = ()) -> dict[str, Tensor]:
     """(A^T W A + lambda I)^-1 A^T W b, every matrix built."""
-    module = copy.deepcopy(asked.module).double()
-    values = {
-        name: value.detach()
-        for name, value in module.named_parameters()
-        if not names or name in names
-    }
-
-    def logits(parameters: Mapping[str, Tensor], index: int) -> Tensor:
-        picture = asked.images.images[index : index + 1].double()
-        output: Tensor = torch.func.functional_call(module, dict(parameters), (picture,))[0]
-        return output
-
+    net = Dense(asked, names)
     assert asked.outsiders is not None
     sample = draw(asked.retain, asked.images.labels, subset, asked.seed)
-    own = [log_odds(logits(values, i).detach(), int(asked.images.labels[i])) for i in sample]
+    own = [log_odds(net.logits(i), int(asked.images.labels[i])) for i in sample]
     surer = sum(own) / len(own) / asked.outsiders.sureness
     rows, rights, weights = [], [], []
     for index in (*sample, *asked.forget):
-        with sdpa_kernel(SDPBackend.MATH):
-            jacobian = torch.func.jacrev(lambda v, i=index: logits(v, i))(values)
-        flat = torch.cat([jacobian[name].flatten(1) for name in values], 1).detach()
+        flat = net.jacobian(index)
         classes = len(flat)
         centre = torch.eye(classes).double() - 1 / classes  # B B^T
         change = torch.zeros(classes).double()
         if index in asked.forget:
             label = int(asked.images.labels[index])
-            now = log_odds(logits(values, index).detach(), label)
+            now = log_odds(net.logits(index), label)
             change[label] = surer * asked.outsiders.margins[index] - now
         rows.append(centre @ flat)
         rights.append(centre @ change)
@@ -85,8 +71,7 @@ def dense_guided(asked: Task, subset: int, names: Sequence[str] = ()) -> dict[st
     damping = DAMPING * float(a.square().sum()) / (len(rows) * ranks)
     total = a.T @ (w[:, None] * a) + damping * torch.eye(a.shape[1]).double()
     step = torch.cholesky_solve((a.T @ (w * b))[:, None], torch.linalg.cholesky(total))[:, 0]
-    parts = step.split([value.numel() for value in values.values()])
-    return {n: part.view_as(v) for (n, v), part in zip(values.items(), parts, strict=True)}
+    return net.by_name(step)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -203,6 +188,12 @@ def test_parameters_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(UnlearningError, match="newton"):
         METHOD.run(guided, parameters)
+
+
+@pytest.mark.parametrize("part", ["forget", "retain"])
+def test_of_nobody_forgotten_or_retained_there_is_no_step(guided: Task, part: str) -> None:
+    with pytest.raises(UnlearningError, match="name some of each"):
+        METHOD.run(replace(guided, **{part: ()}), {"damping": "0.01", "guided": "1"})  # type: ignore[arg-type]  # by name
 
 
 def test_nan_is_refused(guided: Task) -> None:

@@ -11,14 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from auditor.domain.artefact import Digest
 from auditor.domain.calibration import Choice, Findings, Trial
 from auditor.domain.codec import typed
-from auditor.domain.event import ModelRegistered
 from auditor.errors import UnlearningError
-from auditor.learning.datasets import load_images, split_by_patient
-from auditor.learning.manifest import read_manifest
-from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.progress import silent
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
@@ -28,33 +23,14 @@ from auditor.workflow.audit.bank import Bank, train_bank
 from auditor.workflow.audit.calibration import Calibration, calibrate
 from auditor.workflow.audit.references import Block
 from auditor.workflow.audit.scene import Scene
+from tests.workflow.trained import phantom_scene
 
 RECIPE = Recipe(input_size=16, width=4, epochs=12, train_images=48)
-SOME = Digest.of(b"some")
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    folder = tmp_path_factory.mktemp("calibration")
-    images = load_images(read_manifest(draw_phantoms(folder, seed=4, patients=60)), 16)
-    split = split_by_patient(images, RECIPE, 1)
-    return Scene(
-        version=ModelRegistered(
-            model="m",
-            version=1,
-            architecture=RECIPE.architecture,
-            weights=SOME,
-            recipe=SOME,
-            data_set="d",
-            training_images=len(split.train),
-        ),
-        recipe=RECIPE,
-        images=images,
-        split=split,
-        training=split.train,
-        commitment=SOME,
-        folder=folder / "references",
-    )
+    return phantom_scene(tmp_path_factory.mktemp("calibration"), RECIPE)
 
 
 @pytest.fixture(scope="module")

@@ -606,7 +606,7 @@ def test_signers_that_race_leave_the_newest_checkpoint(home: Home, one: Served) 
             for _ in range(3):
                 fill(opened.ledger, 1, stream)
                 record_checkpoint(opened)
-        except Exception as error:
+        except Exception as error:  # a thread's own would be lost
             failures.append(error)
         finally:
             opened.close()

@@ -22,20 +22,12 @@ from auditor.workflow.homes.record import case_stream, load_case, record_at
 from auditor.workflow.models.restrictions import restricted_cases, restricted_subjects
 from tests.cli.conftest import Auditor
 from tests.workflow.desks import RECEIVED, employ
-from tests.workflow.trained import MODEL, empty_home, train_here
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("restrictions") / "home"
-    with closing(empty_home(root)) as home:
-        train_here(home)
-    return root
+from tests.workflow.trained import MODEL
 
 
 @pytest.fixture
-def home(template: Path, tmp_path: Path) -> Iterator[Home]:
-    root = Path(shutil.copytree(template, tmp_path / "home"))
+def home(trained_template: Path, tmp_path: Path) -> Iterator[Home]:
+    root = Path(shutil.copytree(trained_template, tmp_path / "home"))
     with closing(open_home(root)) as opened:
         yield opened
 

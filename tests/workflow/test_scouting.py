@@ -8,43 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auditor.domain.artefact import Digest
-from auditor.domain.event import ModelRegistered
-from auditor.learning.datasets import load_images, split_by_patient
-from auditor.learning.manifest import read_manifest
-from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.progress import silent
 from auditor.learning.recipe import Recipe
-from auditor.workflow.audit.scene import Scene, derive_seed
+from auditor.workflow.audit.scene import derive_seed
 from auditor.workflow.audit.scouting import send_scouts
+from tests.workflow.trained import ANY, phantom_scene
 
 RECIPE = Recipe(input_size=16, width=4, epochs=2, train_images=40)
-SOME = Digest.of(b"some")
 
 
 def test_outsiders_were_not_shown_the_patient(tmp_path: Path) -> None:
-    images = load_images(read_manifest(draw_phantoms(tmp_path, seed=4, patients=60)), 16)
-    split = split_by_patient(images, RECIPE, 1)
-    scene = Scene(
-        version=ModelRegistered(
-            model="m",
-            version=1,
-            architecture=RECIPE.architecture,
-            weights=SOME,
-            recipe=SOME,
-            data_set="d",
-            training_images=len(split.train),
-        ),
-        recipe=RECIPE,
-        images=images,
-        split=split,
-        training=split.train,
-        commitment=SOME,
-        folder=tmp_path / "references",
-    )
+    scene = phantom_scene(tmp_path, RECIPE)
+    images = scene.images
     scouts = send_scouts(scene, 4, workers=1, progress=silent)
     subjects = sorted({images.subjects[index] for index in scene.training})
-    source = random.Random(derive_seed("scouts", SOME))
+    source = random.Random(derive_seed("scouts", ANY))
     halves: list[set[str]] = []
     for _ in range(2):
         half = set(source.sample(subjects, len(subjects) // 2))

@@ -14,6 +14,8 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.verdict import Basis, Verdict
+from auditor.learning.datasets import load_images, split_by_patient
+from auditor.learning.manifest import read_manifest
 from auditor.learning.order import BatchOrder, batch_order
 from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
@@ -54,6 +56,29 @@ def train_here(home: Home) -> None:
 def manifest_in(home: Home) -> Path:
     """Of the data set in a home."""
     return home.root / "phantoms" / "manifest.csv"
+
+
+def phantom_scene(folder: Path, recipe: Recipe) -> Scene:
+    """Phantoms without a home, divided, and a model of whom nobody asks for the weights."""
+    images = load_images(read_manifest(draw_phantoms(folder, seed=4, patients=60)), 16)
+    split = split_by_patient(images, recipe, 1)
+    return Scene(
+        version=ev.ModelRegistered(
+            model="m",
+            version=1,
+            architecture=recipe.architecture,
+            weights=ANY,
+            recipe=ANY,
+            data_set="d",
+            training_images=len(split.train),
+        ),
+        recipe=recipe,
+        images=images,
+        split=split,
+        training=split.train,
+        commitment=ANY,
+        folder=folder / "references",
+    )
 
 
 def seed_of(home: Home, scene: Scene) -> int:
