@@ -26,7 +26,8 @@ from auditor.verification.influence import (
     Scale,
     estimate,
     fit_scale,
-    left_out,
+    measure_ins,
+    measure_outs,
     outside_p_value,
     references_for,
 )
@@ -123,8 +124,8 @@ def prepare(
     scale = fit_scale(out_scores, in_scores, patients)
     share = alpha / rungs / SHARES
     equivalence, rejection = 1 - 2 * alpha / rungs, 1 - 2 * share
-    outs, _ = left_out(out_scores, in_scores, patients, equivalence)
-    _, ins = left_out(out_scores, in_scores, patients, rejection)
+    outs = measure_outs(out_scores, in_scores, patients, equivalence)
+    ins = measure_ins(out_scores, in_scores, patients, rejection)
     auc = fix_margin(original.scores, [item.scores for item in out], layout, equivalence)
     passing = pass_power(scale, margin, outs) * (0.0 if auc.refused else auc.power)
     fit = fit_recipe(original, untouched, layout, scale)
@@ -133,11 +134,10 @@ def prepare(
     if detected < CONTROL_SHARE * len(ins):
         passing = 0.0  # nothing may pass by a bank that doesn't find its own untouched models
     if passing > 0:
-        both = (original, *untouched)
-        objected = objected_models(out, both, layout, alpha=share, doubt_alpha=alpha)
+        objected = objected_models(
+            out, untouched, original, layout, margin=margin, alpha=share, doubt_alpha=alpha
+        )
         passing *= clear_power(objected, len(out), alpha)
-    if len(set(patients.tolist())) > 1:
-        passing *= 1 - share  # what looking at each patient alone may cost a true retrain
     return Readiness(
         origin=origin,
         layout=layout,

@@ -218,16 +218,21 @@ def _patient_ratio(scale: Scale, candidate: Numbers, codes: Indices) -> Ratio:
     )
 
 
-def left_out(
+def measure_outs(
     out: Numbers, untouched: Numbers, patients: Indices, level: float
-) -> tuple[tuple[Estimate, ...], tuple[Estimate, ...]]:
-    """Each OUT and each IN model measured by the others alone."""
-    outs = tuple(
+) -> tuple[Estimate, ...]:
+    """Rho of each OUT model, measured by the other models alone; arguments as of `fit_scale`."""
+    return tuple(
         estimate(_fit(np.delete(out, k, 0), untouched, patients), out[k], level)
         for k in range(len(out))
     )
-    ins = tuple(
+
+
+def measure_ins(
+    out: Numbers, untouched: Numbers, patients: Indices, level: float
+) -> tuple[Estimate, ...]:
+    """The same of each IN model."""
+    return tuple(
         estimate(_fit(out, np.delete(untouched, k, 0), patients), untouched[k], level)
         for k in range(len(untouched))
     )
-    return outs, ins

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.domain.evidence import PatientInfluence
-from auditor.verification.influence import Scale, estimate, fit_scale
+from auditor.domain.evidence import Estimate, PatientInfluence
+from auditor.verification.influence import Scale, estimate, fit_scale, measure_outs
 from auditor.verification.layout import Indices, Numbers
 
 
@@ -57,19 +57,40 @@ def measure_patients(
         alpha: chance that a true retrain is told apart on any patient, shared by all of them.
     """
     wide = 1 - 2 * alpha / len(scales)
-    lines = []
-    for item in scales:
-        own, scale = candidate[item.columns], item.scale
-        bounds = estimate(scale, own, wide)
-        outside = bounds.lower > margin or bounds.upper < -margin
-        lines.append(
-            PatientInfluence(
-                patient=item.patient,
-                images=len(own),
-                established=scale.established,
-                gap_t=scale.gap_t,
-                interval=estimate(scale, own, level),
-                outside=scale.established and outside,
-            )
+    return tuple(
+        PatientInfluence(
+            patient=item.patient,
+            images=len(item.columns),
+            established=item.scale.established,
+            gap_t=item.scale.gap_t,
+            interval=estimate(item.scale, candidate[item.columns], level),
+            outside=item.scale.established
+            and _outside(estimate(item.scale, candidate[item.columns], wide), margin),
         )
-    return tuple(lines)
+        for item in scales
+    )
+
+
+def models_outside(
+    out: Numbers, untouched: Numbers, patients: Indices, margin: float, alpha: float
+) -> tuple[bool, ...]:
+    """Which OUT models would be told apart on some patient, each held against the others.
+
+    Args:
+        out: contrasts of OUT models, (K, n); ``untouched``: of IN models, (L, n).
+        patients: a code per image, (n,).
+        margin: of rho.
+        alpha: as in `measure_patients`.
+    """
+    found = np.zeros(len(out), dtype=bool)
+    scales = patient_scales(out, untouched, patients)
+    for item in scales:
+        if item.scale.established:
+            blocks = out[:, item.columns], untouched[:, item.columns]
+            outs = measure_outs(*blocks, item.scale.patients, 1 - 2 * alpha / len(scales))
+            found |= [_outside(bounds, margin) for bounds in outs]
+    return tuple(found.tolist())
+
+
+def _outside(bounds: Estimate, margin: float) -> bool:
+    return bounds.lower > margin or bounds.upper < -margin

@@ -32,7 +32,7 @@ def pass_power(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
 
 
 def clear_power(objected: int, models: int, alpha: float) -> float:
-    """Chance that neither a secondary test nor the fit to the recipe objects to a true retrain.
+    """Chance that nothing but its residual influence costs a true retrain a PASSED.
 
     Told by the OUT models that one of them would object to, and, as if so many more had been seen,
     by one in 1/alpha, about what normal tails would give. A dozen models alone would tell it too

@@ -21,9 +21,10 @@ from auditor.errors import EvidenceError
 from auditor.verification.contrast import contrast
 from auditor.verification.engine import Readiness, assess, audit, draw_up, prepare
 from auditor.verification.engine_code import ROOMS, engine_digest, sources_digest
-from auditor.verification.influence import estimate, left_out
+from auditor.verification.influence import estimate, measure_outs
 from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
+from auditor.verification.per_patient import measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power
 from auditor.verification.recipe_fit import fit_retrain
@@ -32,6 +33,7 @@ from auditor.verification.secondary import secondary_tests, statistics_of
 SOME = Digest.of(b"anything")
 ORIGIN = Origin(model=SOME, data=SOME, recipe=SOME, bank=SOME)
 IMAGES = 400
+ODD = ("answers", "margins", "patient")
 LAYOUT = Layout(
     labels=np.arange(IMAGES) % 2,
     patients=np.arange(IMAGES),
@@ -120,7 +122,7 @@ def test_a_good_bank_declares_power_and_tells_a_retrain_from_the_untouched_model
     assert verdict(readiness, model(random, seen=False))[0] is Verdict.PASSED
 
 
-@pytest.mark.parametrize("odd", ["answers", "margins"])
+@pytest.mark.parametrize("odd", ODD)
 def test_declared_power_counts_the_out_models_that_something_would_object_to(odd: str) -> None:
     """By the product of its parts, the objections counted by an audit of each OUT model."""
     random = np.random.default_rng(2)
@@ -128,34 +130,43 @@ def test_declared_power_counts_the_out_models_that_something_would_object_to(odd
     if odd == "answers":  # to changed images: what a secondary test reads
         gone = np.isin(np.arange(IMAGES), LAYOUT.forgotten)
         out[5] = replace(out[5], augmented=out[5].augmented + 20.0 * gone)
-    else:  # on all never-seen images: what the fit to the recipe reads
+    else:
         margins = out[5].margins.copy()
-        margins[LAYOUT.unseen] -= 1.0
+        if odd == "margins":  # on all never-seen images: what the fit to the recipe reads
+            margins[LAYOUT.unseen] -= 1.0
+        else:  # on one patient's: what the look at each of them alone reads
+            margins[LAYOUT.forgotten[:1]] += 6.0
         out[5] = replace(out[5], margins=margins)
     untouched = [model(random, seen=True) for _ in range(24)]
     original = model(random, seen=True)
     readiness = prepare(
         origin=ORIGIN, out=out, untouched=untouched, original=original, layout=LAYOUT
     )
+    scores, inside = (
+        np.stack([contrast(item.margins, LAYOUT) for item in block]) for block in (out, untouched)
+    )
+    patients, share = LAYOUT.patients[LAYOUT.forgotten], 0.05 / SHARES
     objected = []
     for place, held in enumerate(out):
         others = [*out[:place], *out[place + 1 :]]
         tests = secondary_tests(
             statistics_of([*others, held], (original, *untouched), LAYOUT),
-            0.05 / SHARES,
+            share,
             doubt_alpha=0.05,
         )
-        doubted = any(test.doubted for test in tests)
-        if doubted or not fit_retrain(held, others, LAYOUT).matches:
+        scales = patient_scales(np.delete(scores, place, 0), inside, patients)
+        lines = measure_patients(scales, scores[place], 0.35, 0.9, share)
+        objections = (
+            any(test.doubted for test in tests),
+            not fit_retrain(held, others, LAYOUT).matches,
+            any(line.outside for line in lines),
+        )
+        assert place != 5 or objections[ODD.index(odd)]
+        if any(objections):
             objected.append(place)
-    assert 5 in objected
-    level = 1 - 2 * 0.05
-    scores, inside = (
-        np.stack([contrast(item.margins, LAYOUT) for item in block]) for block in (out, untouched)
-    )
-    outs, _ = left_out(scores, inside, LAYOUT.patients[LAYOUT.forgotten], level)
+    outs = measure_outs(scores, inside, patients, 1 - 2 * 0.05)
     expected = pass_power(readiness.scale, 0.35, outs) * readiness.auc.power
-    expected *= (1 - (len(objected) + 1) / (24 + 20)) * (1 - 0.05 / SHARES)
+    expected *= 1 - (len(objected) + 1) / (24 + 20)
     assert readiness.power.pass_retrain == pytest.approx(expected) and expected > 0.5
 
 

@@ -21,7 +21,8 @@ from auditor.verification.holm import holm
 from auditor.verification.influence import (
     estimate,
     fit_scale,
-    left_out,
+    measure_ins,
+    measure_outs,
     outside_p_value,
 )
 from auditor.verification.layout import Layout, Numbers
@@ -52,7 +53,7 @@ def test_true_retrains_are_failed_no_more_often_than_declared_and_passed_as_decl
         inner = estimate(scale, candidate, 0.9)
         failed += wide.lower > MARGIN or wide.upper < -MARGIN
         passed += inner.lower > -MARGIN and inner.upper < MARGIN
-        outs, _ = left_out(out, untouched, ONE_PATIENT, 0.9)
+        outs = measure_outs(out, untouched, ONE_PATIENT, 0.9)
         declared.append(pass_power(scale, MARGIN, outs))
     assert stats.binomtest(failed, rounds, 0.05, alternative="greater").pvalue > 0.01
     assert abs(passed / rounds - np.mean(declared)) < 0.06
@@ -77,7 +78,7 @@ def test_an_untouched_model_is_found_as_often_as_declared() -> None:
     for _ in range(300):
         out, untouched = models(random, 16, 0.0), models(random, 16, 1.4)
         scale = fit_scale(out, untouched, ONE_PATIENT)
-        _, ins = left_out(out, untouched, ONE_PATIENT, level)
+        ins = measure_ins(out, untouched, ONE_PATIENT, level)
         declared.append(detect_power(scale, MARGIN, ins))
         wide = estimate(scale, models(random, 1, 1.4)[0], level)
         found.append(wide.lower > MARGIN or wide.upper < -MARGIN)
@@ -271,7 +272,8 @@ def test_a_retrain_is_called_inferior_as_rarely_as_declared_and_damage_is_found(
 def test_the_smallest_bank_can_leave_each_of_its_models_out() -> None:
     random = np.random.default_rng(10)
     smallest = models(random, LEAST_OUT, 0.0), models(random, LEAST_IN, 5.0)
-    outs, ins = left_out(*smallest, ONE_PATIENT, 0.9)
+    outs = measure_outs(*smallest, ONE_PATIENT, 0.9)
+    ins = measure_ins(*smallest, ONE_PATIENT, 0.9)
     assert all(np.isfinite([item.lower, item.point, item.upper]).all() for item in (*outs, *ins))
     with pytest.raises(EvidenceError, match=f"at least {LEAST_OUT} and {LEAST_IN} are needed"):
         fit_scale(smallest[0], smallest[1][1:], ONE_PATIENT)
