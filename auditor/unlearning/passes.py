@@ -95,6 +95,8 @@ def _plain_attention() -> Iterator[None]:
 class Passes:
     """A copy of the network in evaluation mode, on its device, in the precision of the passes.
 
+    In the network's own precision it shares the network's weights, which no pass changes.
+
     Args:
         module: the network; it isn't changed.
         chosen: names of the parameters that step; all others are constants.
@@ -116,13 +118,16 @@ class Passes:
     ) -> None:
         """Copy the network and count what one image keeps alive between forward and backward."""
         self.dtype = PRECISIONS[precision]
-        self.module = copy.deepcopy(module).to(self.dtype).eval()
         self.images = images
         self.loss = loss
         wanted = set(chosen)
-        for name, value in self.module.named_parameters():
-            value.requires_grad_(name in wanted)
-        self.values = {n: v for n, v in self.module.named_parameters() if n in wanted}
+        own = {
+            name: nn.Parameter(value.detach().to(self.dtype), requires_grad=name in wanted)
+            for name, value in module.named_parameters()
+        }
+        memo = {id(value): own[name] for name, value in module.named_parameters()}
+        self.module = copy.deepcopy(module, memo).to(self.dtype).eval()
+        self.values = {name: value for name, value in own.items() if value.requires_grad}
         self.device = next(self.module.parameters()).device
         image = max(1, self._bytes_per_image())
         self.memory = max(memory, batch * image * torch.float32.itemsize // self.dtype.itemsize)

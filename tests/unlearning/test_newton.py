@@ -17,7 +17,7 @@ from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.unlearning.guo2020newton import NewtonParameters, settled
 from auditor.unlearning.method import METHODS
-from auditor.unlearning.passes import softmax_factors
+from auditor.unlearning.passes import SOFTMAX, Passes, softmax_factors
 from auditor.unlearning.sampling import curvature_sample
 from auditor.unlearning.task import Task
 from tests.unlearning.dense import pictures
@@ -52,6 +52,23 @@ def test_the_step_raises_the_loss_of_what_is_forgotten_and_changes_no_input() ->
     losses = [loss(METHODS["newton"].run(asked, {"damping": d})) for d in ("30", "3", "0.3")]
     assert loss(trained) < losses[0] < losses[1] < losses[2]
     assert weights_bytes(trained) == before
+
+
+@pytest.mark.parametrize(("precision", "apart"), [("float32", False), ("float64", True)])
+def test_passes_take_no_second_copy_of_the_weights_in_the_networks_own_precision(
+    precision: str, apart: bool
+) -> None:
+    """Of a ViT, whose weights weigh as much as its activations, a fifth of the peak."""
+    given = task()
+    own = {name: value.data_ptr() for name, value in given.module.named_parameters()}
+    passes = Passes(
+        given.module, tuple(own), given.images, precision=precision, memory=2**20, loss=SOFTMAX
+    )
+    assert passes.values.keys() == own.keys()
+    assert all((value.data_ptr() != own[name]) is apart for name, value in passes.values.items())
+    before = weights_bytes(given.module)
+    passes.push((0, 1), passes.gradient((0, 1)))
+    assert weights_bytes(given.module) == before
 
 
 def test_batch_norms_statistics_are_taken_anew_without_the_forgotten() -> None:
