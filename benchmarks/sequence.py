@@ -7,8 +7,9 @@ everybody forgotten so far (OUT) and models trained with everybody (IN).
 
     python benchmarks/sequence.py --data ../shared/data/nlm_tb_128/manifest.csv
 
-Damping is chosen once, by a rehearsal on patients who are never asked about. Nothing here is a
-verdict.
+How to step, by which damping or guided how often, is chosen once, by a rehearsal on patients who
+are never asked about. Guided steps need scouts: for each request they are trained anew, without
+everybody forgotten before it. Nothing here is a verdict.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from scenes import scene_of
@@ -30,10 +32,12 @@ from auditor.domain.route import Due
 from auditor.errors import EvidenceError, UnlearningError
 from auditor.learning.datasets import load_images
 from auditor.learning.manifest import read_manifest
+from auditor.learning.progress import silent
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
-from auditor.unlearning.guo2020newton import candidates
-from auditor.unlearning.task import Task
+from auditor.unlearning.guo2020newton import GUIDED_DAMPING, GUIDED_PRECISION, MOST_GUIDED
+from auditor.unlearning.method import METHODS
+from auditor.unlearning.task import Outsiders, Task
 from auditor.verification.auc import LARGEST_MARGIN, compare, fix_margin
 from auditor.verification.contrast import contrast
 from auditor.verification.delong import auc
@@ -42,15 +46,27 @@ from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
 from auditor.workflow.audit.references import layout_for, measure_all
 from auditor.workflow.audit.scene import Scene, derive_seed
+from auditor.workflow.audit.scouting import send_scouts
 from auditor.workflow.homes.config import Config
 from auditor.workflow.models.drift import ApproximateErasure, Limits, due
 
 RECIPE = Recipe(epochs=10, batch_size=16, learning_rate=0.004, width=8, train_images=260)
 REFERENCES = 8
+SCOUTS = 8
 SURROGATES = 16
-REHEARSED = (300.0, 100.0, 30.0, 10.0)
+REHEARSED: tuple[Mapping[str, str], ...] = (
+    *({"damping": damping} for damping in ("300", "100", "30", "10")),
+    *(
+        {
+            "damping": repr(GUIDED_DAMPING),
+            "guided": str(steps),
+            "precision": GUIDED_PRECISION,
+        }
+        for steps in range(1, MOST_GUIDED + 1)
+    ),
+)
 LEVEL = 0.90
-_AUC_SLACK = 0.02  # that a damping may cost on average, on validation patients
+_AUC_SLACK = 0.02  # that a way may cost in all, on validation patients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,48 +116,63 @@ def patients_in_order(scene: Scene, seed: int) -> list[str]:
     return subjects
 
 
-def choose_damping(
+def choose_way(
     scene: Scene, module: nn.Module, surrogates: Sequence[str], inside: Sequence[Measurements]
-) -> float:
-    """A rehearsal: the damping that leaves the least influence of patients forgotten in a row.
+) -> Mapping[str, str]:
+    """A rehearsal: the way that leaves the least influence of patients forgotten in a row.
 
     A step that costs little by itself may ruin the model when ten of them follow each other.
     """
     about = scene.of_subjects(surrogates)
     out = _references(scene, scene.without(about), "surrogates")
     least = _validated(scene, measure_all(scene, module)) - _AUC_SLACK
-    left: dict[float, float] = {}
-    for damping in REHEARSED:
+    tasks = [
+        _request(scene, module, surrogates[: place + 1], guided=True) for place in range(SURROGATES)
+    ]
+    left: list[tuple[float, Mapping[str, str]]] = []
+    for way in REHEARSED:
         stepped = module
         try:
-            for number, subject in enumerate(surrogates, start=1):
-                gone = scene.of_subjects(surrogates[:number])
-                stepped = _step(scene, stepped, subject, gone, damping)
+            for task in tasks:
+                stepped = METHODS["newton"].run(replace(task, module=stepped), way)
             after = measure_all(scene, stepped)
-        except (EvidenceError, UnlearningError):
+        except (EvidenceError, UnlearningError) as error:
+            say(f"rehearsed {_way(way)}: {error}")
             continue
-        if _validated(scene, after) >= least:
-            layout = layout_for(scene, about, apart=(), unseen=scene.split.validation)
-            scale = _scale(layout, out, inside)
-            left[damping] = abs(pooled(scale, contrast(after.margins, layout)) / scale.gap)
+        layout = layout_for(scene, about, apart=(), unseen=scene.split.validation)
+        scale = _scale(layout, out, inside)
+        influence = pooled(scale, contrast(after.margins, layout)) / scale.gap
+        validated = _validated(scene, after)
+        say(f"rehearsed {_way(way)}: influence {influence:.2f}, AUC {validated:.3f}")
+        if validated >= least:
+            left.append((abs(influence), way))
     if not left:
-        raise UnlearningError("no damping keeps the AUC")
-    return min(left, key=lambda damping: left[damping])
+        raise UnlearningError("no way keeps the AUC")
+    return min(left, key=lambda item: item[0])[1]
 
 
-def _step(
-    scene: Scene, module: nn.Module, subject: str, gone: Sequence[int], damping: float
-) -> nn.Module:
-    task = Task(
+def _request(scene: Scene, module: nn.Module, asked: Sequence[str], *, guided: bool) -> Task:
+    """The last of those who asked, the others being gone already."""
+    return Task(
         recipe=scene.recipe,
         module=module,
         images=scene.images,
-        forget=scene.of_subjects([subject]),
-        retain=scene.without(gone),
+        forget=scene.of_subjects(asked[-1:]),
+        retain=scene.without(scene.of_subjects(asked)),
         seed=1,
+        outsiders=_outsiders(scene, scene.of_subjects(asked[:-1])) if guided else None,
     )
-    _, stepped = next(candidates(task, [damping]))
-    return stepped
+
+
+def _outsiders(scene: Scene, gone: Sequence[int]) -> Outsiders:
+    """What scouts say that were trained without those who are gone."""
+    with TemporaryDirectory() as folder:
+        left = replace(scene, training=scene.without(gone), folder=Path(folder))
+        return send_scouts(left, SCOUTS, workers=1, progress=silent).outsiders
+
+
+def _way(way: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={text}" for name, text in way.items())
 
 
 def _scale(layout: Layout, out: Sequence[Measurements], inside: Sequence[Measurements]) -> Scale:
@@ -163,7 +194,7 @@ def sequence(
     order: Sequence[str],
     *,
     every: int,
-    damping: float,
+    way: Mapping[str, str],
     inside: Sequence[Measurements],
     limits: Limits,
 ) -> Iterator[Row]:
@@ -172,6 +203,7 @@ def sequence(
     Args:
         module: trained on all of the scene's training images.
         order: patients as they ask.
+        way: parameters of each step.
         every: requests between two stops.
         inside: IN models.
         limits: of the track that keeps them.
@@ -183,24 +215,24 @@ def sequence(
     ]
     for number, subject in enumerate(order, start=1):
         gone = scene.of_subjects(order[:number])
+        task = _request(scene, module, order[:number], guided="guided" in way)
         for track in tracks:
-            _erase(scene, track, subject, gone, damping)
+            _erase(scene, track, subject, replace(task, module=track.module), way)
         if number % every == 0:
             out = _references(scene, scene.without(gone), f"out-{number}")
             for track in tracks:
                 yield _stop(scene, track, order[:number], original, out, inside)
 
 
-def _erase(scene: Scene, track: Track, subject: str, gone: Sequence[int], damping: float) -> None:
-    retained = scene.without(gone)
+def _erase(scene: Scene, track: Track, subject: str, task: Task, way: Mapping[str, str]) -> None:
     if track.due and track.limits is not None:
-        seed = derive_seed("sequence", track.name, len(gone))
-        track.module = train(scene.recipe, scene.images, retained, seed)
+        seed = derive_seed("sequence", track.name, len(task.retain))
+        track.module = train(scene.recipe, scene.images, task.retain, seed)
         track.exact = measure_all(scene, track.module)
         track.since, track.due = [], ()
         track.trainings += 1
         return
-    track.module = _step(scene, track.module, subject, gone, damping)
+    track.module = METHODS["newton"].run(task, way)
     track.since.append(subject)
     if track.limits is not None and len(track.since) >= track.limits.steps:
         track.due = (Due.STEPS,)
@@ -307,18 +339,18 @@ def main() -> None:
     chosen = parser.parse_args()
     started = time.process_time()
     scene = scene_of(load_images(read_manifest(chosen.data), RECIPE.input_size), RECIPE)
-    config = Config(controller="-", dpo="-")
+    config = Config(controller="nobody", dpo="nobody")
     everybody = patients_in_order(scene, 1)
     module = train(RECIPE, scene.images, scene.training, derive_seed("sequence", "model"))
     inside = _references(scene, scene.training, "in")
-    damping = choose_damping(scene, module, everybody[-SURROGATES:], inside)
-    say(f"{len(scene.training)} images of {len(everybody)} patients; damping {damping}")
+    way = choose_way(scene, module, everybody[-SURROGATES:], inside)
+    say(f"{len(scene.training)} images of {len(everybody)} patients; {_way(way)}")
     say("| requests | track | trainings | AUC | change | influence | loss | OUT | steps | due |")
     say("|---|---|---|---|---|---|---|---|---|---|")
     limits = Limits(steps=config.most_steps, residual=config.most_residual)
     asked = everybody[: chosen.requests]
     for row in sequence(
-        scene, module, asked, every=chosen.every, damping=damping, inside=inside, limits=limits
+        scene, module, asked, every=chosen.every, way=way, inside=inside, limits=limits
     ):
         say(
             f"| {row.requests} | {row.track} | {row.trainings} | {row.auc:.3f} "

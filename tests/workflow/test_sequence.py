@@ -203,7 +203,7 @@ def test_six_requests_each_on_top_of_the_last(small: Scene) -> None:
             module,
             patients_in_order(small, 1)[:6],
             every=3,
-            damping=3.0,
+            way={"damping": "3"},
             inside=_inside(small),
             limits=Limits(steps=2, residual=1e9),
         )
