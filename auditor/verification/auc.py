@@ -74,16 +74,14 @@ class Ground:
             )
         )
 
-    def power(self, margin: float, level: float, *, credit: bool = True) -> float:
+    def power(self, margin: float, level: float) -> float:
         """Chance that a true retrain is found non-inferior.
 
-        Args:
-            credit: count what retrains gained on a comparator. Without it power says only how
-                finely these images can tell.
+        What retrains seem to gain on a comparator isn't counted on, as it isn't by `detectable`:
+        where the bank's mean is lucky, it is luck.
         """
-        gains = [0.0 if credit else max(0.0, float(c.distances.mean())) for c in self.comparators]
         lower = np.min(
-            [c.lower(level) - gain for c, gain in zip(self.comparators, gains, strict=True)], axis=0
+            [c.lower(level) - max(0.0, float(c.distances.mean())) for c in self.comparators], axis=0
         )
         spread = max(float(lower.std(ddof=1)), 1e-12)
         return float(stats.t.cdf((float(lower.mean()) + margin) / spread, self.degrees))
@@ -196,7 +194,7 @@ def _describe(
     group: Subgroup, ground: Ground, margin: float, candidate: Numbers, level: float
 ) -> SubgroupAuc:
     after, comparisons = _compare(ground, candidate, level)
-    power = ground.power(margin, level, credit=False)
+    power = ground.power(margin, level)
     return SubgroupAuc(
         attribute=group.attribute,
         value=group.value,

@@ -3,6 +3,12 @@
 A new model's rho is a normal draw about 0 (a retrain) or 1 (an untouched model), with the spread
 that the bank shows. How wide its interval will be is told by the bank's own models, each left out
 in turn, so that the part that comes from patients is counted too.
+
+To take the bank's spread for the truth would declare too much where little can pass and too little
+where nearly all can: the interval widens with the same spread. So it is asked how often one of K
+normal models of this spread lies where the other K - 1, by the spread that they then have, would
+pass it. By Rao and Blackwell that is right on average, but for the one model fewer (Barton 1961,
+"Unbiased estimation of a set of probabilities").
 """
 
 from __future__ import annotations
@@ -16,6 +22,8 @@ from auditor.domain.evidence import Estimate
 from auditor.verification.influence import Scale
 from auditor.verification.layout import Numbers
 
+_GRID = (np.arange(1000) + 0.5) / 1000
+
 
 def pass_power(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     """Chance that a true retrain's interval lies inside the margin.
@@ -27,8 +35,12 @@ def pass_power(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     """
     if not scale.established:
         return 0.0
-    within = (margin - _half_widths(scale, outs)) / scale.standard_error
-    return float(np.clip(2 * stats.norm.cdf(within) - 1, 0.0, 1.0).mean())
+    others = scale.degrees - 1
+    t = stats.t.ppf(_GRID, others)[:, None]  # a model's rho over the spread of the others
+    spread = scale.standard_error * np.sqrt(scale.degrees / (others + t**2))
+    up, down = _arms(scale, outs) / scale.standard_error
+    inside = (spread * (t + up) < margin) & (spread * (down - t) < margin)
+    return float(inside.mean())
 
 
 def clear_power(objected: int, models: int, alpha: float) -> float:
@@ -49,7 +61,7 @@ def reach(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
 
     Negative where no candidate can pass.
     """
-    return margin - float(_half_widths(scale, outs).mean())
+    return margin - float(_arms(scale, outs).mean())
 
 
 def detect_power(scale: Scale, margin: float, untouched: Sequence[Estimate]) -> float:
@@ -82,11 +94,14 @@ def signal_needed(margin: float, alpha: float, rejection_alpha: float, power: fl
     return float(max(passing, detecting))
 
 
-def _half_widths(scale: Scale, outs: Sequence[Estimate]) -> Numbers:
-    """Half widths, less what having one model fewer has widened them by."""
-    widths = np.array([(item.upper - item.lower) / 2 for item in outs])
+def _arms(scale: Scale, outs: Sequence[Estimate]) -> Numbers:
+    """From point to upper and to lower bound, (2, K), less what one model fewer has added to it.
+
+    The two differ where the patients' interval isn't centred on rho.
+    """
+    arms = np.array([(item.upper - item.point, item.point - item.lower) for item in outs]).T
     count, level = scale.out_models, outs[0].level
-    return widths * _factor(count, level) / _factor(count - 1, level)
+    return arms * _factor(count, level) / _factor(count - 1, level)
 
 
 def _factor(count: int, level: float) -> float:

@@ -25,7 +25,7 @@ from auditor.verification.influence import (
     measure_outs,
     outside_p_value,
 )
-from auditor.verification.layout import Layout, Numbers
+from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.power import detect_power, pass_power
 from auditor.verification.prediction import prediction_test
 
@@ -58,6 +58,33 @@ def test_true_retrains_are_failed_no_more_often_than_declared_and_passed_as_decl
     assert stats.binomtest(failed, rounds, 0.05, alternative="greater").pvalue > 0.01
     assert abs(passed / rounds - np.mean(declared)) < 0.06
     assert passed / rounds > 0.3
+
+
+@pytest.mark.parametrize(
+    ("count", "patients", "strengths"),
+    [
+        (8, ONE_PATIENT, np.full(IMAGES, 4.0)),
+        (16, ONE_PATIENT, np.full(IMAGES, 1.6)),
+        (16, np.arange(IMAGES), np.array([0.5, 1.0, 3.0, 5.0, 5.0, 6.0])),
+    ],
+    ids=["few references", "a weak gap", "unevenly remembered"],
+)
+def test_the_power_to_pass_is_declared_to_two_points(
+    count: int, patients: Indices, strengths: Numbers
+) -> None:
+    """Where half an interval and the bank's spread, taken for the truth, are 2.3 to 3.9 off."""
+    random, fresh = np.random.default_rng(9), 10
+    passed, declared = [], []
+    for _ in range(500):
+        out = models(random, count, 0.0)
+        untouched = models(random, count, 0.0) + strengths
+        scale = fit_scale(out, untouched, patients)
+        outs = measure_outs(out, untouched, patients, 0.9)
+        declared.append(pass_power(scale, MARGIN, outs))
+        for candidate in models(random, fresh, 0.0):
+            inner = estimate(scale, candidate, 0.9)
+            passed.append(inner.lower > -MARGIN and inner.upper < MARGIN)
+    assert abs(np.mean(declared) - np.mean(passed)) < 0.02
 
 
 @pytest.mark.parametrize("gap", [0.25, 0.6, 2.0])
