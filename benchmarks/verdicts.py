@@ -5,7 +5,7 @@ together, or one by one until ``--alone`` of them have a bank that declares the 
 request gets OUT models of its own; the bank declares its powers; then fresh retrains, trained apart
 from it, and the fakes of `auditor.unlearning.fakes`, made of the model in service and of others
 like it, are audited by the whole plan. Where the declared power is too low only untouched models
-are audited: nothing may be PASSED there.
+are audited: nothing may be PASSED there. With ``--declare`` nothing is audited.
 
     python benchmarks/verdicts.py --data ../shared/data/nlm_tb_128/manifest.csv --cohort 24 \
         --folder build/verdicts
@@ -124,17 +124,19 @@ def main() -> None:
     parser.add_argument("--originals", type=int, default=4, help="models fakes are made of")
     parser.add_argument("--division", type=int, default=1, help="seed of the split by patient")
     parser.add_argument("--looked-at", type=int, default=12, help="patients at most, with --alone")
+    parser.add_argument("--declare", action="store_true", help="only say what banks declare")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     stage = _stage(asked)
     ranked = sorted(stage.memorised, key=lambda subject: (-stage.memorised[subject], subject))
+    look = _declare if asked.declare else _judge
     if asked.cohort:
-        _judge(_request(f"{asked.cohort} patients together", stage, ranked[: asked.cohort]))
+        look(_request(f"{asked.cohort} patients together", stage, ranked[: asked.cohort]))
         return
     decidable = 0
     for number, subject in enumerate(ranked[: asked.looked_at], start=1):
         request = _request(f"one patient, number {number}", stage, [subject])
-        decidable += _judge(request)
+        decidable += look(request)
         if decidable == asked.alone:
             return
 
@@ -231,8 +233,8 @@ def _request(name: str, stage: Stage, patients: Sequence[str]) -> Request:
     )
 
 
-def _judge(request: Request) -> bool:
-    """Whether the first model in service was declared to be decidable."""
+def _declare(request: Request) -> bool:
+    """Whether the first model in service is declared to be decidable."""
     plan, readiness = request.courts[0].plan, request.courts[0].readiness
     decidable = plan.power.pass_retrain >= _REQUIRED
     _write(
@@ -242,6 +244,12 @@ def _judge(request: Request) -> bool:
         f"errors, standard error of rho {readiness.scale.standard_error:.3f}; AUC margin "
         f"{plan.auc_margin:.4f}{' (refused)' if plan.auc_margin_refused else ''}\n"
     )
+    return decidable
+
+
+def _judge(request: Request) -> bool:
+    """The same, and what becomes of the candidates."""
+    decidable = _declare(request)
     titles = "candidates | made | PASSED | FAILED | INDETERMINATE | no verdict | rho | reasons"
     _write(f"| {titles} |\n|{'---|' * 8}")
     spent: list[int] = []
