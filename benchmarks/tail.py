@@ -32,9 +32,8 @@ from auditor.unlearning.guo2020newton import (
     GUIDED_DAMPING,
     GUIDED_PRECISION,
     MOST_GUIDED,
-    candidates,
 )
-from auditor.unlearning.newton_steps import DEFAULT_SUBSET
+from auditor.unlearning.newton_steps import DEFAULT_SUBSET, Steps
 from auditor.unlearning.task import Outsiders, Task
 from auditor.verification.contrast import contrast
 from auditor.verification.delong import auc
@@ -114,8 +113,9 @@ def curve(
 
 
 def _ways(task: Task) -> Iterator[tuple[str, nn.Module]]:
-    for damping, module in candidates(task, DAMPINGS):
-        yield f"damping {damping:g}", module
+    steps = Steps(task)
+    for damping in DAMPINGS:
+        yield f"damping {damping:g}", steps.at(damping)
     guided = GuidedSteps(
         task=task,
         damping=GUIDED_DAMPING,

@@ -10,8 +10,8 @@ reset has forgotten, whatever it held, and it costs a few epochs. Which weights:
     gradient-similarity  those whose mean gradients on forgotten and on retained images differ
                          least, as in MSG
 
-By layer, the same share of each weight; biases and the scales of normalisation layers stay. Fresh
-values are those of the recipe's network, drawn from the task's seed.
+By layer, the same share of each weight; biases, the scales of normalisation layers and frozen
+weights stay. Fresh values are those of the recipe's network, drawn from the task's seed.
 """
 
 from __future__ import annotations
@@ -101,8 +101,10 @@ def _healed(task: Task, scores: Mapping[str, Tensor], parameters: ResetParameter
         for name, value in result.named_parameters():
             if name in scores:
                 count = max(1, round(parameters.share * value.numel()))
-                lowest = scores[name].flatten().argsort(stable=True)[:count]
-                value.flatten()[lowest] = fresh[name].to(value).flatten()[lowest]
+                reset = torch.zeros(value.numel(), dtype=torch.bool, device=value.device)
+                reset[scores[name].flatten().argsort(stable=True)[:count]] = True
+                anew = torch.where(reset.view(value.shape), fresh[name].to(value), value)
+                value.copy_(anew)
     return fine_tune(
         task,
         result,
@@ -115,7 +117,7 @@ def _healed(task: Task, scores: Mapping[str, Tensor], parameters: ResetParameter
 def _scores(task: Task, by: By) -> dict[str, Tensor]:
     """By weight, what a number is worth keeping for; the lowest are reset."""
     module = copy.deepcopy(task.module).eval()
-    values = {n: v.requires_grad_() for n, v in module.named_parameters() if v.dim() > 1}
+    values = {n: v for n, v in module.named_parameters() if v.dim() > 1 and v.requires_grad}
     with steady(next(module.parameters()).device):
         if by is By.GRADIENT_SIMILARITY:
             forgotten = _mean_gradient(task, module, values, task.forget)

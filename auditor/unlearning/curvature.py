@@ -20,7 +20,7 @@ from torch import Tensor
 from auditor.errors import UnlearningError
 from auditor.unlearning.gradients import Caught, Direct, Piece, Product, catch, pieces, wide
 from auditor.unlearning.layers import Units
-from auditor.unlearning.passes import Passes
+from auditor.unlearning.passes import Passes, understanding
 
 Tell = Callable[[int, int], None]  # how many of how many are done
 _BLOCK_NUMBERS = 20_000_000  # per block of (images x parameters); 160 MB in float64
@@ -172,7 +172,8 @@ class Rows:
         some = self.sample[:2]
         mixing = torch.linspace(1, -1, self.factors[:2].numel(), device=self.passes.device)
         mixing = mixing.double().view_as(self.factors[:2])
-        found = self._pieces(self.units.names, some, mixing)
+        with understanding():
+            found = self._pieces(self.units.names, some, mixing)
         self._check(found, some, mixing)
         groups: list[list[str]] = []
         room = 0
@@ -190,20 +191,28 @@ class Rows:
     def _check(
         self, found: Mapping[str, list[list[Piece]]], some: Sequence[int], mixing: Tensor
     ) -> None:
-        """Per-example gradients add up to the gradient, or a layer works in a way unknown here."""
-        wanted = self.passes.pull(some, mixing[:, :, 0])
-        size = sum(float(value.double().square().sum()) for value in wanted.values()) ** 0.5
-        allowed = torch.finfo(self.passes.dtype).eps ** 0.5 * size
-        for columns in found.values():
-            for stacked in self._stack([columns[:1]]):
-                summed = torch.cat([rows.sum(0) for _, rows in stacked.chunks()])
-                wanted[stacked.parameter] = wanted[stacked.parameter].flatten() - summed
-        for name, left in wanted.items():
-            if not float(left.double().norm()) <= allowed:
-                raise UnlearningError(
-                    f"parameter {name} acts in a way the Newton step doesn't know; leave it out "
-                    "by naming layers"
-                )
+        """Each image's gradients are its own, or a layer works in a way unknown here."""
+        for place, image in enumerate(some):
+            wanted = self.passes.pull([image], mixing[place : place + 1, :, 0])
+            size = sum(float(value.double().square().sum()) for value in wanted.values()) ** 0.5
+            allowed = torch.finfo(self.passes.dtype).eps ** 0.5 * size
+            for columns in found.values():
+                for stacked in self._stack([columns[:1]]):
+                    own = [rows for _, rows in stacked.chunks()]
+                    if len(own[0]) != len(some):
+                        raise _unknown(stacked.parameter)
+                    left = wanted[stacked.parameter].flatten()
+                    wanted[stacked.parameter] = left - torch.cat([rows[place] for rows in own])
+            for name, left in wanted.items():
+                if not float(left.double().norm()) <= allowed:
+                    raise _unknown(name)
+
+
+def _unknown(parameter: str) -> UnlearningError:
+    return UnlearningError(
+        f"parameter {parameter} acts in a way the Newton step doesn't know; leave it out by naming "
+        "layers"
+    )
 
 
 def _leaner(piece: Piece) -> Piece:

@@ -77,9 +77,9 @@ def fine_tune(
     device = next(result.parameters()).device
     drawn = torch.Generator().manual_seed(task.seed)
     with drawing(task.seed, device):
-        parts = _epochs(task, epochs, drawn, steering=steering)
-        step = _stepper(task, result, learning_rate, total_steps=sum(len(part) for part in parts))
-        for done, part in enumerate(parts):
+        steps = epochs * len(batches(torch.tensor(task.retain), task.recipe.batch_size))
+        step = _stepper(task, result, learning_rate, total_steps=steps)
+        for done, part in enumerate(_epochs(task, epochs, drawn, steering=steering)):
             task.progress("fine-tuning", done, epochs)
             objective = objective_of(result.eval())
             result.train()
@@ -163,18 +163,14 @@ def finite(module: nn.Module) -> nn.Module:
 
 def _epochs(
     task: Task, epochs: int, drawn: torch.Generator, *, steering: bool
-) -> list[list[tuple[Tensor, Tensor]]]:
+) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """By epoch and step, the indices of retained and of forgotten images."""
     size = task.recipe.batch_size
     forgotten = in_turn(torch.tensor(task.forget), size, drawn)
     retained = torch.tensor(task.retain)
-    return [
-        [
-            (kept, next(forgotten) if steering else kept[:0])
-            for kept in batches(retained[torch.randperm(len(retained), generator=drawn)], size)
-        ]
-        for _ in range(epochs)
-    ]
+    for _ in range(epochs):
+        turned = retained[torch.randperm(len(retained), generator=drawn)]
+        yield [(kept, next(forgotten) if steering else kept[:0]) for kept in batches(turned, size)]
 
 
 def _stepper(

@@ -137,6 +137,10 @@ def catch(
                 )
             entering[name] = _only_input(name, layer, inputs, named).detach()
             output = output[0] if isinstance(layer, nn.MultiheadAttention) else output
+            if not isinstance(output, Tensor):
+                raise UnlearningError(
+                    f"layer {name} gives more than one tensor; leave it out by naming layers"
+                )
             # an edge, not the tensor: whoever changes the output in place moves the tensor on
             edges[name] = get_gradient_edge(output)
 

@@ -27,22 +27,17 @@ the mildest on, the last is used before one that lifts the loss on the sample an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
 from auditor.errors import UnlearningError
 from auditor.unlearning.guided_steps import GuidedSteps
 from auditor.unlearning.layers import latter
-from auditor.unlearning.newton_steps import (
-    AUTO,
-    DEFAULT_SUBSET,
-    Steps,
-    automatic,
-)
-from auditor.unlearning.passes import PRECISIONS, SOFTMAX, Loss
+from auditor.unlearning.newton_steps import DEFAULT_SUBSET, Steps
+from auditor.unlearning.parameters import parse
+from auditor.unlearning.passes import PRECISIONS
 from auditor.unlearning.task import Cost, Need, Task
 
 RISES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -51,15 +46,7 @@ GUIDED_DAMPING, MOST_GUIDED, GUIDED_PRECISION = 0.01, 3, "float32"
 
 On the X-rays of `benchmarks/RESULTS.md` a fourth changed next to nothing, nor did float64.
 """
-_READ: Mapping[str, Callable[[str], Any]] = {
-    "damping": float,
-    "rise": float,
-    "guided": int,
-    "subset": int,
-    "layers": str.split,
-    "precision": str,
-    "memory": float,
-}
+_MOST_STEPS, _MOST_MEMORY = 20, 2.0**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,31 +83,16 @@ class NewtonParameters:
             raise UnlearningError("newton needs damping or rise, one of them, above 0")
         if 0 < self.rise < 1:
             raise UnlearningError("newton: rise is at least 1")
-        if self.guided < 0 or (self.guided and self.rise):
-            raise UnlearningError("newton: guided is a count of steps, and goes with a damping")
+        if not 0 <= self.guided <= _MOST_STEPS or (self.guided and self.rise):
+            raise UnlearningError(
+                f"newton: guided counts steps, {_MOST_STEPS} at most, and goes with a damping"
+            )
         if self.subset < 2:
             raise UnlearningError("newton: subset is at least 2")
         if self.precision not in PRECISIONS:
             raise UnlearningError(f"newton: precision is one of {', '.join(PRECISIONS)}")
-        if self.memory is not None and not 0 < self.memory < float("inf"):
+        if self.memory is not None and not 0 < self.memory <= _MOST_MEMORY:
             raise UnlearningError("newton: memory is a number of GiB above 0")
-
-    @classmethod
-    def parse(cls, texts: Mapping[str, str]) -> NewtonParameters:
-        """Read parameters as they stand in a plan.
-
-        Raises:
-            UnlearningError: unknown, missing or out of range.
-        """
-        if unknown := sorted(set(texts) - set(_READ)):
-            raise UnlearningError(f"newton: unknown parameter {unknown[0]}")
-        try:
-            found = {name: _READ[name](text) for name, text in texts.items()}
-        except ValueError:
-            raise UnlearningError(
-                "newton: damping, rise and memory are numbers, subset and guided are counts"
-            ) from None
-        return cls(**found)
 
 
 class NewtonStep:
@@ -138,7 +110,7 @@ class NewtonStep:
             UnlearningError: it leads to NaN or infinite weights, no damping keeps to the rise, or
                 nobody guides.
         """
-        parsed = NewtonParameters.parse(parameters)
+        parsed = parse(NewtonParameters, self.name, parameters)
         if parsed.guided:
             *_, last = _guided(task, parsed).walk(parsed.guided)
             return last
@@ -152,20 +124,35 @@ class NewtonStep:
         return steps.at(parsed.damping) if parsed.damping else steps.within(parsed.rise)
 
     def variants(self, task: Task) -> Iterator[tuple[Mapping[str, str], nn.Module]]:
-        """By damping and by rise, on the latter layers, named, and then on all; then guided."""
+        """By damping and by rise, on the latter layers, named, and then on all; then guided.
+
+        Where some layer is of a kind that a step doesn't know, on the latter layers only.
+
+        Raises:
+            UnlearningError: not on them either.
+        """
+        able: list[Mapping[str, str]] = []
         for layers in (latter(task.module), ()):
             named = {"layers": " ".join(layers)} if layers else {}
-            for way, value, module in _ways(Steps(task, layers=layers)):
+            try:
+                steps = Steps(task, layers=layers)
+            except UnlearningError:
+                if layers or able:
+                    continue
+                raise
+            able.append(named)
+            for way, value, module in _ways(steps):
                 yield {way: repr(value), **named}, module
         if task.outsiders is not None:
             texts = {
                 "damping": repr(GUIDED_DAMPING),
                 "guided": str(MOST_GUIDED),
                 "precision": GUIDED_PRECISION,
+                **able[-1],
             }
-            walk = _guided(task, NewtonParameters.parse(texts)).walk(MOST_GUIDED)
-            for steps, module in enumerate(walk, start=1):
-                yield {**texts, "guided": str(steps)}, module
+            walk = _guided(task, parse(NewtonParameters, self.name, texts)).walk(MOST_GUIDED)
+            for number, module in enumerate(walk, start=1):
+                yield {**texts, "guided": str(number)}, module
 
 
 def _ways(steps: Steps) -> Iterator[tuple[str, float, nn.Module]]:
@@ -192,27 +179,3 @@ def _guided(task: Task, parsed: NewtonParameters) -> GuidedSteps:
         precision=parsed.precision,
         memory=parsed.memory,
     )
-
-
-def settled(task: Task, parameters: Mapping[str, str]) -> dict[str, str]:
-    """The parameters with the automatic choice of layers written out, for a plan to pin."""
-    parsed = NewtonParameters.parse(parameters)
-    if tuple(parsed.layers) != AUTO:
-        return dict(parameters)
-    return {**parameters, "layers": " ".join(automatic(task, parsed.precision, parsed.memory))}
-
-
-def candidates(
-    task: Task,
-    dampings: Sequence[float],
-    *,
-    subset: int = DEFAULT_SUBSET,
-    layers: Sequence[str] = (),
-    precision: str = "float64",
-    memory: float | None = None,
-    loss: Loss = SOFTMAX,
-) -> Iterator[tuple[float, nn.Module]]:
-    """One candidate per damping; parameters as those of `Steps`."""
-    steps = Steps(task, subset=subset, layers=layers, precision=precision, memory=memory, loss=loss)
-    for damping in dampings:
-        yield damping, steps.at(damping)

@@ -36,17 +36,23 @@ class Units:
 def named(module: nn.Module, prefixes: Sequence[str]) -> tuple[str, ...]:
     """Parameters with one of the names, or under one of them; no name means all.
 
+    A frozen parameter never saw an image, and stays.
+
     Raises:
-        UnlearningError: a name that no parameter bears.
+        UnlearningError: a name that no parameter bears that isn't frozen.
     """
-    everything = [name for name, _ in module.named_parameters()]
+    everything = [name for name, value in module.named_parameters() if value.requires_grad]
 
     def under(prefix: str) -> list[str]:
         return [name for name in everything if name == prefix or name.startswith(f"{prefix}.")]
 
     for prefix in prefixes:
         if not under(prefix):
-            raise UnlearningError(f"no layer with parameters under {prefix}")
+            tops = ", ".join(dict.fromkeys(name.partition(".")[0] for name in everything))
+            raise UnlearningError(
+                f"no layer with parameters that train under {prefix}; there are {tops}, and what "
+                "they hold (`auto` stands alone)"
+            )
     chosen = {name for prefix in prefixes for name in under(prefix)}
     return tuple(name for name in everything if not prefixes or name in chosen)
 
@@ -62,7 +68,7 @@ def units(module: nn.Module, chosen: Sequence[str]) -> Units:
     parameters: dict[str, tuple[str, ...]] = {}
     left = set(chosen)
     for name, layer in module.named_modules():
-        whole = isinstance(layer, nn.MultiheadAttention) or not any(True for _ in layer.children())
+        whole = _whole(layer)
         start = f"{name}." if name else ""
         own = [
             start + key for key, _ in layer.named_parameters(recurse=whole) if start + key in left
@@ -72,7 +78,8 @@ def units(module: nn.Module, chosen: Sequence[str]) -> Units:
             _refuse_the_unknown(name, layer)
             layers[name], parameters[name] = layer, tuple(own)
         for key in own if not whole else ():
-            if module.get_parameter(key).shape[:1] != (1,):
+            shape = module.get_parameter(key).shape
+            if len(shape) < 2 or shape[0] != 1:
                 raise UnlearningError(
                     f"parameter {key} belongs to no layer that the Newton step knows; leave it out "
                     "by naming layers"
@@ -83,13 +90,19 @@ def units(module: nn.Module, chosen: Sequence[str]) -> Units:
 
 
 def latter(module: nn.Module) -> tuple[str, ...]:
-    """The last third of the layers with parameters, in the network's order, the head among them.
-
-    Raises:
-        UnlearningError: as `units`.
-    """
-    layers = list(units(module, named(module, ())).layers)
+    """The last third of the layers with parameters, in the network's order, the head among them."""
+    trained = named(module, ())
+    layers: list[str] = []
+    for name, layer in module.named_modules():
+        inside = bool(layers) and name.startswith(f"{layers[-1]}.")
+        if _whole(layer) and not inside and any(key.startswith(f"{name}.") for key in trained):
+            layers.append(name)
     return tuple(layers[-math.ceil(_LATTER * len(layers)) :])
+
+
+def _whole(layer: nn.Module) -> bool:
+    """Whether it steps as one: it holds no other layer, or is an attention."""
+    return isinstance(layer, nn.MultiheadAttention) or not any(True for _ in layer.children())
 
 
 def _refuse_the_unknown(name: str, layer: nn.Module) -> None:

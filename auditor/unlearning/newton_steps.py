@@ -98,7 +98,10 @@ class Steps:
                 break
             best = module
         if best is None:
-            raise UnlearningError("even the mildest Newton step costs more loss than the rise")
+            raise UnlearningError(
+                "even the mildest Newton step costs more loss than the rise; raise it, or give a "
+                "damping or guided steps in its place"
+            )
         return best
 
     def _loss(self, module: nn.Module) -> float:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-_BATCH = 64
+from auditor.errors import UnlearningError
+from auditor.unlearning.passes import BATCH
 
 
 def reestimate_norms(module: nn.Module, images: Tensor, retained: Sequence[int]) -> None:
@@ -17,8 +18,17 @@ def reestimate_norms(module: nn.Module, images: Tensor, retained: Sequence[int])
         module: changed in place; left in evaluation mode.
         images: (n, 1, H, W), all of them.
         retained: indices of those to average over.
+
+    Raises:
+        UnlearningError: too few of them, or statistics that can't be taken so.
     """
     module.eval()
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.modules.instancenorm._InstanceNorm) and layer.track_running_stats:
+            raise UnlearningError(
+                f"layer {name} keeps statistics of all images it was trained on, which can't be "
+                "taken anew for this kind of layer; choose retrain"
+            )
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     kept = [norm.momentum for norm in norms]
     if not norms:
@@ -29,8 +39,14 @@ def reestimate_norms(module: nn.Module, images: Tensor, retained: Sequence[int])
         norm.train()
     like = next(module.parameters())
     with torch.no_grad():
-        for part in batches(torch.tensor(retained), _BATCH):
-            module(images[part].to(like))
+        for part in batches(torch.tensor(retained), BATCH):
+            try:
+                module(images[part].to(like))
+            except ValueError as error:  # BatchNorm has nothing to normalise one value by
+                raise UnlearningError(
+                    f"{len(part)} retained images are too few for the network's batch "
+                    "normalisation; choose retrain"
+                ) from error
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
     module.eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, get_type_hints
 
@@ -10,15 +10,17 @@ from auditor.errors import UnlearningError
 
 T = TypeVar("T")
 
-_READ: Mapping[type, tuple[Callable[[str], Any], str]] = {
+_READ: Mapping[Any, tuple[Callable[[str], Any], str]] = {
     int: (int, "a count"),
     float: (float, "a number"),
+    float | None: (float, "a number"),
     str: (str, "a word"),
+    Sequence[str]: (str.split, "words"),
 }
 
 
 def parse(kind: type[T], method: str, texts: Mapping[str, str]) -> T:
-    """Read the fields of a dataclass, each ``int``, ``float`` or ``str``.
+    """Read the fields of a dataclass, each of a type in `_READ`.
 
     Args:
         kind: its own checks run as it is made.

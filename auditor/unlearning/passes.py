@@ -81,6 +81,24 @@ def steady(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
+def understanding() -> Iterator[None]:
+    """Say in our words that a network works in a way in which the step can't take it apart.
+
+    Raises:
+        UnlearningError: torch or Python stumbled over it.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError, TypeError, AttributeError) as error:
+        raise UnlearningError(
+            "the network works in a way that the Newton step doesn't know; name layers to leave "
+            f"others out, or choose another method (torch: {str(error).partition(chr(10))[0]})"
+        ) from error
+
+
+@contextmanager
 def _plain_attention() -> Iterator[None]:
     """Attention by its formula: torch's fused kernels have no forward-mode derivative."""
     fused = torch.backends.mha.get_fastpath_enabled()
@@ -95,7 +113,7 @@ def _plain_attention() -> Iterator[None]:
 class Passes:
     """A copy of the network in evaluation mode, on its device, in the precision of the passes.
 
-    In the network's own precision it shares the network's weights, which no pass changes.
+    In the network's own precision it shares the network's weights, which nothing here changes.
 
     Args:
         module: the network; it isn't changed.
@@ -122,14 +140,18 @@ class Passes:
         self.loss = loss
         wanted = set(chosen)
         own = {
-            name: nn.Parameter(value.detach().to(self.dtype), requires_grad=name in wanted)
+            name: nn.Parameter(
+                value.detach().to(self.dtype) if value.is_floating_point() else value.detach(),
+                requires_grad=name in wanted,
+            )
             for name, value in module.named_parameters()
         }
         memo = {id(value): own[name] for name, value in module.named_parameters()}
         self.module = copy.deepcopy(module, memo).to(self.dtype).eval()
         self.values = {name: value for name, value in own.items() if value.requires_grad}
         self.device = next(self.module.parameters()).device
-        image = max(1, self._bytes_per_image())
+        with understanding():
+            image = max(1, self._bytes_per_image())
         self.memory = max(memory, batch * image * torch.float32.itemsize // self.dtype.itemsize)
         self.block = max(1, self.memory // image)
 

@@ -75,7 +75,9 @@ class PeakMemory:
         """Bytes, and what they are the peak of."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device), self._of
-        if self._of is MemoryOf.RUN and (found := _PEAK.search(_STATUS.read_text("ascii"))):
-            return 1024 * int(found[1]), self._of
+        if self._of is MemoryOf.RUN:
+            status = _STATUS.read_text("ascii", "replace")  # holds the program's name, too
+            if found := _PEAK.search(status):
+                return 1024 * int(found[1]), self._of
         largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return largest * (1 if sys.platform == "darwin" else 1024), MemoryOf.PROCESS

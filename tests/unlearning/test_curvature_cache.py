@@ -12,9 +12,9 @@ from torch import nn
 from auditor.domain.artefact import Digest
 from auditor.errors import ModelError, UnlearningError
 from auditor.unlearning import curvature
-from auditor.unlearning.guo2020newton import candidates
 from auditor.unlearning.kept_curvature import Curvature
 from auditor.unlearning.method import METHODS
+from auditor.unlearning.newton_steps import Steps
 from auditor.unlearning.sampling import curvature_sample
 from auditor.unlearning.shelf import KnownModel
 from auditor.unlearning.task import Task
@@ -171,9 +171,9 @@ def test_in_fewer_bits_too_what_is_found_is_what_was_made(small: Task, precision
 
 def test_many_dampings_are_the_single_ones(small: Task) -> None:
     asked = known(small, Kept(), FORTY)
-    found = dict(candidates(asked, (30.0, 3.0)))
-    for damping, module in found.items():
-        assert same(run(asked, {"damping": repr(damping)}), module)
+    steps = Steps(asked)
+    for damping in (30.0, 3.0):
+        assert same(run(asked, {"damping": repr(damping)}), steps.at(damping))
 
 
 def test_damaged_bytes_are_refused_and_nan_is_never_kept(small: Task) -> None:

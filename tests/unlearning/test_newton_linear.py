@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auditor.learning.recipe import Recipe
-from auditor.unlearning.guo2020newton import candidates
+from auditor.unlearning.newton_steps import Steps
 from auditor.unlearning.passes import SOFTMAX, Loss
 from auditor.unlearning.task import Task
 from tests.unlearning.dense import image_set
@@ -97,7 +97,7 @@ def problem(forget: Sequence[int], loss: Loss, classes: int = 2, count: int = 12
 
 def error_and_way(asked: Task, loss: Loss) -> tuple[float, float]:
     """Distance of the step's end from the retrained minimum, and of that from the start."""
-    ((_, found),) = candidates(asked, [DAMPING], subset=len(asked.retain), loss=loss)
+    found = Steps(asked, subset=len(asked.retain), loss=loss).at(DAMPING)
     again = flat(trained(asked, asked.retain, loss))
     start = flat(asked.module)
     return float((flat(found) - again).norm()), float((again - start).norm())
@@ -114,7 +114,7 @@ def test_on_ridge_regression_the_step_is_the_retrained_model(
 
 def test_ridge_regression_without_some_images_is_the_normal_equations_answer() -> None:
     asked = problem(range(10), SQUARES)
-    ((_, found),) = candidates(asked, [DAMPING], loss=SQUARES)
+    found = Steps(asked, loss=SQUARES).at(DAMPING)
     chosen = torch.tensor(asked.retain)
     x = torch.cat([asked.images.images[chosen].flatten(1), torch.ones(len(chosen), 1)], 1)
     y = functional.one_hot(asked.images.labels[chosen], 2).double()
