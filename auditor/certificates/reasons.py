@@ -76,6 +76,13 @@ class _Worded:
                     outside=sum(item.outside for item in self._evidence.patients),
                     margin=margin,
                 )
+            case ReasonCode.PATIENT_TOLD_APART:
+                return say(
+                    "Of {number} patients {outside} can be told from a true retrain's on their "
+                    "own.",
+                    number=len(self._evidence.patients),
+                    outside=sum(item.outside for item in self._evidence.patients),
+                )
             case ReasonCode.CONTROL_NOT_DETECTED:
                 return say(
                     "Only {detected} of {number} untouched models were found out.",

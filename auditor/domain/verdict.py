@@ -22,7 +22,8 @@ class ReasonCode(StrEnum):
     INFLUENCE_OUTSIDE = "influence-outside-margin"
     INTERVAL_STRADDLES = "interval-straddles-margin"
     GAP_NOT_ESTABLISHED = "gap-not-established"
-    PATIENT_OUTSIDE = "patient-outside-margin"
+    PATIENT_OUTSIDE = "patient-outside-margin"  # of earlier versions
+    PATIENT_TOLD_APART = "patient-told-apart"
     CONTROL_NOT_DETECTED = "positive-control-not-detected"
     POWER_TOO_LOW = "declared-power-too-low"
     AUC_NON_INFERIOR = "auc-non-inferior"

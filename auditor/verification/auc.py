@@ -50,6 +50,7 @@ class Ground:
     """The images on which AUCs are compared, and what is known of them before the run.
 
     Attributes:
+        areas: AUCs of the OUT models, (K,).
         spread: standard deviation of one retrain's AUC about the OUT mean, the mean's own
             uncertainty included; ``degrees`` of freedom.
     """
@@ -58,6 +59,7 @@ class Ground:
     labels: Indices
     patients: Indices
     comparators: tuple[Comparator, ...]
+    areas: Numbers
     spread: float
     degrees: int
 
@@ -77,9 +79,16 @@ class Ground:
     def power(self, margin: float, level: float) -> float:
         """Chance that a true retrain is found non-inferior.
 
-        What retrains seem to gain on a comparator isn't counted on, as it isn't by `detectable`:
-        where the bank's mean is lucky, it is luck.
+        AUCs near 1 are skewed, their log odds hardly: it is asked how far, on that scale, the OUT
+        models lie above the least AUC that would do.
         """
+        least = np.max([c.auc + _z(level) * c.errors for c in self.comparators], axis=0) - margin
+        above = _log_odds(self.areas) - _log_odds(least)
+        spread = float(above.std(ddof=1)) * float(np.sqrt(1 + 1 / len(above)))
+        return float(stats.t.cdf(float(above.mean()) / max(spread, 1e-12), self.degrees))
+
+    def fineness(self, margin: float, level: float) -> float:
+        """The same, not counting what retrains gained: how finely these images can tell."""
         lower = np.min(
             [c.lower(level) - max(0.0, float(c.distances.mean())) for c in self.comparators], axis=0
         )
@@ -194,7 +203,7 @@ def _describe(
     group: Subgroup, ground: Ground, margin: float, candidate: Numbers, level: float
 ) -> SubgroupAuc:
     after, comparisons = _compare(ground, candidate, level)
-    power = ground.power(margin, level)
+    power = ground.fineness(margin, level)
     return SubgroupAuc(
         attribute=group.attribute,
         value=group.value,
@@ -245,6 +254,7 @@ def _ground(original: Numbers, out: Sequence[Numbers], layout: Layout, images: I
         images=images,
         labels=labels,
         patients=patients,
+        areas=areas,
         comparators=tuple(
             Comparator(
                 name=name,
@@ -259,6 +269,11 @@ def _ground(original: Numbers, out: Sequence[Numbers], layout: Layout, images: I
         spread=float(areas.std(ddof=1)) * fresh,
         degrees=count - 1,
     )
+
+
+def _log_odds(areas: Numbers) -> Numbers:
+    held = np.clip(areas, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(held / (1 - held)))
 
 
 def _z(level: float) -> float:

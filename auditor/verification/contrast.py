@@ -50,6 +50,6 @@ def contrast_with(
         values[labels[about] == label] -= sum(means) / len(means)
         squares += [(part - mean) ** 2 for part, mean in zip(parts, means, strict=True)]
     spread = float(np.sqrt(np.concatenate(squares).mean()))
-    if spread <= 0:
-        raise EvidenceError("the model gives every image the same margin; it can't be audited")
+    if not 0 < spread < np.inf:
+        raise EvidenceError("the model's margins are all the same, or too large to be squared")
     return values / spread

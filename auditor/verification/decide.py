@@ -90,7 +90,7 @@ def _missing(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
     return (
         *_retrain_gaps(evidence),
         *_influence_gaps(plan, evidence.influence),
-        *_patient_gaps(plan, evidence.patients),
+        *_patient_gaps(evidence.patients),
         *_auc_gaps(plan, evidence.auc),
         *_secondary_gaps(evidence),
     )
@@ -146,16 +146,13 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def _patient_gaps(plan: Plan, patients: Sequence[PatientInfluence]) -> tuple[Reason, ...]:
+def _patient_gaps(patients: Sequence[PatientInfluence]) -> tuple[Reason, ...]:
     """A cohort doesn't pass over the head of one whom the model still knows, or over-forgot."""
     outside = sum(item.outside for item in patients)
     if outside == 0:
         return ()
-    text = (
-        f"of {len(patients)} patients {outside} lie outside the margin of {plan.margin:.2f} on "
-        "their own"
-    )
-    return (_reason(ReasonCode.PATIENT_OUTSIDE, text),)
+    text = f"of {len(patients)} patients {outside} can be told from a true retrain's on their own"
+    return (_reason(ReasonCode.PATIENT_TOLD_APART, text),)
 
 
 def _signal(plan: Plan, influence: Influence) -> str:

@@ -134,10 +134,9 @@ def prepare(
     if detected < CONTROL_SHARE * len(ins):
         passing = 0.0  # nothing may pass by a bank that doesn't find its own untouched models
     if passing > 0:
-        objected = objected_models(
-            out, untouched, original, layout, margin=margin, alpha=share, doubt_alpha=alpha
-        )
-        passing *= clear_power(objected, len(out), alpha)
+        objected = objected_models(out, untouched, original, layout, alpha=share, doubt_alpha=alpha)
+        alone = len(set(patients.tolist())) == 1
+        passing *= clear_power(objected, len(out), alpha, alone=alone)
     return Readiness(
         origin=origin,
         layout=layout,
@@ -271,11 +270,7 @@ def assess(
         by_recipe=by_recipe,
         influence=_influence(plan, readiness, scores),
         patients=measure_patients(
-            readiness.patient_scales,
-            scores,
-            plan.margin,
-            plan.equivalence_level,
-            plan.rejection_alpha,
+            readiness.patient_scales, scores, plan.equivalence_level, plan.doubt_alpha
         ),
         auc=auc,
         reliability=describe_reliability(

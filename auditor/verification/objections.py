@@ -24,7 +24,6 @@ def objected_models(
     original: Measurements,
     layout: Layout,
     *,
-    margin: float,
     alpha: float,
     doubt_alpha: float,
 ) -> int:
@@ -37,7 +36,6 @@ def objected_models(
         out: each is held against all the others.
         untouched: IN models.
         original: the model in service.
-        margin: of rho.
         alpha: as in `secondary_tests`; so is ``doubt_alpha``.
     """
     found = statistics_of(out, (original, *untouched), layout)
@@ -52,5 +50,5 @@ def objected_models(
             np.stack([contrast(item.margins, layout) for item in models])
             for models in (out, untouched)
         )
-        objected |= models_outside(outs, ins, patients, margin, alpha)
+        objected |= models_outside(outs, ins, patients, doubt_alpha)
     return int(objected.sum())

@@ -1,7 +1,9 @@
 """Residual influence of each forgotten patient alone: each with a ruler and an interval of its own.
 
 Single patients are often undecidable where a cohort isn't, and the lines say so. They are for the
-controller; nothing of them is published (DESIGN section 4 point 14).
+controller; nothing of them is published (DESIGN section 4 point 14). What each is asked is not
+whether little enough is left, but, as by the secondary tests, whether they can be told from a
+patient whom the model never saw: what one keeps, or over-forgets, is lost in a cohort's mean.
 """
 
 from __future__ import annotations
@@ -45,18 +47,17 @@ def patient_scales(out: Numbers, untouched: Numbers, patients: Indices) -> tuple
 
 
 def measure_patients(
-    scales: Sequence[PatientScale], candidate: Numbers, margin: float, level: float, alpha: float
+    scales: Sequence[PatientScale], candidate: Numbers, level: float, alpha: float
 ) -> tuple[PatientInfluence, ...]:
     """Rho of each patient on one candidate.
 
     Args:
         scales: of all forgotten patients.
         candidate: its contrasts, (n,).
-        margin: of rho.
         level: of the intervals shown.
         alpha: chance that a true retrain is told apart on any patient, shared by all of them.
     """
-    wide = 1 - 2 * alpha / len(scales)
+    wide = 1 - alpha / len(scales)
     return tuple(
         PatientInfluence(
             patient=item.patient,
@@ -64,22 +65,22 @@ def measure_patients(
             established=item.scale.established,
             gap_t=item.scale.gap_t,
             interval=estimate(item.scale, candidate[item.columns], level),
-            outside=item.scale.established
-            and _outside(estimate(item.scale, candidate[item.columns], wide), margin),
+            outside=len(scales) > 1  # one alone is what residual influence looks at anyway
+            and item.scale.established
+            and _told_apart(estimate(item.scale, candidate[item.columns], wide)),
         )
         for item in scales
     )
 
 
 def models_outside(
-    out: Numbers, untouched: Numbers, patients: Indices, margin: float, alpha: float
+    out: Numbers, untouched: Numbers, patients: Indices, alpha: float
 ) -> tuple[bool, ...]:
     """Which OUT models would be told apart on some patient, each held against the others.
 
     Args:
         out: contrasts of OUT models, (K, n); ``untouched``: of IN models, (L, n).
         patients: a code per image, (n,).
-        margin: of rho.
         alpha: as in `measure_patients`.
     """
     found = np.zeros(len(out), dtype=bool)
@@ -87,10 +88,11 @@ def models_outside(
     for item in scales:
         if item.scale.established:
             blocks = out[:, item.columns], untouched[:, item.columns]
-            outs = measure_outs(*blocks, item.scale.patients, 1 - 2 * alpha / len(scales))
-            found |= [_outside(bounds, margin) for bounds in outs]
+            outs = measure_outs(*blocks, item.scale.patients, 1 - alpha / len(scales))
+            found |= [_told_apart(bounds) for bounds in outs]
     return tuple(found.tolist())
 
 
-def _outside(bounds: Estimate, margin: float) -> bool:
-    return bounds.lower > margin or bounds.upper < -margin
+def _told_apart(bounds: Estimate) -> bool:
+    """Whether 0 lies outside: beyond the margin hardly a patient could be shown to lie alone."""
+    return bounds.lower > 0 or bounds.upper < 0

@@ -17,8 +17,8 @@ LARGEST_MARGIN = 0.5
 SHARES = 3  # alpha is shared by rho, AUC and the secondary family (DESIGN section 4 point 4)
 MULTIPLICITY = (
     "alpha / rungs / 3 to each of influence, AUC and secondary family; Holm in the family, whose "
-    "p-values allow for heavy tails; nothing PASSED that the family tells apart at alpha under "
-    "normal tails; across a quarter's cases alpha spent by place"
+    "p-values allow for heavy tails; nothing PASSED that the family, or the look at each patient, "
+    "tells apart at alpha under normal tails; across a quarter's cases alpha spent by place"
 )
 
 

@@ -8,6 +8,7 @@ from scipy import stats
 from auditor.verification.layout import Numbers
 
 CAUTIOUS_DEGREES = 4
+_ROUNDING = 1e-12
 
 
 def prediction_test(value: float, others: Numbers) -> tuple[float, float]:
@@ -15,11 +16,12 @@ def prediction_test(value: float, others: Numbers) -> tuple[float, float]:
 
     The others and the value are taken as draws of one normal distribution: the distance over
     sqrt(1 + 1/K) is then t with K - 1 degrees of freedom (the classical prediction interval).
-    Where the others are all the same, as a saturated measure is, nothing is told: 0 and 1.
+    Where the others are all the same, as a saturated measure is, nothing is told: 0 and 1. The same
+    is what differs by rounding alone: the mean of equal numbers needn't be that number.
     """
     count = len(others)
     spread = float(others.std(ddof=1))
-    if spread <= 0:
+    if float(np.ptp(others)) <= _ROUNDING * float(np.abs(others).max()):
         return 0.0, 1.0
     distance = (value - float(others.mean())) / spread
     return distance, _two_sided(distance, count, count - 1)

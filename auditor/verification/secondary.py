@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auditor.domain.evidence import LatentDepth, LatentMeasure, SecondaryTest
+from auditor.errors import EvidenceError
 from auditor.verification.attacks import latent, membership
 from auditor.verification.attacks.latent import DepthStatistics
 from auditor.verification.exchangeability import rank_p_value, references_needed
@@ -85,9 +86,14 @@ def statistics_of(
         untouched: as in `latent_statistics`.
 
     Raises:
-        EvidenceError: models that can't be compared, or some relearned and some didn't.
+        EvidenceError: models that can't be compared, or weren't asked the same.
     """
     *others, last = models
+    if len({(len(item.augmented), len(item.noisy), len(item.relearned)) for item in models}) > 1:
+        raise EvidenceError(
+            "the models weren't all asked the same about changed images, or relearned by other "
+            "steps; measure them anew"
+        )
     return Statistics(
         members=membership.membership_statistics(models, layout),
         depths=latent.latent_statistics(others, last, untouched, layout),

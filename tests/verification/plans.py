@@ -67,8 +67,11 @@ class World:
         rise = self.gap * (1 + self.uneven * draw.normal(0, 1, self.patients))
         return ease, loads, np.repeat(rise, self.images)
 
-    def model(self, draw: np.random.Generator, *, share: float) -> Measurements:
-        """One model that remembers the forgotten by a ``share``: 0 a retrain, 1 untouched."""
+    def model(self, draw: np.random.Generator, *, share: float | Numbers) -> Measurements:
+        """One model that remembers the forgotten by a ``share``: 0 a retrain, 1 untouched.
+
+        Of all of them, or by image.
+        """
         layout = self.layout
         ease, loads, rise = self._fixed
 
@@ -114,7 +117,7 @@ def ready(world: World, draw: np.random.Generator) -> Readiness:
     )
 
 
-def carry_out(world: World, seed: int, shares: tuple[float, ...] = (0.0, 1.0)) -> Outcome:
+def carry_out(world: World, seed: int, shares: tuple[float | Numbers, ...] = (0.0, 1.0)) -> Outcome:
     """Draw a bank and plan, then audit a fresh candidate that remembers each of ``shares``."""
     draw = np.random.default_rng(seed)
     readiness = ready(world, draw)

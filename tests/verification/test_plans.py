@@ -55,6 +55,27 @@ def test_a_plan_errs_as_rarely_as_it_promises_and_has_the_power_it_declares(
     assert 0.7 < passed.mean() < 0.99  # or the comparison would show nothing
 
 
+@pytest.mark.parametrize(
+    ("world", "kept", "at_most"),
+    [
+        (World(uneven=0.0), [1.0] + [0.0] * 11, 0.2),
+        (World(patients=2, images=3, gap=5.0), [0.5, -0.5], ALPHA),
+        (World(patients=4, images=3, gap=4.0), [0.7, 0.7, -0.7, -0.7], ALPHA),
+    ],
+    ids=["one of twelve is kept", "two that cancel", "four that cancel"],
+)
+def test_a_cohort_seldom_passes_over_the_head_of_one(
+    world: World, kept: list[float], at_most: float, campaign: Campaign
+) -> None:
+    """In a cohort's mean one who is kept, or over-forgot as much as another is kept, is lost."""
+    rounds = campaign.rounds(16, of=500)
+    share = np.repeat(kept, world.images)
+    outcomes = [carry_out(world, seed, (share,)) for seed in range(rounds)]
+    passed = sum(item.decisions[0].verdict is Verdict.PASSED for item in outcomes)
+    campaign.count(passed=passed)
+    assert no_more_often(passed, rounds, at_most)
+
+
 def test_without_a_gap_four_hundred_images_pass_an_untouched_model_never_or_almost(
     campaign: Campaign,
 ) -> None:

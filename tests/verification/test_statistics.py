@@ -319,3 +319,10 @@ def test_a_bank_too_small_or_broken_is_refused() -> None:
         fit_scale(np.zeros((16, IMAGES)), good, ONE_PATIENT)
     with pytest.raises(EvidenceError, match="same"):
         fit_scale(good, good, ONE_PATIENT)
+
+
+@pytest.mark.parametrize("count", [11, 16, 20, 23, 48])
+@pytest.mark.parametrize("height", [np.pi / 2, 0.1, -3e7])
+def test_equal_numbers_tell_nothing_though_their_mean_is_rounded(count: int, height: float) -> None:
+    """Their standard deviation by numpy isn't always 0: by it a true retrain was FAILED."""
+    assert prediction_test(height - 0.05, np.full(count, height)) == (0.0, 1.0)
