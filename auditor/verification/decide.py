@@ -147,7 +147,7 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
 
 
 def _patient_gaps(patients: Sequence[PatientInfluence]) -> tuple[Reason, ...]:
-    """A cohort doesn't pass over the head of one whom the model still knows, or over-forgot."""
+    """A cohort doesn't pass over the head of one who can be told from a true retrain's."""
     outside = sum(item.outside for item in patients)
     if outside == 0:
         return ()

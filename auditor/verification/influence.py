@@ -151,8 +151,8 @@ def estimate(scale: Scale, candidate: Numbers, level: float) -> Estimate:
     """Rho of one candidate's contrasts (n,) with its interval at ``level``.
 
     For cohorts of five and more patients an interval from the variance over patients is made
-    too, and the hull of both is given, so that a candidate that forgot only some of them can't
-    look precise.
+    too, and the hull of both is given, so that a candidate that forgot only some of them looks
+    less precise. One of many is lost in it: each is looked at alone (`per_patient`).
     """
     point = pooled(scale, candidate) / scale.gap
     intervals = [_model_ratio(scale, pooled(scale, candidate)).interval(level)]

@@ -17,7 +17,8 @@ from auditor.errors import UnlearningError
 from auditor.learning.progress import silent
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
-from auditor.unlearning.guo2020newton import NewtonStep, candidates
+from auditor.unlearning.guo2020newton import NewtonStep
+from auditor.unlearning.newton_steps import Steps
 from auditor.unlearning.task import Task
 from auditor.workflow.audit.bank import Bank, train_bank
 from auditor.workflow.audit.calibration import Calibration, calibrate
@@ -61,8 +62,9 @@ class Some(NewtonStep):
         self.dampings = dampings
 
     def variants(self, task: Task) -> Iterator[tuple[Mapping[str, str], nn.Module]]:
-        for damping, module in candidates(task, self.dampings):
-            yield {"damping": repr(damping)}, module
+        steps = Steps(task)
+        for damping in self.dampings:
+            yield {"damping": repr(damping)}, steps.at(damping)
 
 
 def tuned(

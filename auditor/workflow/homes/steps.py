@@ -119,7 +119,7 @@ def basis_of(attempt: Attempt, case: ErasureCase) -> Basis:
     """What one attempt earned: exact methods by replay, others only by PASSED.
 
     A cohort's PASSED earns nothing unless the method's qualification was current at the audit; no
-    cohort passes over the head of a patient who FAILED alone (`auditor.verification.decide`).
+    cohort passes of which a patient can be told apart alone (`auditor.verification.decide`).
     """
     if attempt.verified is None or case.requested is None:
         return Basis.NONE
