@@ -22,6 +22,7 @@ from auditor.verification.clopper_pearson import clopper_pearson
 from tests.verification.plans import Outcome, World, carry_out
 
 SHARES = (0.0, 0.35, 1.0)
+_REQUIRED = 0.8
 WORLDS = {
     "12 patients, 2 images each": World(gap=3.0),
     "the same, a weaker gap": World(gap=2.0),
@@ -38,6 +39,7 @@ _TITLES = (
     "world",
     "retrain PASSED: declared",
     "measured",
+    "where 0.8 or more is declared",
     "untouched found by influence: declared",
     "measured",
     "retrain FAILED",
@@ -79,6 +81,7 @@ def _line(name: str, outcomes: list[Outcome]) -> str:
         name,
         f"{np.mean([item.power.pass_retrain for item in outcomes]):.3f}",
         share(retrains, Verdict.PASSED),
+        _within_reach(outcomes),
         f"{np.mean([item.power.detect_untouched for item in outcomes]):.3f}",
         _rate(found, plans),
         share(retrains, Verdict.FAILED),
@@ -87,6 +90,16 @@ def _line(name: str, outcomes: list[Outcome]) -> str:
         share(untouched, Verdict.INDETERMINATE),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _within_reach(outcomes: list[Outcome]) -> str:
+    """Declared and measured of the plans that go ahead: banks that were lucky are among them."""
+    ahead = [item for item in outcomes if item.power.pass_retrain >= _REQUIRED]
+    if not ahead:
+        return "-"
+    passed = sum(item.decisions[0].verdict is Verdict.PASSED for item in ahead)
+    declared = np.mean([item.power.pass_retrain for item in ahead])
+    return f"{declared:.3f}, {_rate(passed, len(ahead))} of {len(ahead)}"
 
 
 def _rate(count: int, trials: int) -> str:
