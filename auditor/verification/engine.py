@@ -11,6 +11,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.evidence import CandidateRole, Evidence, Influence, Power, RecipeFit
 from auditor.domain.verdict import Decision
 from auditor.errors import EvidenceError
+from auditor.verification import per_patient
 from auditor.verification.attacks.membership import describe_membership
 from auditor.verification.auc import (
     AucReference,
@@ -35,7 +36,6 @@ from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
 from auditor.verification.objections import objected_models
 from auditor.verification.online import hold_across
-from auditor.verification.per_patient import PatientScale, measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import clear_power, detect_power, pass_power, reach
 from auditor.verification.recipe_fit import fit_recipe, fit_retrain
@@ -67,7 +67,7 @@ class Readiness:
     untouched: tuple[Measurements, ...]
     original: Measurements
     scale: Scale
-    patient_scales: tuple[PatientScale, ...]
+    patient_scales: tuple[per_patient.PatientScale, ...]
     auc: AucReference
     recipe_fit: RecipeFit
     power: Power
@@ -122,6 +122,7 @@ def prepare(
     in_scores = _contrasts(untouched, layout)
     patients = layout.patients[layout.forgotten]
     scale = fit_scale(out_scores, in_scores, patients)
+    alone = per_patient.patient_scales(out_scores, in_scores, patients)
     share = alpha / rungs / SHARES
     equivalence, rejection = 1 - 2 * alpha / rungs, 1 - 2 * share
     outs = measure_outs(out_scores, in_scores, patients, equivalence)
@@ -134,9 +135,12 @@ def prepare(
     if detected < CONTROL_SHARE * len(ins):
         passing = 0.0  # nothing may pass by a bank that doesn't find its own untouched models
     if passing > 0:
-        objected = objected_models(out, untouched, original, layout, alpha=share, doubt_alpha=alpha)
-        alone = len(set(patients.tolist())) == 1
-        passing *= clear_power(objected, len(out), alpha, alone=alone)
+        both = (original, *untouched)
+        outside = per_patient.models_outside(alone, out_scores, in_scores, alpha)
+        objected = objected_models(
+            out, both, layout, outside=outside, alpha=share, doubt_alpha=alpha
+        )
+        passing *= clear_power(objected, len(out), alpha, alone=len(alone) == 1)
     return Readiness(
         origin=origin,
         layout=layout,
@@ -144,7 +148,7 @@ def prepare(
         untouched=tuple(untouched),
         original=original,
         scale=scale,
-        patient_scales=patient_scales(out_scores, in_scores, patients),
+        patient_scales=alone,
         auc=auc,
         recipe_fit=fit,
         power=Power(
@@ -269,7 +273,7 @@ def assess(
         role=role,
         by_recipe=by_recipe,
         influence=_influence(plan, readiness, scores),
-        patients=measure_patients(
+        patients=per_patient.measure_patients(
             readiness.patient_scales, scores, plan.equivalence_level, plan.doubt_alpha
         ),
         auc=auc,

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.verification.contrast import contrast
 from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
-from auditor.verification.per_patient import models_outside
 from auditor.verification.recipe_fit import fit_retrain
 from auditor.verification.secondary import doubted_models, statistics_of
 
@@ -21,9 +19,9 @@ from auditor.verification.secondary import doubted_models, statistics_of
 def objected_models(
     out: Sequence[Measurements],
     untouched: Sequence[Measurements],
-    original: Measurements,
     layout: Layout,
     *,
+    outside: Sequence[bool],
     alpha: float,
     doubt_alpha: float,
 ) -> int:
@@ -34,21 +32,14 @@ def objected_models(
 
     Args:
         out: each is held against all the others.
-        untouched: IN models.
-        original: the model in service.
+        untouched: the original and IN models.
+        outside: of which of them some patient is told apart (`models_outside`).
         alpha: as in `secondary_tests`; so is ``doubt_alpha``.
     """
-    found = statistics_of(out, (original, *untouched), layout)
+    found = statistics_of(out, untouched, layout)
     objected = np.array(doubted_models(found, alpha, doubt_alpha=doubt_alpha))
     objected |= [
         not fit_retrain(model, [*out[:place], *out[place + 1 :]], layout).matches
         for place, model in enumerate(out)
     ]
-    patients = layout.patients[layout.forgotten]
-    if len(set(patients.tolist())) > 1:  # one alone is what residual influence looks at anyway
-        outs, ins = (
-            np.stack([contrast(item.margins, layout) for item in models])
-            for models in (out, untouched)
-        )
-        objected |= models_outside(outs, ins, patients, doubt_alpha)
-    return int(objected.sum())
+    return int((objected | np.array(outside)).sum())

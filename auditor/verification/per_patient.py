@@ -74,18 +74,17 @@ def measure_patients(
 
 
 def models_outside(
-    out: Numbers, untouched: Numbers, patients: Indices, alpha: float
+    scales: Sequence[PatientScale], out: Numbers, untouched: Numbers, alpha: float
 ) -> tuple[bool, ...]:
     """Which OUT models would be told apart on some patient, each held against the others.
 
     Args:
+        scales: made of these models.
         out: contrasts of OUT models, (K, n); ``untouched``: of IN models, (L, n).
-        patients: a code per image, (n,).
         alpha: as in `measure_patients`.
     """
     found = np.zeros(len(out), dtype=bool)
-    scales = patient_scales(out, untouched, patients)
-    for item in scales:
+    for item in scales if len(scales) > 1 else ():  # as in `measure_patients`
         if item.scale.established:
             blocks = out[:, item.columns], untouched[:, item.columns]
             outs = measure_outs(*blocks, item.scale.patients, 1 - alpha / len(scales))
