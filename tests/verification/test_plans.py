@@ -59,8 +59,8 @@ def test_a_plan_errs_as_rarely_as_it_promises_and_has_the_power_it_declares(
     ("world", "kept", "at_most"),
     [
         (World(uneven=0.0), [1.0] + [0.0] * 11, 0.2),
-        (World(patients=2, images=3, gap=5.0), [0.5, -0.5], ALPHA),
-        (World(patients=4, images=3, gap=4.0), [0.7, 0.7, -0.7, -0.7], ALPHA),
+        (World(patients=2, images=3, gap=5.0, uneven=0.0), [0.5, -0.5], ALPHA),
+        (World(patients=4, images=3, gap=4.0, uneven=0.0), [0.7, 0.7, -0.7, -0.7], ALPHA),
     ],
     ids=["one of twelve is kept", "two that cancel", "four that cancel"],
 )
