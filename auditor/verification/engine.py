@@ -140,7 +140,7 @@ def prepare(
         objected = objected_models(
             out, both, layout, outside=outside, alpha=share, doubt_alpha=alpha
         )
-        passing *= clear_power(objected, len(out), alpha, alone=len(alone) == 1)
+        passing *= clear_power(objected, outs, margin, alpha, alone=len(alone) == 1)
     return Readiness(
         origin=origin,
         layout=layout,

@@ -24,8 +24,8 @@ def objected_models(
     outside: Sequence[bool],
     alpha: float,
     doubt_alpha: float,
-) -> int:
-    """How many OUT models would lose a PASSED to something else than their residual influence.
+) -> tuple[bool, ...]:
+    """Which OUT models would lose a PASSED to something else than their residual influence.
 
     A secondary test casts doubt on them, they are held not to be by the recipe, or, where several
     patients are forgotten, they are told apart on one of them alone.
@@ -42,4 +42,4 @@ def objected_models(
         not fit_retrain(model, [*out[:place], *out[place + 1 :]], layout).matches
         for place, model in enumerate(out)
     ]
-    return int((objected | np.array(outside)).sum())
+    return tuple((objected | np.array(outside)).tolist())

@@ -43,22 +43,36 @@ def pass_power(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     return float(inside.mean())
 
 
-def clear_power(objected: int, models: int, alpha: float, *, alone: bool) -> float:
+def clear_power(
+    objected: Sequence[bool], outs: Sequence[Estimate], margin: float, alpha: float, *, alone: bool
+) -> float:
     """Chance that nothing but its residual influence costs a true retrain a PASSED.
 
-    Told by the OUT models that something would object to, and, since a dozen of them tell it too
-    roughly, as if half of 1/alpha more had been seen and objected to as often as normal tails
-    would have it: by alpha for the secondary tests, and by alpha for the look at each patient.
+    Asked of those retrains only whose influence lies inside the margin: one that is far off on all
+    patients together is far off on some of them, too, and would be counted twice. Told by the OUT
+    models that are such and, since a dozen of them tell it too roughly, as if half an objection
+    more had been seen, and with it as many models as normal tails would need for it: they object
+    by alpha in the secondary tests, and by alpha in the look at each patient.
 
     Args:
-        objected: as counted by `objected_models`.
+        objected: which OUT models something would be objected to (`objected_models`).
+        outs: the same models, each measured by the others.
+        margin: of rho.
         alone: one patient is forgotten, and there is no such look.
 
-    >>> [round(clear_power(*bank, 0.05, alone=True), 3) for bank in ((4, 48), (0, 16))]
-    [0.922, 0.981]
+    >>> inside = Estimate(lower=-0.2, point=0.0, upper=0.2, level=0.9)
+    >>> beyond = Estimate(lower=0.1, point=0.3, upper=0.5, level=0.9)
+    >>> objected, outs = 4 * [True] + 46 * [False], 4 * [inside] + 2 * [beyond] + 44 * [inside]
+    >>> round(clear_power(objected, outs, 0.35, 0.05, alone=True), 3)
+    0.922
     """
+    passing = [
+        found
+        for found, item in zip(objected, outs, strict=True)
+        if -margin < item.lower and item.upper < margin
+    ]
     looks = 1 if alone else 2
-    return 1 - (objected + looks / 2) / (models + 1 / (2 * alpha))
+    return 1 - (sum(passing) + 1 / 2) / (len(passing) + 1 / (2 * looks * alpha))
 
 
 def reach(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:

@@ -21,7 +21,7 @@ from auditor.errors import EvidenceError
 from auditor.verification.contrast import contrast
 from auditor.verification.engine import Readiness, assess, audit, draw_up, prepare
 from auditor.verification.engine_code import ROOMS, engine_digest, sources_digest
-from auditor.verification.influence import estimate, measure_outs
+from auditor.verification.influence import estimate, fit_scale, measure_outs
 from auditor.verification.layout import Layout
 from auditor.verification.measurements import Measurements
 from auditor.verification.per_patient import measure_patients, patient_scales
@@ -61,8 +61,8 @@ def ready(original: Measurements, gap: bool = True) -> Readiness:
     random = np.random.default_rng(1)
     return prepare(
         origin=ORIGIN,
-        out=[model(random, seen=False) for _ in range(16)],
-        untouched=[model(random, seen=gap) for _ in range(16)],
+        out=[model(random, seen=False) for _ in range(24)],
+        untouched=[model(random, seen=gap) for _ in range(24)],
         original=original,
         layout=LAYOUT,
     )
@@ -124,7 +124,10 @@ def test_a_good_bank_declares_power_and_tells_a_retrain_from_the_untouched_model
 
 @pytest.mark.parametrize("odd", ODD)
 def test_declared_power_counts_the_out_models_that_something_would_object_to(odd: str) -> None:
-    """By the product of its parts, the objections counted by an audit of each OUT model."""
+    """By the product of its parts, the objections counted by an audit of each OUT model.
+
+    One whose influence alone keeps it from PASSED isn't asked for what else would be objected.
+    """
     random = np.random.default_rng(2)
     out = [model(random, seen=False) for _ in range(24)]
     if odd == "answers":  # to changed images: what a secondary test reads
@@ -137,6 +140,9 @@ def test_declared_power_counts_the_out_models_that_something_would_object_to(odd
         else:  # on one patient's: what the look at each of them alone reads
             margins[LAYOUT.forgotten[:1]] += 6.0
         out[5] = replace(out[5], margins=margins)
+    lifted = out[7].margins.copy()
+    lifted[LAYOUT.forgotten] += 1.0  # on all patients: beyond the margin, and told apart on some
+    out[7] = replace(out[7], margins=lifted)
     untouched = [model(random, seen=True) for _ in range(24)]
     original = model(random, seen=True)
     readiness = prepare(
@@ -146,7 +152,7 @@ def test_declared_power_counts_the_out_models_that_something_would_object_to(odd
         np.stack([contrast(item.margins, LAYOUT) for item in block]) for block in (out, untouched)
     )
     patients, share = LAYOUT.patients[LAYOUT.forgotten], 0.05 / SHARES
-    objected = []
+    passing, objected = [], []
     for place, held in enumerate(out):
         others = [*out[:place], *out[place + 1 :]]
         tests = secondary_tests(
@@ -161,12 +167,16 @@ def test_declared_power_counts_the_out_models_that_something_would_object_to(odd
             not fit_retrain(held, others, LAYOUT).matches,
             any(line.outside for line in lines),
         )
-        assert place != 5 or objections[ODD.index(odd)]
-        if any(objections):
-            objected.append(place)
+        assert place not in {5, 7} or objections[ODD.index(odd) if place == 5 else 2]
+        ruler = fit_scale(np.delete(scores, place, 0), inside, patients)
+        bounds = estimate(ruler, scores[place], 0.9)
+        if bounds.lower > -0.35 and bounds.upper < 0.35:
+            passing.append(place)
+            objected += [place] if any(objections) else []
+    assert 7 not in passing
     outs = measure_outs(scores, inside, patients, 1 - 2 * 0.05)
     expected = pass_power(readiness.scale, 0.35, outs) * readiness.auc.power
-    expected *= 1 - (len(objected) + 1) / (24 + 10)
+    expected *= 1 - (len(objected) + 0.5) / (len(passing) + 5)
     assert readiness.power.pass_retrain == pytest.approx(expected) and expected > 0.5
 
 
