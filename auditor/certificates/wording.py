@@ -81,6 +81,10 @@ _NOT_ZERO = (
     "The influence is not said to be zero. A difference smaller than the margin, or one that the "
     "tests listed do not look for, would go unseen."
 )
+_ONE_AMONG_SEVERAL = (
+    "The verdict is about several patients together. Each was looked at alone, too; yet one of "
+    "them who was not forgotten can go unseen among the others."
+)
 _EXACT_LIMITS = (
     "The exact basis covers the training of this model. Choices made earlier with {whose} images "
     "in view (such as architecture or settings), and copies of those images filed under another "
@@ -135,8 +139,12 @@ def non_claims(facts: DocumentFacts) -> tuple[str, ...]:
     say = language_of(facts.locale).say
     lines = [say(line) for line in _ALWAYS_DISCLAIMED]
     if facts.conclusion is not None:
-        exact = facts.conclusion.basis is Basis.EXACT
+        basis = facts.conclusion.basis
+        exact = basis is Basis.EXACT
         lines += [say(_EXACT_LIMITS, whose=whose(facts)) if exact else say(_NOT_ZERO)]
+        together = basis is Basis.STATISTICAL_INDIVIDUAL and facts.request.subjects > 1
+        if together or basis is Basis.STATISTICAL_COHORT:
+            lines.append(say(_ONE_AMONG_SEVERAL))
         if exact and facts.attempts[-1].method == "rewind":
             lines.append(say(_COUNTED_IN, whose=whose(facts)))
         lines.append(say(_NO_FORMAL_GUARANTEE))
