@@ -48,9 +48,10 @@ from auditor.learning.weights import load_weights, weights_bytes
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.stopwatch import PeakMemory
 from auditor.unlearning.task import Cost, Need, Outsiders, Task
-from auditor.verification.engine import Readiness, assess, draw_up, prepare
+from auditor.verification.engine import assess, draw_up
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin, Plan
+from auditor.verification.readiness import Readiness, prepare
 from auditor.workflow.audit.bank import Bank, train_bank
 from auditor.workflow.audit.calibration import calibrate
 from auditor.workflow.audit.references import layout_for, measure_all

@@ -38,8 +38,9 @@ from auditor.learning.recipe import QUICK, read_recipe
 from auditor.learning.weights import load_weights
 from auditor.unlearning.fakes import EDITS, trainings
 from auditor.unlearning.task import Task
-from auditor.verification.engine import draw_up, prepare
+from auditor.verification.engine import draw_up
 from auditor.verification.plan import Origin
+from auditor.verification.readiness import prepare
 from auditor.verification.relearning import relearning_images
 from auditor.workflow.audit.bank import sparing
 from auditor.workflow.audit.references import (

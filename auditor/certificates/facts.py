@@ -103,7 +103,8 @@ class PlanFacts:
     """What was pinned in the ledger before the run (DESIGN section 4 point 9).
 
     ``margin`` is in units of residual influence; ``alpha`` is the family-wise error over all
-    statistical rungs of the ``ladder``.
+    statistical rungs of the ``ladder``. ``detect_one`` is the power to tell apart one of several
+    subjects who is untouched; none where there is one, and plans of earlier versions declare none.
     """
 
     plan: Digest
@@ -111,6 +112,7 @@ class PlanFacts:
     margin: float
     alpha: float
     power: Power
+    detect_one: float | None
     out_models: int
     in_models: int
     ladder: tuple[str, ...]

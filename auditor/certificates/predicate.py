@@ -123,6 +123,7 @@ def _plan(plan: PlanFacts) -> Canonical:
         "alpha": decimal_text(plan.alpha),
         "detectUntouched": decimal_text(plan.power.detect_untouched),
         "passRetrain": decimal_text(plan.power.pass_retrain),
+        **({} if plan.detect_one is None else {"detectOne": decimal_text(plan.detect_one)}),
         "outModels": plan.out_models,
         "inModels": plan.in_models,
         "ladder": list(plan.ladder),

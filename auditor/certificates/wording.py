@@ -38,9 +38,9 @@ _BASES = {
         "in doubt."
     ),
     Basis.STATISTICAL_COHORT: (
-        "Statistical, for the cohort this request was handled with. The cohort as a whole passed; "
-        "the request on its own did not fail; and the method's qualification, measured on other "
-        "patients, was current."
+        "Statistical, for the patients of this request as a cohort. The cohort as a whole passed; "
+        "none of them alone could be told from patients whom the model never saw; and the method's "
+        "qualification, measured on other patients, was current."
     ),
     Basis.NONE: (
         "None. The evidence below supports no basis of assurance, so no certificate is issued."
@@ -84,6 +84,10 @@ _NOT_ZERO = (
 _ONE_AMONG_SEVERAL = (
     "The verdict is about several patients together. Each was looked at alone, too; yet one of "
     "them who was not forgotten can go unseen among the others."
+)
+_ONE_TOLD_APART = (
+    "Declared before the run: such a patient would be told apart with probability {one}, in the "
+    "mean of these patients."
 )
 _EXACT_LIMITS = (
     "The exact basis covers the training of this model. Choices made earlier with {whose} images "
@@ -136,15 +140,15 @@ def basis_explanation(facts: DocumentFacts, basis: Basis) -> str:
 
 def non_claims(facts: DocumentFacts) -> tuple[str, ...]:
     """What the document does not say."""
-    say = language_of(facts.locale).say
+    language = language_of(facts.locale)
+    say = language.say
     lines = [say(line) for line in _ALWAYS_DISCLAIMED]
     if facts.conclusion is not None:
         basis = facts.conclusion.basis
         exact = basis is Basis.EXACT
         lines += [say(_EXACT_LIMITS, whose=whose(facts)) if exact else say(_NOT_ZERO)]
-        together = basis is Basis.STATISTICAL_INDIVIDUAL and facts.request.subjects > 1
-        if together or basis is Basis.STATISTICAL_COHORT:
-            lines.append(say(_ONE_AMONG_SEVERAL))
+        if basis is Basis.STATISTICAL_COHORT:
+            lines.append(_one_among_several(facts.plan, language))
         if exact and facts.attempts[-1].method == "rewind":
             lines.append(say(_COUNTED_IN, whose=whose(facts)))
         lines.append(say(_NO_FORMAL_GUARANTEE))
@@ -294,6 +298,14 @@ def _not_erased(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
             "the start."
         ),
     )
+
+
+def _one_among_several(plan: PlanFacts | None, language: Language) -> str:
+    sentences = [language.say(_ONE_AMONG_SEVERAL)]
+    if plan is not None and plan.detect_one is not None:
+        one = language.decimals(f"{plan.detect_one:.2f}")
+        sentences.append(language.say(_ONE_TOLD_APART, one=one))
+    return " ".join(sentences)
 
 
 def _declared_power(plan: PlanFacts, language: Language) -> str:

@@ -24,10 +24,11 @@ from auditor.domain.evidence import Evidence
 from auditor.domain.verdict import Decision
 from auditor.errors import EvidenceError, InvalidCertificateError
 from auditor.verification.archive import Arrays, pack, unpack
-from auditor.verification.engine import Readiness, assess, declared_power, prepare
+from auditor.verification.engine import assess
 from auditor.verification.engine_code import engine_digest
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Plan
+from auditor.verification.readiness import Readiness, declared_power, prepare
 from auditor.verification.scores import Scores, scores_arrays, scores_of
 
 _FORMAT = "auditor-evidence-bundle/v1"
@@ -224,6 +225,7 @@ def _as_pinned_on(readiness: Readiness, plan: Plan) -> Plan:
         auc_margin=readiness.auc.margin,
         auc_margin_refused=readiness.auc.refused,
         power=declared_power(readiness, plan.required_power),
+        detect_one=readiness.detect_one,
     )
 
 

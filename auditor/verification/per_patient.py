@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from auditor.domain.evidence import Estimate, PatientInfluence
-from auditor.verification.influence import Scale, estimate, fit_scale, measure_outs
+from auditor.verification.influence import Scale, estimate, fit_scale, measure_ins, measure_outs
 from auditor.verification.layout import Indices, Numbers
+from auditor.verification.power import detect_power
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +91,28 @@ def models_outside(
             outs = measure_outs(*blocks, item.scale.patients, 1 - alpha / len(scales))
             found |= [_told_apart(bounds) for bounds in outs]
     return tuple(found.tolist())
+
+
+def detect_one(
+    scales: Sequence[PatientScale], out: Numbers, untouched: Numbers, alpha: float
+) -> float:
+    """Power to tell one patient apart who is untouched while the others were forgotten.
+
+    In the mean of them; who isn't remembered can't be told. Arguments as of `models_outside`.
+    It says nothing where one alone is forgotten: nobody looks then (`measure_patients`).
+    """
+    level = 1 - alpha / len(scales)
+    powers = [
+        detect_power(
+            item.scale,
+            0.0,
+            measure_ins(
+                out[:, item.columns], untouched[:, item.columns], item.scale.patients, level
+            ),
+        )
+        for item in scales
+    ]
+    return float(np.mean(powers))
 
 
 def _told_apart(bounds: Estimate) -> bool:

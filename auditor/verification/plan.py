@@ -53,6 +53,8 @@ class Plan:
         multiplicity: how alpha is shared, in words.
         auc_margin: of AUC non-inferiority, from the bank.
         power: declared from the bank alone.
+        detect_one: power, declared likewise, to tell apart one patient who is untouched while the
+            others were forgotten; in the mean of them, and of no use where one alone is forgotten.
         tests: the secondary family.
         rank_references: OUT models from which ranks alone decide that family; with fewer, ranks
             are description.
@@ -73,6 +75,7 @@ class Plan:
     auc_margin: float
     auc_margin_refused: bool
     power: Power
+    detect_one: float
     tests: tuple[str, ...]
     rank_references: int
     seeds: tuple[tuple[str, int], ...]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from auditor.errors import EvidenceError
 from auditor.verification.archive import Arrays
-from auditor.verification.engine import Readiness
 from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
+from auditor.verification.readiness import Readiness
 
 _PARTS = ("labels", "patients", "forgotten", "retained", "unseen")
 _MODELS = ("out", "in", "original", "candidate")

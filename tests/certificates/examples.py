@@ -69,6 +69,7 @@ PLAN = PlanFacts(
     margin=0.35,
     alpha=0.05,
     power=Power(detect_untouched=0.97, pass_retrain=0.84),
+    detect_one=None,
     out_models=14,
     in_models=12,
     ladder=("guo2020newton", "retrain"),
@@ -430,7 +431,12 @@ def cohort() -> DocumentFacts:
     conclusion = Conclusion(
         decision=PASSED, basis=Basis.STATISTICAL_COHORT, qualification=named("qualification")
     )
-    return replace(facts, request=replace(facts.request, subjects=24), conclusion=conclusion)
+    return replace(
+        facts,
+        request=replace(facts.request, subjects=24),
+        plan=replace(PLAN, detect_one=0.91),
+        conclusion=conclusion,
+    )
 
 
 def exact() -> DocumentFacts:

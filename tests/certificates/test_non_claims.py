@@ -17,11 +17,14 @@ def test_only_a_replay_says_that_the_order_was_drawn_with_them_counted_in() -> N
         assert not any("counted in" in line for line in non_claims(other))
 
 
-def test_a_verdict_about_several_together_says_that_one_can_go_unseen() -> None:
-    alone = passed()
-    several = replace(alone, request=replace(alone.request, subjects=2))
-    sentence = "can go unseen among the others"
-    for facts in (several, cohort()):
-        assert any(sentence in line for line in non_claims(facts))
-    for other in (alone, failed(), replace(exact(), request=several.request)):
-        assert not any(sentence in line for line in non_claims(other))
+def test_a_cohort_says_how_often_one_of_it_would_go_unseen() -> None:
+    several = cohort()
+    assert several.plan is not None
+    unseen, declared = "can go unseen among the others", "told apart with probability 0.91"
+    (line,) = [line for line in non_claims(several) if unseen in line]
+    assert declared in line
+    earlier = replace(several, plan=replace(several.plan, detect_one=None))
+    (line,) = [line for line in non_claims(earlier) if unseen in line]
+    assert "probability" not in line
+    for other in (passed(), failed(), exact()):
+        assert not any(unseen in line for line in non_claims(other))

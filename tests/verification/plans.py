@@ -10,10 +10,11 @@ import numpy as np
 from auditor.domain.artefact import Digest
 from auditor.domain.evidence import AcrossCases, CandidateRole, Power
 from auditor.domain.verdict import Decision
-from auditor.verification.engine import Readiness, assess, draw_up, prepare
+from auditor.verification.engine import assess, draw_up
 from auditor.verification.layout import Layout, Numbers
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin
+from auditor.verification.readiness import Readiness, prepare
 
 SOME = Digest.of(b"simulated")
 ORIGIN = Origin(model=SOME, data=SOME, recipe=SOME, bank=SOME)

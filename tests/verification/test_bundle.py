@@ -27,8 +27,9 @@ from auditor.verification.bundle import (
     read_bundle,
     replay,
 )
-from auditor.verification.engine import Readiness, assess, draw_up, prepare
+from auditor.verification.engine import assess, draw_up
 from auditor.verification.measurements import Measurements
+from auditor.verification.readiness import Readiness, prepare
 from auditor.verification.scores import Differing, compare_scores, scores_from, scores_of
 from tests.verification.plans import ORIGIN, SOME, World, ready
 

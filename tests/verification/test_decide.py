@@ -29,6 +29,7 @@ PLAN = Plan(
     auc_margin=0.032,
     auc_margin_refused=False,
     power=Power(detect_untouched=0.97, pass_retrain=0.84),
+    detect_one=0.9,
     tests=("lira-offline",),
     rank_references=2159,
     seeds=(("newton", 1), ("control", 2)),

@@ -19,7 +19,7 @@ from auditor.domain.kind import Event
 from auditor.domain.verdict import ReasonCode, Verdict
 from auditor.errors import EvidenceError
 from auditor.verification.contrast import contrast
-from auditor.verification.engine import Readiness, assess, audit, draw_up, prepare
+from auditor.verification.engine import assess, audit, draw_up
 from auditor.verification.engine_code import ROOMS, engine_digest, sources_digest
 from auditor.verification.influence import estimate, fit_scale, measure_outs
 from auditor.verification.layout import Layout
@@ -27,6 +27,7 @@ from auditor.verification.measurements import Measurements
 from auditor.verification.per_patient import measure_patients, patient_scales
 from auditor.verification.plan import SHARES, Origin, Pinned, Plan
 from auditor.verification.power import detect_power, pass_power
+from auditor.verification.readiness import Readiness, prepare
 from auditor.verification.recipe_fit import fit_retrain
 from auditor.verification.secondary import secondary_tests, statistics_of
 

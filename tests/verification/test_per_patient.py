@@ -11,7 +11,7 @@ from auditor.domain.evidence import PatientInfluence
 from auditor.domain.verdict import ReasonCode, Verdict
 from auditor.verification.engine import assess, draw_up
 from auditor.verification.layout import Numbers
-from auditor.verification.per_patient import measure_patients, patient_scales
+from auditor.verification.per_patient import detect_one, measure_patients, patient_scales
 from tests.verification.plans import ORIGIN, SOME, World, ready
 from tests.verification.test_decide import PLAN, measured, verdict_of
 
@@ -73,6 +73,19 @@ def test_a_fake_that_forgot_all_but_one_is_told_by_that_one() -> None:
         found += [line.outside for line in lines(draw, np.repeat([0.0, 0, 0, 0, 1.0], 2))]
     assert found[4] >= 36
     assert found[:4].sum() <= 4
+
+
+def test_how_often_one_who_was_kept_is_told_apart_is_declared() -> None:
+    """Though patients are remembered by 0 to 5 standard deviations, each as often as it is so."""
+    draw, rounds, declared, told = np.random.default_rng(9), 600, [], 0
+    for kept in np.arange(rounds) % 5:
+        out, untouched = models(draw, 16, 0.0), models(draw, 16, 0.5)
+        scales = patient_scales(out, untouched, PATIENTS)
+        declared.append(detect_one(scales, out, untouched, ALPHA))
+        candidate = models(draw, 1, 0.5 * (kept == PATIENTS))[0]
+        told += measure_patients(scales, candidate, LEVEL, ALPHA)[kept].outside
+    assert 0.3 < np.mean(declared) < 0.8  # or the comparison would show nothing
+    assert stats.binomtest(told, rounds, float(np.mean(declared))).pvalue > 0.01
 
 
 def test_a_cohort_does_not_pass_over_the_head_of_one_patient() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.certificates.facts import Audit, PlanFacts
+from auditor.certificates.facts import Audit, DocumentFacts, PlanFacts
 from auditor.certificates.verify import Status, verify_certificate
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
@@ -32,6 +32,7 @@ from auditor.workflow.audit.scene import Scene, load_scene
 from auditor.workflow.desk.acts import check_identity
 from auditor.workflow.desk.desk import decide, file_request
 from auditor.workflow.desk.signing import Hand
+from auditor.workflow.documents.document import document_facts
 from auditor.workflow.documents.notary import certificate_path, sidecar_path
 from auditor.workflow.erasure.casework import RunSettings
 from auditor.workflow.erasure.erasure import check_grounds
@@ -129,21 +130,20 @@ def measured(verdict: Verdict) -> End:
     """All that an audit leaves behind, with what it measured taken from an example."""
     example = {Verdict.FAILED: examples.failed, Verdict.INDETERMINATE: examples.unknowable}
 
-    def end(home: Home) -> str:
-        work = begun(home, someone(home))
-        check_grounds(work)
-        facts = example[verdict]()
-        pin(work, facts.plan)
-        audited = facts.attempts[0].audit
-        assert audited is not None
-        for role in (CandidateRole.UNTOUCHED, CandidateRole.RETRAIN):
-            service = work.scene.version.weights
-            enter(work, role, examples.CONTROLS[0].audit, service, number=0)
-        tried = unlearnt(work)
-        enter(work, CandidateRole.REQUEST, audited, tried, number=1)
-        return work.case
+    return lambda home: audited(begun(home, someone(home)), example[verdict]())
 
-    return end
+
+def audited(work: Work, facts: DocumentFacts) -> str:
+    """What an audit leaves behind of the one attempt of ``facts``, under their plan."""
+    check_grounds(work)
+    pin(work, facts.plan)
+    found = facts.attempts[0].audit
+    assert found is not None
+    for role in (CandidateRole.UNTOUCHED, CandidateRole.RETRAIN):
+        service = work.scene.version.weights
+        enter(work, role, examples.CONTROLS[0].audit, service, number=0)
+    enter(work, CandidateRole.REQUEST, found, unlearnt(work), number=1)
+    return work.case
 
 
 def without_a_model(home: Home) -> str:
@@ -172,6 +172,8 @@ def pin(work: Work, plan: PlanFacts | None) -> None:
         ev.CaseRouted(case=case, ladder=("newton",), rungs=1, tail_patients=0, steps=0, due=()),
         "routed",
     )
+    if plan.detect_one is not None:
+        stored["detect_one"] = plain(plan.detect_one)
     pinned = store.put(canonical_bytes(stored))
     work.write(ev.PlanPinned(case=case, plan=pinned, bank=listing, ladder=("newton",)), "plan")
 
@@ -254,3 +256,20 @@ def test_every_end_has_a_document_that_verifies(home: Home, end: End, outcome: O
         assert (said["verdict"], said["basis"]) == (state.reached.verdict.value, "none")
     after = load_scene(home, MODEL)
     assert after.version.weights == before.version.weights  # nobody was erased
+
+
+@pytest.mark.parametrize(
+    ("number", "declared", "told"), [(2, 0.91, 0.91), (2, None, None), (1, 0.91, None)]
+)
+def test_how_often_one_of_several_is_told_apart_is_on_the_document_if_declared(
+    home: Home, number: int, declared: float | None, told: float | None
+) -> None:
+    scene = load_scene(home, MODEL)
+    everybody = sorted({scene.images.subjects[index] for index in scene.training})
+    failed = examples.failed()
+    assert failed.plan is not None
+    facts = replace(failed, plan=replace(failed.plan, detect_one=declared))
+    case = audited(begun(home, *everybody[:number]), facts)
+    state = run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
+    plan = document_facts(home, case, state).plan
+    assert plan is not None and plan.detect_one == told

@@ -25,7 +25,7 @@ from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
 from auditor.verification.bundle import pack_bundle, read_bundle, replay
-from auditor.verification.engine import Readiness, prepare
+from auditor.verification.readiness import Readiness, prepare
 from auditor.workflow.audit import bank_trial
 from auditor.workflow.audit.bank_trial import Tried, try_shared_bank
 from auditor.workflow.audit.references import Block, train_models

@@ -25,9 +25,10 @@ from auditor.errors import EvidenceError, MisuseError
 from auditor.learning.progress import Progress
 from auditor.policies.load import load_packs
 from auditor.policies.pinning import packs_digest
-from auditor.verification.engine import assess, draw_up, prepare
+from auditor.verification.engine import assess, draw_up
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin
+from auditor.verification.readiness import prepare
 from auditor.workflow.audit.references import (
     layout_for,
     measure_all,

@@ -138,12 +138,14 @@ def _plan(home: Home, state: ErasureCase) -> PlanFacts | None:
     if state.plan is None or state.bank is None:
         return None
     plan = json.loads(home.store.get(state.plan.plan))
+    several = state.requested is not None and state.requested.subjects > 1
     return PlanFacts(
         plan=state.plan.plan,
         bank=state.plan.bank,
         margin=float(plan["margin"]),
         alpha=float(plan["alpha"]),
         power=typed(Power, plan["power"]),
+        detect_one=float(plan["detect_one"]) if several and "detect_one" in plan else None,
         out_models=state.bank.out_models,
         in_models=state.bank.in_models,
         ladder=state.plan.ladder,

@@ -19,10 +19,10 @@ from auditor.errors import MisuseError, TamperedError
 from auditor.learning.history import History
 from auditor.learning.progress import Progress
 from auditor.unlearning.task import Task, Tunable
-from auditor.verification.engine import Readiness, prepare
 from auditor.verification.engine_code import engine_digest
 from auditor.verification.layout import Layout
 from auditor.verification.plan import Origin, Pinned, Plan
+from auditor.verification.readiness import Readiness, prepare
 from auditor.verification.relearning import relearning_images
 from auditor.workflow.audit.bank import Bank, sparing, train_bank
 from auditor.workflow.audit.calibration import Calibration, calibrate

@@ -18,9 +18,10 @@ from auditor.errors import EvidenceError, ModelError
 from auditor.policies.load import load_packs
 from auditor.policies.pinning import packs_digest
 from auditor.verification.clopper_pearson import clopper_pearson
-from auditor.verification.engine import Readiness, assess, draw_up, prepare
+from auditor.verification.engine import assess, draw_up
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin, Plan
+from auditor.verification.readiness import Readiness, prepare
 from auditor.workflow.audit.bank import Bank
 from auditor.workflow.audit.references import layout_for, measure_all
 from auditor.workflow.audit.scene import Scene
