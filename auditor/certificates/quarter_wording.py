@@ -5,8 +5,8 @@ from __future__ import annotations
 TITLE = "Report on Erasure Requests"
 
 COVERS = (
-    "This report covers every case that was received or closed from {first} to {last}, as the "
-    "ledger told it on {issued}."
+    "This report covers every case that was received or closed from {first} to {last}, or received "
+    "before and left open, as the ledger told it on {issued}."
 )
 NOT_OVER = "The quarter was not over on that day: a later report may tell of more."
 NO_CASE = "There was no such case."
@@ -55,6 +55,7 @@ ROWS = {
     "received-and-closed": "received and closed in the quarter",
     "received": "received in the quarter, not closed in it",
     "closed": "received before, closed in the quarter",
+    "carried-over": "received before, not closed in the quarter",
     "in-time": "answered in time",
     "late": "late",
     "running": "time limit still running",

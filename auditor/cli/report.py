@@ -55,7 +55,7 @@ def quarter(
     home: Path | None,
     as_json: bool,
 ) -> None:
-    """Every case received or closed in QUARTER (as in 2026Q4), after an audit of the ledger.
+    """Every case received, closed or open in QUARTER (as in 2026Q4), after an audit of the ledger.
 
     With --to a report is signed and put on the books: a PDF that may leave the house, as it tells
     no small numbers, and beside it the list of cases and the findings on each, whose digests it

@@ -22,6 +22,10 @@ class Quarter:
     def __contains__(self, day: date | None) -> bool:
         return day is not None and self.first <= day <= self.last
 
+    def concerns(self, received: date, closed: date | None) -> bool:
+        """Whether a case was received in it, closed in it, or left open all through it."""
+        return received <= self.last and (closed is None or closed >= self.first)
+
 
 def quarter_named(name: str) -> Quarter:
     """The quarter called ``2026Q4``.

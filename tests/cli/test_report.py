@@ -24,21 +24,21 @@ def filed(auditor: Auditor, home: Home, received: str, *words: str) -> str:
     return case
 
 
-def test_a_quarter_holds_its_own_cases_and_names_the_late_ones(
+def test_a_quarter_holds_its_own_cases_and_those_left_open_and_names_the_late_ones(
     auditor: Auditor, stocked: Home, tmp_path: Path
 ) -> None:
     first, last = filed(auditor, stocked, "2026-01-01"), filed(auditor, stocked, "2026-03-31")
     revoked = ("--regime", "hipaa", "--ground", "hipaa-508-b-5")
     elsewhere = filed(auditor, stocked, "2026-02-02", *revoked)
-    filed(auditor, stocked, "2025-12-31")
+    left_open = filed(auditor, stocked, "2025-12-31")
     filed(auditor, stocked, "2026-04-01")
     table = tmp_path / "quarter.csv"
     ran = auditor("report", "quarter", "2026Q1", "--csv", table, "--home", stocked.root, "--json")
     assert ran.code == 0
     told = ran.json
     rows = {row["case"]: row for row in told["cases"]}
-    assert set(rows) == {first, last, elsewhere}
-    assert (told["cases_in_all"], told["open"], told["late"]) == (3, 3, 2)
+    assert set(rows) == {first, last, elsewhere, left_open}
+    assert (told["cases_in_all"], told["open"], told["late"]) == (4, 4, 3)
     assert rows[first]["due"] == "2026-02-02"  # 1 February 2026 is a Sunday
     assert rows[first]["in_time"] == "NOT_MET"
     assert rows[elsewhere]["due"] == rows[elsewhere]["in_time"] == ""  # HIPAA knows no such limit

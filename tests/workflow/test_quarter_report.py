@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -102,14 +103,14 @@ def test_a_report_verifies_with_its_files(papers: Papers) -> None:
     assert report.status is Status.VALID, report.reason
     assert [check.number for check in report.checks] == list(range(1, 13))
     assert report.predicate is not None and report.predicate["number"] == 2
-    assert report.predicate["cases"] == "7" and report.predicate["locale"] == "de"
+    assert report.predicate["cases"] == "8" and report.predicate["locale"] == "de"
 
 
 def test_its_files_are_the_quarters_cases_and_findings(papers: Papers) -> None:
     files = papers.second.files
     assert list(files) == [CASES, FINDINGS, PDF]
     rows = list(csv.DictReader(io.StringIO(files[CASES].decode())))
-    assert len(rows) == 7 and list(rows[0]) == list(COLUMNS)
+    assert len(rows) == 8 and list(rows[0]) == list(COLUMNS)
     content = json.loads(files[FINDINGS])
     AssessmentResultsDocument.model_validate(content)
     told = [
@@ -130,7 +131,12 @@ def test_counts_are_partitions_of_the_cases(papers: Papers) -> None:
     made = report_quarter(papers.home, QUARTER)
     for name, counts in counted(made).items():
         assert sum(counts.values()) == (len(made.late) if name == "lateness" else len(made.lines))
-    assert counted(made)["flow"] == {"received-and-closed": 1, "received": 6, "closed": 0}
+    assert counted(made)["flow"] == {
+        "received-and-closed": 1,
+        "received": 6,
+        "closed": 0,
+        "carried-over": 1,
+    }
 
 
 @pytest.mark.parametrize("name", [CASES, FINDINGS])
@@ -214,7 +220,7 @@ def test_the_log_shows_that_the_list_is_whole(papers: Papers) -> None:
     predicate, log = papers.verify().predicate, list(log_lines(papers.home.ledger))
     assert predicate is not None
     listed = papers.second.files[CASES]
-    assert verify_whole(log, listed, predicate) == 7
+    assert verify_whole(log, listed, predicate) == 8
     lines = listed.decode().splitlines(keepends=True)
     other = lines[1].replace(lines[1].split(",")[0], "0" * 16)
     forged = {
@@ -254,15 +260,18 @@ def test_reports_are_numbered_on_the_books(papers: Papers) -> None:
 
 
 def test_what_is_written_meanwhile_is_noticed(
-    papers: Papers, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def meanwhile(home: Home, facts: CaseFacts) -> AssessedCase:
-        casebook.filed(home, received=QUARTER.first - timedelta(days=1))
+        casebook.filed(home)
         return assess_facts(home, facts)
 
     monkeypatch.setattr(quarter_report, "assess_facts", meanwhile)
-    with pytest.raises(LedgerError, match="meanwhile"):
-        issue_report(papers.home, QUARTER, "en")
+    with closing(create_home(tmp_path / "home", controller="Klinikum", dpo="DPO office")) as home:
+        stock(home)
+        casebook.filed(home)
+        with pytest.raises(LedgerError, match="meanwhile"):
+            issue_report(home, QUARTER, "en")
 
 
 def test_the_schema_is_printed(auditor: Auditor) -> None:
@@ -290,7 +299,7 @@ def test_the_command_writes_and_verifies_it(
     verify = ("report", "verify", tmp_path / PDF, "--trust", home / "trust.json")
     ran = auditor(*verify, "--log", log, "--json")
     assert (ran.code, ran.json["status"]) == (0, "VALID"), ran.err
-    assert ran.json["whole"] == "the list names all 7 of its cases"
+    assert ran.json["whole"] == "the list names all 8 of its cases"
     lines = (tmp_path / CASES).read_bytes().splitlines(keepends=True)
     (tmp_path / CASES).write_bytes(b"".join(lines[:-1]))
     ran = auditor(*verify, "--log", log)

@@ -66,7 +66,7 @@ class ReportLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarterReport:
-    """Every case received or closed in a quarter, as the ledger told it on the day ``as_of``.
+    """Every case received in a quarter, closed in it or left open, as told on the day ``as_of``.
 
     Attributes:
         entries: of the ledger, all of them audited for this report.
@@ -120,7 +120,9 @@ def report_on(home: Home, quarter: Quarter, cases: Iterable[CaseFacts]) -> Quart
 
 
 def cases_in(home: Home, quarter: Quarter) -> tuple[str, ...]:
-    """Cases that were received or closed in a quarter, oldest first.
+    """Cases that were received in a quarter, closed in it or left open all through it.
+
+    Oldest first. What nobody has answered since an earlier quarter is in every report until it is.
 
     Raises:
         TamperedError: an entry was changed.
@@ -129,20 +131,21 @@ def cases_in(home: Home, quarter: Quarter) -> tuple[str, ...]:
     return tuple(
         stream.removeprefix(CASE_PREFIX)
         for stream in streams
-        if _falls_into(home.ledger.replay(stream), quarter)
+        if _concerned(home.ledger.replay(stream), quarter)
     )
 
 
-def _falls_into(records: Sequence[Recorded], quarter: Quarter) -> bool:
+def _concerned(records: Sequence[Recorded], quarter: Quarter) -> bool:
+    received: date | None = None
+    closed: date | None = None
     zone = "UTC"
     for record in records:
         match record.event:
             case ev.ErasureRequested(received=received, time_zone=zone):
-                if received in quarter:
-                    return True
+                pass
             case ev.CertificateIssued():
-                return _day(record, zone) in quarter
-    return False
+                closed = _day(record, zone)
+    return received is not None and quarter.concerns(received, closed)
 
 
 def why_late(facts: CaseFacts, due: date) -> LateReason:

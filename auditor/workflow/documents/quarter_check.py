@@ -2,8 +2,8 @@
 
 The log gives every entry's bytes again (`exports.log`), so up to the size that the report was made
 from its root can be computed and held against the one that was signed; and the same entries say
-which cases were received or closed in the quarter. No case can be left out of the list unseen, and
-none be put in.
+which cases were received or closed in the quarter, or open all through it. No case can be left out
+of the list unseen, and none be put in.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def verify_whole(log: Iterable[bytes], listed: bytes, predicate: Mapping[str, An
         found.take(fields)
     if frontier.size != size or frontier.root().hex() != ledger["root"]:
         raise InvalidCertificateError("the log is not that of the ledger that was reported on")
-    told = _listed(listed)
-    if missing := found.cases - told:
+    told, cases = _listed(listed), found.cases
+    if missing := cases - told:
         raise InvalidCertificateError(f"the list leaves out {len(missing)} of the quarter's cases")
-    if unknown := told - found.cases:
+    if unknown := told - cases:
         raise InvalidCertificateError(f"the list names {len(unknown)} cases of no such quarter")
     return len(told)
 
@@ -66,23 +66,29 @@ class _Found:
     def __init__(self, quarter: Quarter) -> None:
         self._quarter = quarter
         self._zones: dict[str, str] = {}
-        self.cases: set[str] = set()
+        self._received: dict[str, date] = {}
+        self._closed: dict[str, date] = {}
+
+    @property
+    def cases(self) -> set[str]:
+        """Those of which all entries so far tell."""
+        return {
+            case
+            for case, received in self._received.items()
+            if self._quarter.concerns(received, self._closed.get(case))
+        }
 
     def take(self, fields: Mapping[str, Any]) -> None:
         try:
             event = event_from(fields["kind"], fields["data"])
             if isinstance(event, ErasureRequested):
                 self._zones[event.case] = event.time_zone
-                self._add(event.case, event.received)
+                self._received[event.case] = event.received
             elif isinstance(event, CertificateIssued):
                 moment = datetime.fromisoformat(fields["recorded_at"])
-                self._add(event.case, local_day(moment, self._zones[event.case]))
+                self._closed[event.case] = local_day(moment, self._zones[event.case])
         except (ValueError, TypeError, KeyError):
             raise InvalidCertificateError("the log holds an entry that can't be read") from None
-
-    def _add(self, case: str, day: date) -> None:
-        if day in self._quarter:
-            self.cases.add(case)
 
 
 def _entry(line: bytes, number: int) -> tuple[bytes, Mapping[str, Any]]:

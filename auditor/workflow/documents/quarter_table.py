@@ -71,7 +71,7 @@ def counted(made: QuarterReport) -> dict[str, dict[str, int]]:
             [_OPEN if i.line.outcome is None else i.line.outcome.value for i in lines],
         ),
         "flow": _tally(
-            ["received-and-closed", "received", "closed"],
+            ["received-and-closed", "received", "closed", "carried-over"],
             [_flow(item, made.quarter) for item in lines],
         ),
         "answers": _tally(list(_ANSWERS.values()), list(map(_answered, lines))),
@@ -96,7 +96,7 @@ def _tally(names: list[str], found: list[str]) -> dict[str, int]:
 
 def _flow(item: ReportLine, quarter: Quarter) -> str:
     if item.line.received not in quarter:
-        return "closed"
+        return "closed" if item.closed in quarter else "carried-over"
     return "received-and-closed" if item.closed in quarter else "received"
 
 
