@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
@@ -22,11 +22,10 @@ from auditor.certificates import quarter_wording as words
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import Parties, SealFacts
 from auditor.certificates.small_numbers import LEAST, Cell, merged, told
-from auditor.certificates.statement import LARGEST_STATEMENT, STATEMENT_TYPE
+from auditor.certificates.statement import STATEMENT_TYPE, read_canonical
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import Canonical, canonical_bytes
 from auditor.domain.language import Language
-from auditor.domain.printable import hides
 from auditor.errors import CertificateError
 from auditor.proof.checkpoint import Checkpoint
 from auditor.shipped import shipped
@@ -110,22 +109,12 @@ def parse_report(payload: bytes) -> Mapping[str, Any]:
         CertificateError: too large, not canonical JSON, another type, text that hides something,
             or a field missing, unknown or of another form.
     """
-    if len(payload) > LARGEST_STATEMENT:
-        raise CertificateError("the statement is larger than any that is ever issued")
-    try:
-        statement = json.loads(payload.decode("utf-8"))
-        canonical = canonical_bytes(statement)
-    except (ValueError, TypeError, RecursionError):
-        raise CertificateError("the statement is not canonical JSON") from None
-    if canonical != payload or not isinstance(statement, dict):
-        raise CertificateError("the statement is not canonical JSON")
+    statement = read_canonical(payload)
     fault = best_match(_schema().iter_errors(statement))
     if fault is not None:
         place = ".".join(map(str, fault.absolute_path))[:80] or "its fields"
         raise CertificateError(f"the statement is no report on a quarter: see {place}")
-    if any(map(hides, _texts(statement))):
-        raise CertificateError("the statement holds invisible or control characters")
-    return cast("Mapping[str, Any]", statement)
+    return statement
 
 
 def files_of(statement: Mapping[str, Any]) -> tuple[ReportFile, ...]:
@@ -141,14 +130,6 @@ def _schema() -> Draft202012Validator:
     return Draft202012Validator(
         json.loads((shipped("templates") / SCHEMA).read_text(encoding="utf-8"))
     )
-
-
-def _texts(value: object) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (list, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
 
 
 def _predicate(facts: QuarterFacts) -> dict[str, Canonical]:

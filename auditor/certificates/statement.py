@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
@@ -62,6 +62,23 @@ def parse_statement(payload: bytes) -> Mapping[str, Any]:
         CertificateError: too large, not canonical JSON, another type, text that hides something,
             a field missing, unknown or of another form, or a section at odds with the outcome.
     """
+    statement = read_canonical(payload)
+    if set(statement) != {"_type", "subject", "predicateType", "predicate"}:
+        raise CertificateError("the statement has missing or unknown fields")
+    if (statement["_type"], statement["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        raise CertificateError("this is a statement of another type")
+    _check_form(statement["predicate"])
+    _check_outcome(statement["predicate"])
+    _check_subject(statement)
+    return statement
+
+
+def read_canonical(payload: bytes) -> dict[str, Any]:
+    """The fields of any statement of ours, whatever it is about.
+
+    Raises:
+        CertificateError: too large, not canonical JSON, or text that hides something.
+    """
     if len(payload) > LARGEST_STATEMENT:
         raise CertificateError("the statement is larger than any that is ever issued")
     try:
@@ -71,16 +88,9 @@ def parse_statement(payload: bytes) -> Mapping[str, Any]:
         raise CertificateError("the statement is not canonical JSON") from None
     if canonical != payload or not isinstance(statement, dict):
         raise CertificateError("the statement is not canonical JSON")
-    if set(statement) != {"_type", "subject", "predicateType", "predicate"}:
-        raise CertificateError("the statement has missing or unknown fields")
-    if (statement["_type"], statement["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
-        raise CertificateError("this is a statement of another type")
     if any(map(hides, _texts(statement))):
         raise CertificateError("the statement holds invisible or control characters")
-    _check_form(statement["predicate"])
-    _check_outcome(statement["predicate"])
-    _check_subject(statement)
-    return cast("Mapping[str, Any]", statement)
+    return statement
 
 
 def _texts(value: object) -> Iterator[str]:
