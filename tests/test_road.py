@@ -241,7 +241,7 @@ def append(self, writes):
 
 SqlEventStore.append = append
 if __name__ == "__main__":
-    settings = RunSettings(out_models=8, in_models=8, scouts=4, workers=2)
+    settings = RunSettings(out_models=8, in_models=8, scouts=4, workers=1)
     home = open_home(Path(sys.argv[1]))
     run_case(home, sys.argv[2], settings, progress=lambda *_: None, notice=lambda _: None)
 """
@@ -276,7 +276,12 @@ def test_killed_again_and_again_a_case_ends_with_one_certificate(
     demo_copy: Path, tmp_path: Path
 ) -> None:
     home = demo_copy / "home"
-    case = _filed(home, _left_in_training(home))
+    trained = run(
+        *("model", "train", "small", "--data", demo_copy / "phantoms" / "manifest.csv"),
+        *("--recipe", _small(tmp_path, epochs=5), "--leave-out-excluded", "--home", home),
+    )
+    assert trained.returncode == 0, trained.stderr
+    case = _filed(home, _left_in_training(home, "small"), "small")
     assert _walk_with_kills(home, case, 4, tmp_path) >= 5
     opened = open_home(home)
     kinds = [type(item.event) for item in opened.ledger.replay(f"case:{case}")]
@@ -291,12 +296,19 @@ def test_killed_again_and_again_a_case_ends_with_one_certificate(
     assert run("verify", document, "--trust", home / "trust.json").returncode == 0
 
 
-def _left_in_training(home: Path) -> str:
+def _small(folder: Path, epochs: int) -> Path:
+    """A recipe of which twenty models are trained in seconds."""
+    recipe = folder / "small.toml"
+    recipe.write_text(f"input_size = 16\nepochs = {epochs}\ntrain_images = 60\n", encoding="utf-8")
+    return recipe
+
+
+def _left_in_training(home: Path, model: str) -> str:
     """A patient the model in service is still trained on."""
     from auditor.workflow.audit.scene import load_scene
 
     opened = open_home(home)
-    scene = load_scene(opened, "detector")
+    scene = load_scene(opened, model)
     opened.close()
     return scene.images.subjects[scene.training[0]]
 
@@ -327,17 +339,18 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
 ) -> None:
     from auditor.learning.models import build
     from auditor.learning.phantoms import draw_phantoms
-    from auditor.learning.recipe import QUICK
+    from auditor.learning.recipe import read_recipe
     from auditor.learning.weights import weights_bytes
     from auditor.workflow.erasure.casework import RunSettings
     from auditor.workflow.erasure.running import run_case
 
     home, weights = demo_copy / "home", tmp_path / "elsewhere.safetensors"
-    weights.write_bytes(weights_bytes(build(QUICK, 99)))  # never trained at all
+    recipe = _small(tmp_path, epochs=12)
+    weights.write_bytes(weights_bytes(build(read_recipe(recipe), 99)))  # never trained at all
     manifest = _never_erased(home, draw_phantoms(tmp_path / "phantoms", seed=7))
     ran = run(
         *("model", "register", "foreign", "--weights", weights, "--data", manifest),
-        *("--home", home),
+        *("--recipe", recipe, "--home", home),
     )
     assert ran.returncode == 0, ran.stderr
     opened = open_home(home)
@@ -348,7 +361,7 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
     state = run_case(
         opened,
         case,
-        RunSettings(out_models=8, in_models=8, scouts=4, workers=2, attempt_out_of_reach=True),
+        RunSettings(out_models=8, in_models=8, scouts=4, workers=1, attempt_out_of_reach=True),
         progress=lambda *_: None,
         notice=lambda _: None,
     )

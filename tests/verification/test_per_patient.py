@@ -77,7 +77,7 @@ def test_a_fake_that_forgot_all_but_one_is_told_by_that_one() -> None:
 
 def test_how_often_one_who_was_kept_is_told_apart_is_declared() -> None:
     """Though patients are remembered by 0 to 5 standard deviations, each as often as it is so."""
-    draw, rounds, declared, told = np.random.default_rng(9), 600, [], 0
+    draw, rounds, declared, told = np.random.default_rng(9), 250, [], 0
     for kept in np.arange(rounds) % 5:
         out, untouched = models(draw, 16, 0.0), models(draw, 16, 0.5)
         scales = patient_scales(out, untouched, PATIENTS)
