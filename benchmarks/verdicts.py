@@ -5,7 +5,8 @@ together, or one by one until ``--alone`` of them have a bank that declares the 
 request gets OUT models of its own; the bank declares its powers; then fresh retrains, trained apart
 from it, and the fakes of `auditor.unlearning.fakes`, made of the model in service and of others
 like it, are audited by the whole plan. Where the declared power is too low only untouched models
-are audited: nothing may be PASSED there. With ``--declare`` nothing is audited.
+are audited: nothing may be PASSED there. With ``--declare`` nothing is audited; with ``--one-kept``
+only models that are trained on one of the cohort, each of another, and not on the rest of it.
 
     python benchmarks/verdicts.py --data ../shared/data/nlm_tb_128/manifest.csv --cohort 24 \
         --folder build/verdicts
@@ -38,7 +39,10 @@ from auditor.learning.recipe import QUICK, read_recipe
 from auditor.learning.weights import load_weights
 from auditor.unlearning.fakes import EDITS, trainings
 from auditor.unlearning.task import Task
+from auditor.verification.clopper_pearson import clopper_pearson
+from auditor.verification.contrast import contrast
 from auditor.verification.engine import draw_up
+from auditor.verification.per_patient import measure_patients
 from auditor.verification.plan import Origin
 from auditor.verification.readiness import prepare
 from auditor.verification.relearning import relearning_images
@@ -58,6 +62,8 @@ from auditor.workflow.qualifying.trials import Court, Judged, tally
 _PHANTOMS = 20261124  # those of the demo
 _SCOUTS = 16
 _REQUIRED = 0.8
+_TITLES = "candidates | made | PASSED | FAILED | INDETERMINATE | no verdict | rho | reasons"
+_HEAD = f"| {_TITLES} |\n|{'---|' * 8}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,11 +132,12 @@ def main() -> None:
     parser.add_argument("--division", type=int, default=1, help="seed of the split by patient")
     parser.add_argument("--looked-at", type=int, default=12, help="patients at most, with --alone")
     parser.add_argument("--declare", action="store_true", help="only say what banks declare")
+    parser.add_argument("--one-kept", action="store_true", help="only try one of the cohort kept")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     stage = _stage(asked)
     ranked = sorted(stage.memorised, key=lambda subject: (-stage.memorised[subject], subject))
-    look = _declare if asked.declare else _judge
+    look = _declare if asked.declare else _one_kept if asked.one_kept else _judge
     if asked.cohort:
         look(_request(f"{asked.cohort} patients together", stage, ranked[: asked.cohort]))
         return
@@ -248,11 +255,48 @@ def _declare(request: Request) -> bool:
     return decidable
 
 
+def _one_kept(request: Request) -> bool:
+    """The same, and whether the one of each model who was kept is told apart."""
+    decidable = _declare(request)
+    scene, court = request.scene, request.courts[0]
+    subjects, layout = scene.images.subjects, court.readiness.layout
+    gone = set(request.forgotten)
+    patients = sorted({subjects[index] for index in gone})
+    contents = train_models(
+        scene,
+        "one-kept",
+        [scene.without(sorted(gone - set(scene.of_subjects([one])))) for one in patients],
+        request.name,
+        workers=request.stage.workers,
+        progress=_tell,
+    )
+    judged, apart = [], 0
+    for one, content in zip(patients, contents, strict=True):
+        module = load_weights(scene.recipe, content)
+        judged.append(court.judge(module, CandidateRole.REQUEST, by_recipe=True))
+        measured = judged[-1].measured
+        assert measured is not None
+        lines = measure_patients(
+            court.readiness.patient_scales,
+            contrast(measured.margins, layout),
+            court.plan.equivalence_level,
+            court.plan.doubt_alpha,
+        )
+        code = layout.patients[scene.of_subjects([one])[0]]
+        apart += sum(line.outside for line in lines if line.patient == code)
+    found = clopper_pearson(apart, len(patients))
+    _write(
+        f"Told apart: declared {court.plan.detect_one:.3f}, measured {apart} of {len(patients)}, "
+        f"{found.point:.3f} [{found.lower:.3f}, {found.upper:.3f}]\n\n{_HEAD}"
+    )
+    _line(tally("one kept", judged))
+    return decidable
+
+
 def _judge(request: Request) -> bool:
     """The same, and what becomes of the candidates."""
     decidable = _declare(request)
-    titles = "candidates | made | PASSED | FAILED | INDETERMINATE | no verdict | rho | reasons"
-    _write(f"| {titles} |\n|{'---|' * 8}")
+    _write(_HEAD)
     spent: list[int] = []
     for name, judged in _candidates(request) if decidable else _untouched(request):
         spent += [item.milliseconds for item in judged]

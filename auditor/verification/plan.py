@@ -48,7 +48,8 @@ class Plan:
         policies: rule packs as they stood when the request came.
         code: what decides, see `engine_digest`.
         margin: of residual influence; at most 0.5.
-        alpha: chance that a true retrain is FAILED, and that a fake is PASSED.
+        alpha: chance that a true retrain is FAILED, and that a fake is PASSED that keeps the
+            margin's share of the forgotten patients' influence, taken together.
         rungs: statistical rungs of the ladder among which alpha is split.
         multiplicity: how alpha is shared, in words.
         auc_margin: of AUC non-inferiority, from the bank.
