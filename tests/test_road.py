@@ -241,7 +241,7 @@ def append(self, writes):
 
 SqlEventStore.append = append
 if __name__ == "__main__":
-    settings = RunSettings(out_models=8, in_models=8, scouts=4, workers=1)
+    settings = RunSettings(out_models=8, in_models=8, scouts=4, workers=2)
     home = open_home(Path(sys.argv[1]))
     run_case(home, sys.argv[2], settings, progress=lambda *_: None, notice=lambda _: None)
 """

@@ -139,6 +139,23 @@ def test_counts_are_partitions_of_the_cases(papers: Papers) -> None:
     }
 
 
+def test_what_is_closed_is_in_no_later_report_and_what_is_open_is(papers: Papers) -> None:
+    later = quarter_named(f"{QUARTER.last.year + 1}Q4")
+    made, now = report_quarter(papers.home, later), report_quarter(papers.home, QUARTER)
+    still_open = [item.line.case for item in now.lines if item.closed is None]
+    assert len(still_open) == len(now.lines) - 1
+    assert [item.line.case for item in made.lines] == still_open
+    assert counted(made)["flow"]["carried-over"] == len(still_open)
+    predicate = {
+        **(papers.verify().predicate or {}),
+        **{"quarter": later.name, "first": str(later.first), "last": str(later.last)},
+    }
+    log = list(log_lines(papers.home.ledger))
+    assert verify_whole(log, table_csv(made), predicate) == len(still_open)
+    with pytest.raises(InvalidCertificateError, match="names 1 cases"):
+        verify_whole(log, papers.second.files[CASES], predicate)
+
+
 @pytest.mark.parametrize("name", [CASES, FINDINGS])
 def test_another_file_beside_it_is_noticed(papers: Papers, name: str) -> None:
     assert failed(papers.verify(**{name: papers.second.files[name] + b" "})) == "files"
