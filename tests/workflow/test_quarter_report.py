@@ -34,7 +34,14 @@ from auditor.policies.facts import CaseFacts
 from auditor.proof.dsse import verify_envelope
 from auditor.proof.trust import parse_trust
 from auditor.shipped import shipped
-from auditor.workflow.desk.quarter import LateReason, report_quarter, why_late
+from auditor.workflow.desk.library import case_facts
+from auditor.workflow.desk.quarter import (
+    LateReason,
+    cases_in,
+    report_on,
+    report_quarter,
+    why_late,
+)
 from auditor.workflow.documents import quarter_report
 from auditor.workflow.documents.quarter_check import verify_whole
 from auditor.workflow.documents.quarter_report import Issued, issue_report
@@ -141,7 +148,8 @@ def test_counts_are_partitions_of_the_cases(papers: Papers) -> None:
 
 def test_what_is_closed_is_in_no_later_report_and_what_is_open_is(papers: Papers) -> None:
     later = quarter_named(f"{QUARTER.last.year + 1}Q4")
-    made, now = report_quarter(papers.home, later), report_quarter(papers.home, QUARTER)
+    facts = [case_facts(papers.home, case) for case in cases_in(papers.home, later)]
+    made, now = report_on(papers.home, later, facts), report_quarter(papers.home, QUARTER)
     still_open = [item.line.case for item in now.lines if item.closed is None]
     assert len(still_open) == len(now.lines) - 1
     assert [item.line.case for item in made.lines] == still_open
@@ -297,9 +305,11 @@ def test_the_schema_is_printed(auditor: Auditor) -> None:
 
 
 def test_a_quarter_yet_to_come_is_not_reported(papers: Papers) -> None:
-    size = papers.home.ledger.size
+    size, later = papers.home.ledger.size, quarter_named(f"{TODAY.year + 1}Q4")
     with pytest.raises(MisuseError, match="begins on"):
-        issue_report(papers.home, quarter_named(f"{TODAY.year + 1}Q4"), "en")
+        issue_report(papers.home, later, "en")
+    with pytest.raises(MisuseError, match="begins on"):
+        report_quarter(papers.home, later)
     assert papers.home.ledger.size == size
 
 

@@ -14,6 +14,7 @@ from auditor.domain.entry import Recorded
 from auditor.domain.quarter import Quarter
 from auditor.domain.request import DecisionReason
 from auditor.domain.verdict import FindingStatus
+from auditor.errors import MisuseError
 from auditor.policies.deadlines import Answer, answer_of
 from auditor.policies.facts import CaseFacts
 from auditor.policies.zone import local_day
@@ -102,9 +103,23 @@ def report_quarter(home: Home, quarter: Quarter) -> QuarterReport:
     """Audit the ledger, then read the quarter's cases out of it.
 
     Raises:
+        MisuseError: the quarter hasn't begun.
         TamperedError: the ledger doesn't hash to what it should; nothing is reported from it.
     """
+    require_begun(home, quarter)
     return report_on(home, quarter, (case_facts(home, case) for case in cases_in(home, quarter)))
+
+
+def require_begun(home: Home, quarter: Quarter) -> date:
+    """Today, which must not lie before the quarter.
+
+    Raises:
+        MisuseError: it does.
+    """
+    today = local_day(datetime.now(UTC), home.config.time_zone)
+    if today < quarter.first:
+        raise MisuseError(f"{quarter.name} begins on {quarter.first}; there is nothing to report")
+    return today
 
 
 def report_on(home: Home, quarter: Quarter, cases: Iterable[CaseFacts]) -> QuarterReport:

@@ -10,7 +10,7 @@ Stopped before the PDF is there, the next run makes the quarter's next report.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 from auditor.certificates.facts import Parties
@@ -21,11 +21,10 @@ from auditor.certificates.statement import PAYLOAD_TYPE
 from auditor.domain.artefact import Digest
 from auditor.domain.event import QuarterReported
 from auditor.domain.quarter import Quarter
-from auditor.errors import LedgerError, MisuseError
-from auditor.policies.zone import local_day
+from auditor.errors import LedgerError
 from auditor.proof.dsse import sign_envelope
 from auditor.workflow.desk.library import case_facts
-from auditor.workflow.desk.quarter import QuarterReport, cases_in, report_on
+from auditor.workflow.desk.quarter import QuarterReport, cases_in, report_on, require_begun
 from auditor.workflow.documents.notary import prove_entry
 from auditor.workflow.documents.quarter_table import counted, table_csv
 from auditor.workflow.exports.cases import Signed
@@ -65,9 +64,7 @@ def issue_report(home: Home, quarter: Quarter, locale: str) -> Issued:
         LedgerError: somebody wrote to it meanwhile.
         CertificateError: too few witnesses answer, or the PDF can't be made.
     """
-    today = local_day(datetime.now(UTC), home.config.time_zone)
-    if today < quarter.first:
-        raise MisuseError(f"{quarter.name} begins on {quarter.first}; there is nothing to report")
+    today = require_begun(home, quarter)
     read = _read(home, quarter)
     stream = f"{QUARTER_PREFIX}{quarter.name}"
     number = home.ledger.version(stream) + 1
