@@ -31,7 +31,7 @@ from auditor.workflow.desk.signing import vouched
 from auditor.workflow.homes.config import Config
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.record import case_stream, record_at
+from auditor.workflow.homes.record import case_stream, record_next
 
 LONGEST_ADDRESS = 600
 
@@ -150,7 +150,7 @@ def record_sent(
         on=facts.written,
         actor=role,
     )
-    record_at(home, stream, event, home.ledger.version(stream))
+    record_next(home, stream, event)
     return event
 
 

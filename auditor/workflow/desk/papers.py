@@ -12,7 +12,6 @@ from datetime import date
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.desk_events import UNSIGNED
-from auditor.domain.kind import Event
 from auditor.domain.printable import hides
 from auditor.domain.request import DocumentKind, RecipientOutcome
 from auditor.errors import MisuseError
@@ -20,7 +19,7 @@ from auditor.workflow.desk.acts import day_in
 from auditor.workflow.desk.desk import require_case
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.record import DOCUMENTS, case_stream, record_at
+from auditor.workflow.homes.record import DOCUMENTS, case_stream, record_next
 
 FOR_ALL = "all"
 """What stands for a case's id in documents that concern every case."""
@@ -64,7 +63,7 @@ def record_recipient(home: Home, case: str, details: str) -> str:
     recipient = secrets.token_hex(_RECIPIENT_BYTES)
     sealed = _seal(home, case_stream(case), text.encode("utf-8"))
     event = ev.RecipientRecorded(case=case, recipient=recipient, details=sealed)
-    _write(home, case_stream(case), event)
+    record_next(home, case_stream(case), event)
     return recipient
 
 
@@ -101,7 +100,7 @@ def mark_recipient(
         letter=_seal(home, stream, letter) if letter else NO_LETTER,
         actor=role,
     )
-    _write(home, stream, event)
+    record_next(home, stream, event)
 
 
 def list_recipients(home: Home, case: str) -> tuple[RecipientLine, ...]:
@@ -162,14 +161,10 @@ def file_document(
         in_force_until=last,
         actor=role,
     )
-    _write(home, stream, event)
+    record_next(home, stream, event)
     return event.document
 
 
 def _seal(home: Home, subject: str, content: bytes) -> Digest:
     require_writable(home.root, home.ledger)  # else the vault would keep what no entry points to
     return home.vault.seal(subject, content)
-
-
-def _write(home: Home, stream: str, event: Event) -> None:
-    record_at(home, stream, event, home.ledger.version(stream))

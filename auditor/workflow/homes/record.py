@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID, uuid5
 
 from auditor.domain.case import ErasureCase, project
@@ -38,28 +39,44 @@ def record(home: Home, stream: str, event: Event, step: str) -> Recorded:
     Raises:
         TamperedError: the ledger is read-only.
     """
-    while True:
-        version = home.ledger.version(stream)
-        try:
-            (recorded,) = home.ledger.append(
-                stream, [event], expected_version=version, event_ids=[event_id(stream, step)]
-            )
-        except ConcurrencyError:
-            if home.ledger.version(stream) == version:
-                raise
-        else:
-            return recorded
+    step_id = event_id(stream, step)
+    return _in_turn(home, stream, lambda place: _append(home, stream, event, place, step_id))
 
 
 def record_at(home: Home, stream: str, event: Event, place: int) -> Recorded:
     """Append ``event`` as the stream's entry of that number, or not at all.
 
     Raises:
-        ConcurrencyError: the stream isn't that long, or longer.
+        ConcurrencyError: the stream isn't that long, or longer; another of its kind may be there.
     """
-    step = event_id(stream, f"{event.kind}-{place}")
+    recorded = _append(home, stream, event, place, event_id(stream, f"{event.kind}-{place}"))
+    if recorded.event != event:
+        raise ConcurrencyError("somebody else wrote to it in that moment; run the command again")
+    return recorded
+
+
+def record_next(home: Home, stream: str, event: Event) -> Recorded:
+    """Append ``event`` as the stream's next entry, after whatever somebody else writes meanwhile.
+
+    Raises:
+        TamperedError: the ledger is read-only.
+    """
+    return _in_turn(home, stream, lambda place: record_at(home, stream, event, place))
+
+
+def _append(home: Home, stream: str, event: Event, place: int, step: UUID) -> Recorded:
     (recorded,) = home.ledger.append(stream, [event], expected_version=place, event_ids=[step])
     return recorded
+
+
+def _in_turn(home: Home, stream: str, write: Callable[[int], Recorded]) -> Recorded:
+    while True:
+        place = home.ledger.version(stream)
+        try:
+            return write(place)
+        except ConcurrencyError:
+            if home.ledger.version(stream) == place:
+                raise
 
 
 def event_id(stream: str, step: str) -> UUID:
