@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from auditor.domain import event as ev
+from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.request import (
     DecisionKind,
@@ -31,10 +32,11 @@ from auditor.workflow.erasure.erasure import check_grounds
 from auditor.workflow.erasure.running import pending_cases, run_case
 from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import load_case
-from auditor.workflow.homes.registry import require_model
+from auditor.workflow.homes.registry import deploy, register_version, require_model
 from auditor.workflow.homes.steps import Step, next_step
+from auditor.workflow.models.accounting import account
 from tests.workflow.desks import RECEIVED
-from tests.workflow.trained import MODEL, attempt, begun, conclude
+from tests.workflow.trained import MODEL, attempt, begun, conclude, masked, patient_of
 
 Notice = Callable[[str], None]
 
@@ -168,3 +170,45 @@ def test_a_hold_after_the_verdict_keeps_every_copy(home: Home) -> None:
     assert next_step(work.state) is Step.ACCOUNT
     assert not isinstance(home.ledger.replay(f"case:{work.case}")[-1].event, ev.ArtefactAccounted)
     assert not certificate_path(home, work.case).exists()
+
+
+def test_whoever_is_held_after_the_verdict_keeps_others_waiting(home: Home) -> None:
+    """Else the model made for the one, trained on the other, would go into service after theirs."""
+    held, other = patient_of(home, 2), patient_of(home, 1)
+    work = begun(home, held)
+    attempt(work, "rewind")
+    conclude(work, Basis.EXACT)
+    hold(home, work.case)()
+    with pytest.raises(MisuseError, match="has its verdict and is held"):
+        begun(home, other)
+    decide(home, work.case, DecisionKind.GRANTED)
+    account(home, work.case, work.state)
+    assert weights_in_service(home) == Digest.of(masked(home, [held]))
+
+
+def test_a_model_that_was_replaced_all_the_same_stays_in_service(home: Home) -> None:
+    work = begun(home, patient_of(home, 2))
+    attempt(work, "rewind")
+    conclude(work, Basis.EXACT)
+    reached, before = work.state.reached, require_model(home, MODEL).current
+    newer = register_version(
+        home,
+        model=MODEL,
+        architecture=before.architecture,
+        weights=home.store.put(masked(home, [patient_of(home, 1)])),
+        recipe=before.recipe,
+        data_set=before.data_set,
+        training_images=before.training_images,
+    )
+    deploy(home, newer)
+    with pytest.raises(MisuseError, match="replaced since this case began"):
+        account(home, work.case, work.state)
+    assert weights_in_service(home) == newer.weights
+    assert home.store.has(before.weights)
+    deploy(home, before)
+    account(home, work.case, work.state)
+    assert reached is not None and weights_in_service(home) == reached.weights
+
+
+def weights_in_service(home: Home) -> Digest | None:
+    return require_model(home, MODEL).in_service

@@ -43,7 +43,7 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
     """Deploy what was earned, then account for every artefact; the model before comes last.
 
     Raises:
-        MisuseError: the case has no verdict yet.
+        MisuseError: the case has no verdict yet, or its model was replaced since it began.
     """
     if state.requested is None or state.scope is None or state.reached is None:
         raise MisuseError(f"case {case} has reached no verdict yet")
@@ -95,8 +95,13 @@ def references_folder(home: Home, weights: Digest) -> Path:
 def _put_into_service(
     home: Home, model: str, before: Digest, after: Digest, scope: ev.ScopeEstablished
 ) -> None:
-    versions = require_model(home, model).versions
-    known = {version.weights: version for version in versions}
+    view = require_model(home, model)
+    if view.in_service not in (before, after, None):
+        raise MisuseError(
+            "the model was replaced since this case began; deploy the version that it began with, "
+            "then run it again: auditor model deploy"
+        )
+    known = {version.weights: version for version in view.versions}
     if after not in known:
         old = known[before]
         known[after] = register_version(

@@ -88,12 +88,18 @@ def require_free(home: Home, model: str, case: str) -> None:
     Raises:
         MisuseError: naming the case to be finished first.
     """
-    for other, _ in under_way(home, model):
-        if other != case:
+    for other, state in under_way(home, model):
+        if other == case:
+            continue
+        if state.held:
             raise MisuseError(
-                f"case {other} is under way on the same model; finish it first: "
-                f"auditor run --case {other}"
+                f"case {other} on the same model has its verdict and is held; lift the hold and "
+                f"finish it first: auditor request decide {other} --grant"
             )
+        raise MisuseError(
+            f"case {other} is under way on the same model; finish it first: "
+            f"auditor run --case {other}"
+        )
 
 
 def require_current(home: Home, state: ErasureCase) -> None:
@@ -111,9 +117,14 @@ def require_current(home: Home, state: ErasureCase) -> None:
 
 
 def under_way(home: Home, model: str) -> Iterator[tuple[str, ErasureCase]]:
-    """Cases that look at the model or change it now: begun, granted and without a document."""
+    """Cases that look at the model or change it now: begun, granted and without a document.
+
+    So does one that is held after its verdict: the model that it puts into service once the hold is
+    lifted was made of the version there is now, and holds whoever is forgotten meanwhile.
+    """
     for case, state in cases_of(home, model):
-        if state.scope is not None and state.granted and state.prepared is None:
+        goes_on = state.granted or (state.held and state.reached is not None)
+        if state.scope is not None and goes_on and state.prepared is None:
             yield case, state
 
 
