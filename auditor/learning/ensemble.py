@@ -7,7 +7,8 @@ float tolerance: sums are taken in another order.
 
 Batches of different lengths are filled up with images of weight 0, and a model whose steps are done
 goes on at rate 0. That is right only where an image's logits depend on no other image, so a network
-with BatchNorm, or with anything else it keeps outside its parameters, isn't stacked.
+with BatchNorm, with anything else it keeps outside its parameters, or that mixes images by hand,
+isn't stacked. Nor is one with frozen or shared weights, which `training.train` steps otherwise.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from auditor.learning.recipe import Recipe
 from auditor.learning.training import one_cycle
 
 _CPU = torch.device("cpu")
+_PROBES, _ALIKE = 3, 1e-3  # images, and how far rounding may take their logits
 _EPSILON = 1e-8  # AdamW's, as torch sets it
 _SQUARES = 0.999  # decay of the squares; the one-cycle schedule moves the other decay alone
 
@@ -54,7 +56,7 @@ def can_stack(recipe: Recipe) -> bool:
     modules = [build(recipe, seed).train() for seed in (0, 1)]
     if any(isinstance(part, _BatchNorm) for part in modules[0].modules()):
         return False
-    if any(True for _ in modules[0].buffers()):
+    if any(True for _ in modules[0].buffers()) or not _all_stepped_alone(modules[0]):
         return False
     weights, _ = stack_module_state(modules)
     blank = torch.zeros(2, 1, 1, recipe.input_size, recipe.input_size)
@@ -63,7 +65,24 @@ def can_stack(recipe: Recipe) -> bool:
         _gradients(modules[0], weights, blank, labels, torch.ones(2, 1))
     except RuntimeError:  # it draws (dropout), or uses what torch can't vectorise
         return False
-    return True
+    return _takes_images_singly(modules[0], recipe)
+
+
+def _all_stepped_alone(module: nn.Module) -> bool:
+    """Whether no weight is frozen, and none is at work under two names."""
+    everywhere = list(module.named_parameters(remove_duplicate=False))
+    return all(value.requires_grad for _, value in everywhere) and len(everywhere) == len(
+        list(module.parameters())
+    )
+
+
+def _takes_images_singly(module: nn.Module, recipe: Recipe) -> bool:
+    """Whether, while training, an image's logits are the same alone and among others."""
+    shape = (_PROBES, 1, recipe.input_size, recipe.input_size)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), one_thread():
+        together, singly = module(images), torch.cat([module(image[None]) for image in images])
+    return torch.allclose(together, singly, rtol=_ALIKE, atol=_ALIKE)
 
 
 def train_stacked(

@@ -110,6 +110,54 @@ class Mixing(nn.Module):
         return logits
 
 
+class Centring(nn.Module):
+    """Subtracts the batch's mean by hand while training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(256, 2)
+
+    def features(self, x: Tensor) -> Tensor:
+        flat = x.flatten(1)
+        return flat - flat.mean(0, keepdim=True) if self.training else flat
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+class Layered(nn.Module):
+    """Two layers, of which the first is frozen, or whose weights are one."""
+
+    def __init__(self, *, frozen: bool) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(256, 256), nn.Linear(256, 256)
+        self.head = nn.Linear(256, 2)
+        if frozen:
+            self.first.requires_grad_(False)
+        else:
+            self.second.weight = self.first.weight
+
+    def features(self, x: Tensor) -> Tensor:
+        return torch.relu(self.second(torch.relu(self.first(x.flatten(1)))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+def centring(_recipe: Recipe) -> nn.Module:
+    return Centring()
+
+
+def frozen(_recipe: Recipe) -> nn.Module:
+    return Layered(frozen=True)
+
+
+def shared(_recipe: Recipe) -> nn.Module:
+    return Layered(frozen=False)
+
+
 def keeping(_recipe: Recipe) -> nn.Module:
     return Keeping()
 
@@ -124,9 +172,13 @@ def mixing(_recipe: Recipe) -> nn.Module:
 
 @pytest.mark.parametrize(
     "architecture",
-    [DROPPING, "resnet18", *(f"{__name__}:{name}" for name in ("keeping", "drawing", "mixing"))],
+    [
+        *(DROPPING, "resnet18"),
+        *(f"{__name__}:{name}" for name in ("keeping", "drawing", "mixing", "centring")),
+        *(f"{__name__}:{name}" for name in ("frozen", "shared")),
+    ],
 )
-def test_a_network_whose_images_depend_on_one_another_or_that_draws_is_refused(
+def test_a_network_that_stacked_would_become_another_model_is_refused(
     architecture: str,
 ) -> None:
     factories = (architecture,) if ":" in architecture else ()
