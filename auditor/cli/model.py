@@ -37,6 +37,7 @@ _FILE = click.Path(path_type=Path)
     is_flag=True,
     help="Go on without the images of patients who must not be trained on.",
 )
+@click.option("--seed", type=int, help="To make the same training again.  [drawn by chance]")
 @home_option
 @json_option
 def train(
@@ -44,6 +45,7 @@ def train(
     data: Path,
     recipe_path: Path | None,
     leave_out_excluded: bool,
+    seed: int | None,
     home: Path | None,
     as_json: bool,
 ) -> None:
@@ -65,6 +67,7 @@ def train(
             notice=notice,
             progress=progress,
             leave_out_excluded=leave_out_excluded,
+            seed=seed,
         )
     emit(_row(version), as_json)
 

@@ -14,6 +14,9 @@ from auditor.unlearning.passes import BATCH
 def reestimate_norms(module: nn.Module, images: Tensor, retained: Sequence[int]) -> None:
     """Take running statistics anew, as plain averages over batches of retained images.
 
+    The batches are drawn by a fixed seed: a manifest sorted by label or site would make each batch
+    more alike than those of a training, and the variances too small.
+
     Args:
         module: changed in place; left in evaluation mode.
         images: (n, 1, H, W), all of them.
@@ -39,7 +42,7 @@ def reestimate_norms(module: nn.Module, images: Tensor, retained: Sequence[int])
         norm.train()
     like = next(module.parameters())
     with torch.no_grad():
-        for part in batches(torch.tensor(retained), BATCH):
+        for part in batches(_mixed(retained), BATCH):
             try:
                 module(images[part].to(like))
             except ValueError as error:  # BatchNorm has nothing to normalise one value by
@@ -50,6 +53,11 @@ def reestimate_norms(module: nn.Module, images: Tensor, retained: Sequence[int])
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
     module.eval()
+
+
+def _mixed(retained: Sequence[int]) -> Tensor:
+    order = torch.randperm(len(retained), generator=torch.Generator().manual_seed(0))
+    return torch.tensor(retained)[order]
 
 
 def batches(indices: Tensor, size: int) -> list[Tensor]:

@@ -159,10 +159,13 @@ def _signal(plan: Plan, influence: Influence) -> str:
     """What the images would have to show for a verdict to be within reach."""
     shares = plan.alpha / plan.rungs, plan.rejection_alpha
     needed = signal_needed(plan.margin, *shares, plan.required_power)
-    return (
+    moved = (
         f"being trained on moves these images by {1 / influence.standard_error:.1f} standard "
-        f"deviations of a retrain, and {needed:.1f} would be needed with any number of references"
+        f"deviations of a retrain"
     )
+    if isfinite(influence.rejection.lower):
+        return f"{moved}, and {needed:.1f} would be needed with any number of references"
+    return f"{moved}, but some patients so much more than others that over them nothing is certain"
 
 
 def _auc_gaps(plan: Plan, auc: AucRegression) -> tuple[Reason, ...]:

@@ -126,7 +126,9 @@ def granted(root: Path) -> str:
     """A new home with one granted case."""
     home = create_home(root, controller="St. Example", dpo="DPO office")
     manifest = draw_phantoms(root / "phantoms", seed=20261124, patients=80)
-    train_and_register(home, model="d", manifest=manifest, recipe=RECIPE, notice=lambda _: None)
+    train_and_register(
+        home, model="d", manifest=manifest, recipe=RECIPE, notice=lambda _: None, seed=1
+    )
     scene = load_scene(home, "d")
     case = file_request(
         home,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -86,6 +87,19 @@ def test_a_group_that_lost_its_auc_is_named_where_it_decides() -> None:
         hurt = replace(evidence, auc=replace(evidence.auc, subgroups=groups))
         (reason,) = decide(PLAN, hurt, auc_inferior=True).reasons
         assert ("sex F: -0.110 [-0.150, -0.070]" in reason.text) == decisive
+
+
+def test_patients_remembered_very_unevenly_are_told_as_that_and_not_as_too_weak() -> None:
+    weak = replace(PLAN, power=replace(PLAN.power, detect_untouched=0.0))
+    evidence = measured()
+    unbounded = replace(evidence.influence.rejection, lower=-inf, upper=inf)
+    for rejection, told in (
+        (unbounded, "some patients so much more than others"),
+        (evidence.influence.rejection, "would be needed"),
+    ):
+        asked = replace(evidence, influence=replace(evidence.influence, rejection=rejection))
+        texts = {item.code: item.text for item in decide(weak, asked, auc_inferior=False).reasons}
+        assert told in texts[ReasonCode.POWER_TOO_LOW]
 
 
 Change = Callable[[Evidence], Evidence]

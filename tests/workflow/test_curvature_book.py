@@ -247,7 +247,9 @@ class Trained:
 def trained(home: Home, tmp_path: Path) -> Trained:
     manifest = draw_phantoms(tmp_path / "phantoms", seed=4, patients=40)
     recipe = Recipe(input_size=16, width=4, epochs=1, train_images=30)
-    train_and_register(home, model="m", manifest=manifest, recipe=recipe, notice=lambda _text: None)
+    train_and_register(
+        home, model="m", manifest=manifest, recipe=recipe, notice=lambda _text: None, seed=1
+    )
     return Trained(home=home, scene=load_scene(home, "m"))
 
 

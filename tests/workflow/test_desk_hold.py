@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,22 @@ def test_a_case_held_at_every_station_ends_as_one_that_never_was(
     assert held.issued is not None and held.reached is not None and straight.reached is not None
     assert held.issued.outcome is Outcome.CERTIFIED
     assert held.reached.weights == straight.reached.weights != before
+
+
+def test_other_numbers_in_the_settings_change_no_bank_that_is_on_the_books(home: Home) -> None:
+    case = granted(home, trained_on=True)
+    stopped = run(home, case, at(Step.BANK, hold(home, case), []))
+    decide(home, case, DecisionKind.GRANTED)
+    other = replace(SMALL, out_models=9, in_models=7, scouts=5)
+    went_on = run_case(
+        home,
+        case,
+        other,
+        progress=lambda *_: None,
+        notice=at(Step.ROUTE, hold(home, case), []),
+    )
+    assert stopped.bank is not None and went_on.bank == stopped.bank
+    assert went_on.routed is not None and went_on.bank.out_models == SMALL.out_models
 
 
 def test_doubt_about_who_asked_stops_a_run_and_a_withdrawal_closes_it(home: Home) -> None:

@@ -109,6 +109,7 @@ def train(home: Home, manifest: Path, *, leave_out: bool = False) -> list[str]:
         recipe=RECIPE,
         notice=notices.append,
         leave_out_excluded=leave_out,
+        seed=1,
     )
     return notices
 

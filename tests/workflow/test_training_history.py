@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
@@ -20,6 +24,7 @@ from auditor.unlearning.method import METHODS
 from auditor.unlearning.rewind import way_back
 from auditor.workflow.audit.scene import load_scene, register_trained, train_and_register
 from auditor.workflow.audit.training_history import load_history
+from auditor.workflow.erasure.casework import CONTROL
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.registry import find_model, list_models, require_model
@@ -37,6 +42,7 @@ from tests.workflow.killing import killed_before
 from tests.workflow.trained import (
     MODEL,
     RECIPE,
+    SEED,
     Work,
     attempt,
     begun,
@@ -47,7 +53,6 @@ from tests.workflow.trained import (
     masked,
     order_of,
     patient_of,
-    seed_of,
     settle,
     train_here,
 )
@@ -99,8 +104,8 @@ def all_events(home: Home) -> list[Event]:
 
 def test_a_training_leaves_its_checkpoints_and_a_commitment_to_its_seed(trained: Home) -> None:
     scene = load_scene(trained, MODEL)
-    history, order = history_of(trained), order_of(trained, scene)
-    assert history.seed == seed_of(trained, scene)
+    history, order = history_of(trained), order_of(scene)
+    assert history.seed == SEED
     assert history.indices == scene.split.train and history.without == frozenset()
     assert [saved.step for saved in history.checkpoints] == list(order.checkpoint_steps(2))
     assert {saved.digest for saved in history.checkpoints} == on_disk(trained)
@@ -170,7 +175,7 @@ def test_after_an_approximate_erasure_only_older_checkpoints_are_left(trained: H
     full = steps_of(trained)
     middle, last = patient_of(trained, 1), patient_of(trained, 2)
     scene = load_scene(trained, MODEL)
-    seen = order_of(trained, scene).first_step(scene.of_subjects([middle]))
+    seen = order_of(scene).first_step(scene.of_subjects([middle]))
     work = erase(trained, middle, "newton", Basis.STATISTICAL_INDIVIDUAL)
     assert steps_of(trained) == [step for step in full if step <= seen] != full
     assert set(fates(work)).isdisjoint(on_disk(trained))
@@ -234,12 +239,64 @@ def test_checkpoints_of_another_model_are_no_business_of_a_case(trained: Home) -
         manifest=manifest_in(trained),
         recipe=replace(RECIPE, epochs=1),
         notice=lambda _: None,
+        seed=SEED + 1,
     )
     other = load_history(trained, load_scene(trained, "other"))
     assert other is not None and other.checkpoints
     erase(trained, patient_of(trained, 1), "newton", Basis.STATISTICAL_INDIVIDUAL)
     assert {saved.digest for saved in other.checkpoints} < on_disk(trained)
     assert load_history(trained, load_scene(trained, "other")).checkpoints == other.checkpoints  # type: ignore[union-attr]  # it is recorded
+
+
+def test_what_a_retrain_becomes_hangs_on_no_image_of_whom_it_was_made_without(
+    tmp_path: Path,
+) -> None:
+    """Else who holds the others' images could tell a guess at the erased one from the truth."""
+    first = empty_home(tmp_path / "first")
+    train_here(first)
+    subject = patient_of(first, 1)
+    other = empty_home(tmp_path / "other")
+    spoil_a_pixel(manifest_in(other), subject)
+    train_here(other)
+    scenes = [load_scene(home, MODEL) for home in (first, other)]
+    one, two = (scene.images.images[list(scene.of_subjects([subject]))] for scene in scenes)
+    assert not torch.equal(one, two)
+    assert scenes[0].split == scenes[1].split
+    assert masked(first, [subject]) == masked(other, [subject])
+    seeds = [
+        [work.seed(name) for name in ("retrain", CONTROL)]
+        for work in (begun(home, subject) for home in (first, other))
+    ]
+    assert seeds[0] == seeds[1] and len(set(seeds[0])) == 2
+    for home in (first, other):
+        assert history_of(home).seed == SEED
+        home.close()
+
+
+def test_a_training_that_names_no_seed_is_drawn_by_chance(trained: Home) -> None:
+    histories = []
+    for name in ("one", "two"):
+        train_and_register(
+            trained,
+            model=name,
+            manifest=manifest_in(trained),
+            recipe=replace(RECIPE, epochs=1),
+            notice=lambda _: None,
+        )
+        histories.append(load_history(trained, load_scene(trained, name)))
+    one, two = histories
+    assert one is not None and two is not None and one.seed != two.seed
+    assert one.indices == two.indices  # the data set is divided once
+
+
+def spoil_a_pixel(manifest: Path, subject: str) -> None:
+    with manifest.open(newline="", encoding="utf-8") as file:
+        named = next(row for row in csv.DictReader(file) if row["subject_id"] == subject)
+    path = manifest.parent / named["image_path"]
+    with Image.open(path) as picture:
+        pixels = np.array(picture)
+    pixels.flat[0] ^= 1
+    Image.fromarray(pixels).save(path)
 
 
 def test_no_training_starts_while_a_run_works_in_the_home(trained: Home) -> None:

@@ -21,7 +21,7 @@ from auditor.learning.phantoms import draw_phantoms
 from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
-from auditor.workflow.audit.scene import Scene, derive_seed, load_scene, train_and_register
+from auditor.workflow.audit.scene import Scene, load_scene, train_and_register
 from auditor.workflow.desk.desk import decide, file_request
 from auditor.workflow.erasure.casework import Casework, RunSettings
 from auditor.workflow.erasure.erasure import _replay, _unlearn
@@ -29,12 +29,12 @@ from auditor.workflow.erasure.scope import establish_scope
 from auditor.workflow.homes.config import Config, write_config
 from auditor.workflow.homes.home import Home, create_home, open_home
 from auditor.workflow.homes.record import load_case
-from auditor.workflow.homes.registry import data_record
 from auditor.workflow.models.accounting import account
 
 MODEL = "detector"
 RECIPE = Recipe(input_size=16, width=4, epochs=2, batch_size=4, train_images=24, slices=3)
 ANY = Digest.of(b"any")
+SEED = 20261201
 
 
 def empty_home(root: Path) -> Home:
@@ -49,7 +49,12 @@ def empty_home(root: Path) -> Home:
 def train_here(home: Home) -> None:
     """As `auditor model train` does."""
     train_and_register(
-        home, model=MODEL, manifest=manifest_in(home), recipe=RECIPE, notice=lambda _: None
+        home,
+        model=MODEL,
+        manifest=manifest_in(home),
+        recipe=RECIPE,
+        notice=lambda _: None,
+        seed=SEED,
     )
 
 
@@ -81,30 +86,24 @@ def phantom_scene(folder: Path, recipe: Recipe) -> Scene:
     )
 
 
-def seed_of(home: Home, scene: Scene) -> int:
-    """As `train_and_register` derives it."""
-    _, data = data_record(home, scene.version.data_set)
-    return derive_seed("model", MODEL, RECIPE.digest, data.digest)
-
-
-def order_of(home: Home, scene: Scene) -> BatchOrder:
+def order_of(scene: Scene) -> BatchOrder:
     """The batch order of the recorded training."""
     subjects, indices = scene.images.subjects, scene.split.train
-    return batch_order(RECIPE, subjects, indices, seed_of(home, scene))
+    return batch_order(RECIPE, subjects, indices, SEED)
 
 
 def masked(home: Home, subjects: Collection[str]) -> bytes:
     """The recorded training, from the start, without these patients."""
     scene = load_scene(home, MODEL)
     without = [i for i in scene.split.train if scene.images.subjects[i] in subjects]
-    indices, seed = scene.split.train, seed_of(home, scene)
-    return weights_bytes(train(RECIPE, scene.images, indices, seed, without=without))
+    indices = scene.split.train
+    return weights_bytes(train(RECIPE, scene.images, indices, SEED, without=without))
 
 
 def patient_of(home: Home, number: int) -> str:
     """The patient of that slice whose first minibatch comes first."""
     scene = load_scene(home, MODEL)
-    order = order_of(home, scene)
+    order = order_of(scene)
     first = {
         subject: order.first_step(scene.of_subjects([subject]))
         for subject in {scene.images.subjects[i] for i in scene.training}

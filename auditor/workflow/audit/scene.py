@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +44,7 @@ from auditor.workflow.models.training_book import CheckpointShelf, record_traini
 
 Notice = Callable[[str], None]
 
+_SEED_BITS = 48
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -81,7 +83,7 @@ class Scene:
 def derive_seed(*parts: object) -> int:
     """A 48-bit seed out of named parts, so that no seed is ever chosen by hand."""
     text = "/".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[: _SEED_BITS // 8], "big")
 
 
 def train_and_register(
@@ -93,6 +95,7 @@ def train_and_register(
     notice: Notice,
     progress: Progress = silent,
     leave_out_excluded: bool = False,
+    seed: int | None = None,
 ) -> ModelRegistered:
     """Train a model by its recipe, put data, recipe and weights on the books and deploy it.
 
@@ -100,6 +103,9 @@ def train_and_register(
 
     Args:
         leave_out_excluded: go on without the images of patients who must not be trained on.
+        seed: of the training, and of the split where the manifest has none; by default drawn by
+            chance. Never derived from the data: of a patient who is erased later nothing may be
+            left in what the others' images are made into.
 
     Raises:
         MisuseError: a name that is no short token, or one that is taken.
@@ -111,8 +117,9 @@ def train_and_register(
     with alone(home):
         require_writable(home.root, home.ledger)
         loaded = _admitted(home, model, manifest, notice, leave_out=leave_out_excluded)
-        intake = _intake(home, loaded, recipe)
-        weights = _train(home, model, intake, recipe, progress)
+        drawn = secrets.randbits(_SEED_BITS) if seed is None else seed
+        intake = _intake(home, loaded, recipe, drawn)
+        weights = _train(home, model, intake, recipe, drawn, progress)
         return _enter(home, model, intake, recipe, weights)
 
 
@@ -131,7 +138,8 @@ def register_trained(
     require_not_replaced(home, Digest.of(content), str(weights))
     load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
-    return _enter(home, model, _intake(home, loaded, recipe), recipe, content)
+    intake = _intake(home, loaded, recipe, secrets.randbits(_SEED_BITS))
+    return _enter(home, model, intake, recipe, content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,21 +177,23 @@ def _admitted(home: Home, model: str, path: Path, notice: Notice, *, leave_out: 
     return _Admitted(manifest=read_manifest(path, rows), left_out=rows)
 
 
-def _intake(home: Home, admitted: _Admitted, recipe: Recipe) -> _Intake:
+def _intake(home: Home, admitted: _Admitted, recipe: Recipe, seed: int) -> _Intake:
     loaded = admitted.manifest
     images = load_images(loaded, recipe.input_size)
     if int(images.labels.max()) >= recipe.classes:
         raise DataError(f"{loaded.path}: a label beyond the recipe's {recipe.classes} classes")
+    name = f"data-{loaded.digest.value[:12]}"
+    known = data_record(home, name)[1] if home.ledger.version(f"data:{name}") else None
     record = DataRecord(
         manifest=loaded.path.resolve(),
         digest=loaded.digest,
         size=recipe.input_size,
-        split_seed=derive_seed("split", loaded.digest),
+        split_seed=derive_seed("split", seed) if known is None else known.split_seed,
         left_out=admitted.left_out,
         pseudonyms=pseudonyms_of(home, loaded),
     )
     return _Intake(
-        name=f"data-{loaded.digest.value[:12]}",
+        name=name,
         record=record,
         images=images,
         split=split_by_patient(images, recipe, record.split_seed),
@@ -191,10 +201,11 @@ def _intake(home: Home, admitted: _Admitted, recipe: Recipe) -> _Intake:
     )
 
 
-def _train(home: Home, model: str, intake: _Intake, recipe: Recipe, progress: Progress) -> bytes:
+def _train(
+    home: Home, model: str, intake: _Intake, recipe: Recipe, seed: int, progress: Progress
+) -> bytes:
     """Train, and say how on the books, before the weights are a version of anything."""
     images, indices = intake.images, intake.split.train
-    seed = derive_seed("model", model, recipe.digest, intake.record.digest)
     shelf = CheckpointShelf(home)
     module = train(recipe, images, indices, seed, keeping=shelf.keeping, progress=progress)
     content = weights_bytes(module)

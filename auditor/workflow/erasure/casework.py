@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -107,11 +107,25 @@ class Casework:
         return tuple(sorted(self.scene.images.patients_of(named)))
 
     @cached_property
+    def _counts(self) -> RunSettings:
+        """How many models are trained: once a bank is on the books, as many as it was made of."""
+        known = self.state.bank
+        if known is None:
+            return self.settings
+        listed = json.loads(self.home.store.get(known.bank))
+        return replace(
+            self.settings,
+            out_models=known.out_models,
+            in_models=known.in_models,
+            scouts=len(listed["scouts"]),
+        )
+
+    @cached_property
     def scouts(self) -> Scouts:
         """Scout models and what they told."""
         return send_scouts(
             self.scene,
-            self.settings.scouts,
+            self._counts.scouts,
             workers=self.settings.workers,
             progress=self.progress,
         )
@@ -156,8 +170,8 @@ class Casework:
             relearning=relearning_images(self.layout(self.surrogates)).tolist(),
             scouts=self.scouts.block,
             seed=f"bank/{self.scene.version.weights}/{_of(self.forgotten)}",
-            out_models=self.settings.out_models,
-            in_models=self.settings.in_models,
+            out_models=self._counts.out_models,
+            in_models=self._counts.in_models,
             workers=self.settings.workers,
             progress=self.progress,
         )
@@ -242,8 +256,12 @@ class Casework:
         )
 
     def seed(self, name: str) -> int:
-        """Seed of a method, or of the `CONTROL`; the plan holds them all."""
-        return derive_seed(name, self.bank.digest)
+        """Seed of a method, or of the `CONTROL`; the plan holds them all.
+
+        Nothing of the data is in it: else what an exact method makes would hang on the very images
+        it was made without, and who has the others could tell which those were.
+        """
+        return derive_seed(name, self.requested.model, self.scene.version.version)
 
     @property
     def pinned(self) -> Pinned:
