@@ -12,9 +12,11 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from auditor.certificates.asked import asked_otherwise
 from auditor.domain.artefact import Digest
 from auditor.domain.event import HomeCreated, TrustChanged, event_from
 from auditor.errors import InvalidCertificateError
+from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.log_policy import require_quorum
 from auditor.proof.tlog_proof import carried_entry, examine_tlog_proof
 from auditor.proof.trust import StatementKey, TrustFile, trust_bytes
@@ -22,12 +24,19 @@ from auditor.proof.trust import StatementKey, TrustFile, trust_bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyChanges:
-    """How a newer trust file differs from the one at hand, by key ids; and its ledger entry."""
+    """How a newer trust file differs from the one at hand.
+
+    Attributes:
+        entry: the newer one's, in the ledger.
+        added: ids of statement keys, as those of `ended` and `revoked`.
+        asked: what else it asks for otherwise, a line each (`auditor.certificates.asked`).
+    """
 
     entry: int
     added: tuple[str, ...]
     ended: tuple[str, ...]
     revoked: tuple[str, ...]
+    asked: tuple[str, ...]
 
 
 def listed_as(trust: TrustFile) -> Digest:
@@ -38,13 +47,17 @@ def listed_as(trust: TrustFile) -> Digest:
 def verify_key_list(held: TrustFile, offered: TrustFile, proof: str, now: datetime) -> KeyChanges:
     """Does a newer trust file follow from the one at hand?
 
+    A witness, a quorum, a root or a seal level may rightly be given up. So an older file can't be
+    told by what it asks for, but by its place: every change that the checkpoint of the file at hand
+    covers is in that file already, or was undone before it.
+
     Args:
         proof: that the newer one stands in the ledger, which lies beside it.
 
     Raises:
         ProofError: the proof doesn't hold by the keys of the file at hand.
         InvalidCertificateError: it is about another file, or the file takes back an end or a
-            revocation, or leaves a key out: an older one, put back.
+            revocation, or leaves a key out, or is no newer: an older one, put back.
     """
     entry = carried_entry(proof)
     index, found = examine_tlog_proof(proof, entry, held.policy, int(now.timestamp()))
@@ -57,13 +70,25 @@ def verify_key_list(held: TrustFile, offered: TrustFile, proof: str, now: dateti
             raise InvalidCertificateError(
                 f"the newer file takes back what is known of {key.algorithm} key {key.key_id}"
             )
+    if listed_as(offered) != listed_as(held):
+        _require_later(held, index, found.checkpoint)
     older = {key.key_id: key for key in held.statement_keys}
     return KeyChanges(
         entry=index,
         added=tuple(name for name in newer if name not in older),
         ended=tuple(n for n, key in older.items() if not key.valid_until and newer[n].valid_until),
         revoked=tuple(n for n, key in older.items() if not key.revoked_at and newer[n].revoked_at),
+        asked=asked_otherwise(held, offered),
     )
+
+
+def _require_later(held: TrustFile, entry: int, proved_in: Checkpoint) -> None:
+    covered = parse_checkpoint(held.checkpoint).size if held.checkpoint else 0
+    if entry < covered or proved_in.origin != held.log_origin:
+        raise InvalidCertificateError(
+            f"that file isn't newer than yours: it stands in entry {entry}, and yours is from when "
+            f"the ledger had {covered} entries; get the newest one and its proof"
+        )
 
 
 def _follows(old: StatementKey, new: StatementKey | None) -> bool:

@@ -90,8 +90,9 @@ def publish(target: Path | None, home: Path | None, as_json: bool) -> None:
 def check(newer: Path, held: Path, as_json: bool) -> None:
     """Check that a newer trust file follows from the one you hold. Needs no home and no network.
 
-    The ledger's keys in the one you hold must vouch for it (NEWER.tlog-proof, beside it), and no
-    key that has ended or is revoked may have come back.
+    The ledger's keys in the one you hold must vouch for it (NEWER.tlog-proof, beside it), it must
+    stand in the ledger after yours, and no key that has ended or is revoked may have come back.
+    What else it asks for otherwise (witnesses, quorum, roots, seal level) is told line by line.
     """
     from datetime import UTC, datetime
 
@@ -105,6 +106,8 @@ def check(newer: Path, held: Path, as_json: bool) -> None:
         proof.decode("utf-8", "replace"),
         datetime.now(UTC),
     )
+    for line in changes.asked:
+        click.echo(f"auditor: {line}", err=True)
     emit(
         {
             "follows": "yes",
@@ -113,6 +116,7 @@ def check(newer: Path, held: Path, as_json: bool) -> None:
             "added": list(changes.added),
             "ended": list(changes.ended),
             "revoked": list(changes.revoked),
+            "asked_otherwise": list(changes.asked),
         },
         as_json,
     )

@@ -40,6 +40,7 @@ _PRAGMAS = (
     "recursive_triggers=ON",  # else INSERT OR REPLACE deletes past the triggers
     "foreign_keys=ON",
 )
+_CUT_THE_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 _INTEGRITY = "23"  # the class of SQLSTATEs: integrity constraint violation
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _DAMAGE = "the ledger's database is damaged; restore the newest backup"
@@ -209,11 +210,19 @@ def erase_traces(engine: Engine, tables: Sequence[str]) -> None:
     which is cut to nothing. PostgreSQL keeps deleted rows until a table is rewritten, which is done
     here, and its own log until its segments are recycled, which only its administrator can hasten:
     hence the key-encryption key, without which a subject's key in that log opens nothing.
+
+    Raises:
+        LedgerError: somebody else reads the database all the while, so that its log can't be cut.
     """
     with in_our_words(), closing(engine.raw_connection()) as pooled:
         driver: Any = pooled.driver_connection
         if engine.dialect.name == SQLITE:
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, *_) = driver.execute(_CUT_THE_LOG).fetchone()
+            if busy:
+                raise LedgerError(
+                    "it is forgotten, but its bytes still lie in the database's write-ahead log, "
+                    "which another process reads; run the command again when that has ended"
+                )
             return
         driver.autocommit = True
         try:
@@ -221,6 +230,21 @@ def erase_traces(engine: Engine, tables: Sequence[str]) -> None:
                 driver.execute(f"VACUUM (FULL) {table}")
         finally:
             driver.autocommit = False
+
+
+def erase_left_traces(engine: Engine) -> None:
+    """Cut what `erase_traces` had to leave, if nobody reads now; it waits for no one."""
+    if engine.dialect.name != SQLITE:
+        return
+    with in_our_words(), closing(engine.raw_connection()) as pooled:
+        driver: Any = pooled.driver_connection
+        driver.execute("PRAGMA busy_timeout=0")
+        try:
+            driver.execute(_CUT_THE_LOG)
+        except sqlite3.OperationalError:
+            pass  # whoever can't write here can still read
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={int(_SECONDS_TO_WAIT_FOR_THE_LOCK * 1_000)}")
 
 
 @contextmanager

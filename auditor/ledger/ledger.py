@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,19 +13,17 @@ from auditor.domain.event import event_from
 from auditor.domain.kind import Event
 from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
 from auditor.ledger.store import (
-    STORED_TYPES,
     Draft,
     EventStore,
     Row,
-    Stored,
     Write,
     content_of,
     unreadable,
 )
+from auditor.ledger.walk import Walk, out_of_order
 from auditor.proof.merkle import (
     Frontier,
     consistency_path,
-    grow_in_place,
     inclusion_path,
     leaf_hash,
     root_at,
@@ -39,7 +36,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Told how many entries are done, and of how many."""
 
 _PROGRESS_EVERY = 4_096
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_INDEX = "the entries are sound, an index of the database was changed; see docs/ledger.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +115,16 @@ class Ledger:
     def replay(self, stream: str) -> tuple[Recorded, ...]:
         """A stream's events in order.
 
+        That its newest ones aren't missing from the look-up only an audit can tell.
+
         Raises:
-            TamperedError: an entry was changed.
+            TamperedError: an entry was changed, or one before it isn't found.
         """
-        return tuple(_recorded(row) for row in self._placed(self._store.stream(stream)))
+        records = tuple(_recorded(row) for row in self._placed(self._store.stream(stream)))
+        for version, record in enumerate(records):
+            if record.version != version:
+                raise out_of_order(record.sequence)
+        return records
 
     def version(self, stream: str) -> int:
         """How many events a stream holds."""
@@ -219,12 +222,12 @@ class Ledger:
         return path
 
     def audit(self, progress: Progress | None = None) -> Audited:
-        """Re-hash every stored byte and hold it against leaves, columns and frontier.
+        """Re-hash every stored byte and hold it against leaves, columns, frontier and indices.
 
         Raises:
-            TamperedError: naming the first entry that isn't what it was.
+            TamperedError: naming the first entry that isn't what it was, or isn't found.
         """
-        head, walk = self.frontier(), _Walk()
+        head, walk = self.frontier(), Walk()
         for stored in self._store.stored():
             if walk.size == head.size:  # an entry past the head: was it appended meanwhile?
                 walk.arrive(head)
@@ -235,6 +238,7 @@ class Ledger:
             if progress is not None and walk.size % _PROGRESS_EVERY == 0:
                 progress(walk.size, head.size)
         walk.arrive(head)
+        self._require_found(walk)
         if progress is not None:
             progress(walk.size, walk.size)
         return Audited(entries=walk.size, root=head.root())
@@ -242,6 +246,23 @@ class Ledger:
     def close(self) -> None:
         """Let go of the store's files."""
         self._store.close()
+
+    def _require_found(self, walk: Walk) -> None:
+        """See that whoever looks entries up finds all that the walk came past, and no others."""
+        found = self._store.indexed(walk.size)
+        if found.streams != walk.versions:
+            shown = {
+                row.sequence
+                for stream, count in walk.versions.items()
+                if found.streams.get(stream) != count
+                for row in self._store.stream(stream)
+            }
+            for sequence, stream, *_ in self._store.stored():
+                if found.streams.get(stream) != walk.versions.get(stream) and sequence not in shown:
+                    raise TamperedError(f"entry {sequence} isn't found in its stream: {_INDEX}")
+            raise TamperedError(f"a stream shows entries that the ledger doesn't hold: {_INDEX}")
+        if found.event_ids != walk.size:
+            raise TamperedError(f"an entry isn't found by its event id: {_INDEX}")
 
     def _placed(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows, none of which may stand where the head says there is nothing."""
@@ -252,45 +273,6 @@ class Ledger:
             if not 0 <= row.sequence < size:
                 raise TamperedError(f"entry {row.sequence} was put where the ledger has none")
             yield row
-
-
-class _Walk:
-    """The audit's way over all entries: what was seen of them so far.
-
-    It goes over millions, so it takes rows as they are stored and makes no objects of them.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
-        self._versions: dict[str, int] = {}
-        self._ids: set[bytes] = set()
-
-    def take(self, stored: Stored) -> None:
-        """Go on by one row, if it is what can stand there and nothing else."""
-        sequence, stream, version, event_id, entry, leaf, subtrees = stored
-        if sequence != self.size:
-            if isinstance(sequence, int) and sequence < self.size:
-                raise TamperedError(f"entry {sequence} was put where the ledger has none")
-            raise TamperedError(f"entry {self.size} is missing from the ledger")
-        if tuple(map(type, stored)) != STORED_TYPES or not _UUID.fullmatch(event_id):
-            raise TamperedError(f"entry {sequence} of the ledger was changed")
-        content_of(sequence, entry, leaf, (stream, version, event_id))
-        short_id = bytes.fromhex(event_id.replace("-", ""))
-        if version != self._versions.get(stream, 0) or short_id in self._ids:
-            raise TamperedError(f"entry {sequence} is out of order in its stream")
-        self._versions[stream] = version + 1
-        self._ids.add(short_id)
-        if subtrees != b"".join(grow_in_place(self._peaks, sequence, leaf)):
-            raise TamperedError(f"the hashes stored with entry {sequence} were changed")
-        self.size += 1
-
-    def arrive(self, head: Frontier) -> None:
-        """See that the way led to this head."""
-        if self.size < head.size:
-            raise TamperedError(f"entry {self.size} is missing from the ledger")
-        if Frontier(self.size, tuple(self._peaks)) != head:
-            raise TamperedError("the ledger's entries don't lead to its Merkle frontier")
 
 
 def _write(append: Append, moment: str) -> Write:

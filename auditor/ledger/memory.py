@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from auditor.ledger.store import (
+    Indexed,
     Row,
     Stored,
     Write,
@@ -53,6 +56,11 @@ class MemoryEventStore:
             (r.sequence, r.stream, r.version, str(r.event_id), r.entry, r.leaf, r.subtrees)
             for r in self._rows
         )
+
+    def indexed(self, size: int) -> Indexed:
+        """See `EventStore.indexed`; a list has no index that could differ from it."""
+        rows = list(islice(self.stored(), size))
+        return Indexed(Counter(row[1] for row in rows), len({row[3] for row in rows}))
 
     def stream(self, name: str) -> Iterator[Row]:
         """See `EventStore.stream`."""

@@ -21,6 +21,7 @@ from auditor.ledger.schema import ready_database
 from auditor.ledger.statements import ROW, Statements, frontier_of, read_version, statements
 from auditor.ledger.store import (
     STORED_TYPES,
+    Indexed,
     Row,
     Stored,
     Write,
@@ -60,6 +61,21 @@ class SqlEventStore:
     def stored(self) -> Iterator[Stored]:
         """See `EventStore.stored`."""
         return self._pages(self._statements.rows, _SEQUENCE, _LOWEST, {})
+
+    def indexed(self, size: int) -> Indexed:
+        """See `EventStore.indexed`.
+
+        SQLite answers out of the two indices alone. PostgreSQL plans as it sees fit, and its own
+        `pg_amcheck` looks deeper.
+        """
+        streams, values = dict[str, int](), {"size": size}
+        with driving(self._engine) as driver:
+            for name, newest, count in driver.rows(self._statements.streams, values):
+                if count:
+                    whole = name not in streams and newest == count - 1
+                    streams[name] = count if whole else -1
+            ((event_ids,),) = driver.rows(self._statements.event_ids, values)
+        return Indexed(streams, event_ids)
 
     def stream(self, name: str) -> Iterator[Row]:
         """See `EventStore.stream`."""

@@ -43,6 +43,8 @@ class Statements(NamedTuple):
     row: str
     rows: str
     stream: str
+    streams: str
+    event_ids: str
     hashes: str
 
 
@@ -51,6 +53,7 @@ def statements(engine: Engine) -> Statements:
     sequence, version = col(EntryRow.sequence), col(EntryRow.version)
     here = sequence == bindparam("sequence", type_=Count)
     start = bindparam("start", type_=Count)
+    among_first = sequence < bindparam("size", type_=Count)
     of_stream = col(EntryRow.stream) == bindparam("stream")
     size, peaks = bindparam("new_size", type_=Count), bindparam("new_peaks", type_=LargeBinary())
     advance: ClauseElement = (
@@ -67,6 +70,16 @@ def statements(engine: Engine) -> Statements:
         row=composed(engine, ROW.where(here)),
         rows=composed(engine, _paged(ROW.where(sequence >= start).order_by(sequence))),
         stream=composed(engine, _paged(ROW.where(of_stream, version >= start).order_by(version))),
+        streams=composed(
+            engine,
+            # filtered, not selected: SQLite would look the first entries up in the table itself
+            select(
+                col(EntryRow.stream),
+                func.max(version).filter(among_first),
+                func.count().filter(among_first),
+            ).group_by(col(EntryRow.stream)),
+        ),
+        event_ids=composed(engine, select(func.count(col(EntryRow.event_id)).filter(among_first))),
         hashes=composed(engine, select(col(EntryRow.leaf), col(EntryRow.subtrees)).where(here)),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
@@ -63,6 +63,19 @@ Stored: TypeAlias = tuple[Any, ...]
 STORED_TYPES = (int, str, int, str, bytes, bytes, bytes)
 
 
+class Indexed(NamedTuple):
+    """What look-ups find of a ledger's first entries; an audit holds it against the entries.
+
+    Attributes:
+        streams: how many entries a look-up by stream finds of each that has any; -1 where they
+            aren't versions 0, 1, 2 and so on.
+        event_ids: how many entries have an event id that can be looked up.
+    """
+
+    streams: Mapping[str, int]
+    event_ids: int
+
+
 class EventStore(Protocol):
     """Entries under gapless sequence numbers from 0, and the Merkle tree over them."""
 
@@ -86,6 +99,9 @@ class EventStore(Protocol):
 
     def stored(self) -> Iterator[Stored]:
         """Every row there is, in order of sequence, whatever it holds: what an audit goes over."""
+
+    def indexed(self, size: int) -> Indexed:
+        """What the store's indices hold of the first ``size`` entries, no entry being read."""
 
     def stream(self, name: str) -> Iterator[Row]:
         """A stream's entries in order."""

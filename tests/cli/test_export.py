@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from auditor.ledger.tiles import TileReader
 from auditor.proof.dsse import verify_envelope
 from auditor.proof.log_policy import examine_checkpoint
 from auditor.proof.trust import parse_trust
-from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.log.publishing import export_ledger
 from auditor.workflow.log.recovery import recover
 from tests.cli.conftest import Auditor, Ran
 from tests.ledger.books import fill
@@ -78,6 +81,26 @@ def test_a_tampered_ledger_is_not_exported_and_the_old_export_stays(
     require_verifies(folder, trust, 304)
 
 
+def test_two_exports_at_once_take_turns(stocked: Home, tmp_path: Path) -> None:
+    folder, others = tmp_path / "export", list[Future[None]]()
+
+    def grow_and_export() -> None:
+        with closing(open_home(stocked.root)) as other:
+            fill(other.ledger, 5)
+            export_ledger(other, folder)
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def meanwhile(_done: int, _of: int) -> None:  # all is read, nothing published yet
+            others.append(pool.submit(grow_and_export))
+            wait(others, timeout=1)
+
+        assert export_ledger(stocked, folder, meanwhile).entries == 4
+        others[0].result()
+    require_verifies(folder, stocked.trust_path.read_bytes(), 9)
+    stocked.close()
+
+
 def test_a_ledger_put_back_is_not_exported(auditor: Auditor, stocked: Home, tmp_path: Path) -> None:
     folder = tmp_path / "export"
     stocked.close()
@@ -119,6 +142,8 @@ def test_bad_folders_are_one_line(auditor: Auditor, stocked: Home, tmp_path: Pat
     for folder, code in (
         (stocked.root, 2),  # its keys would be served with it
         (stocked.root.parent, 2),
+        (stocked.root / "keys", 2),
+        (stocked.root / "new", 2),
         (tmp_path / "file", 1),
         (tmp_path / "file" / "below", 1),
         (tmp_path / "other", 5),
@@ -126,4 +151,5 @@ def test_bad_folders_are_one_line(auditor: Auditor, stocked: Home, tmp_path: Pat
         ran = export(auditor, stocked, folder)
         assert (folder, ran.code, ran.out) == (folder, code, "")
         assert len([line for line in ran.err.splitlines() if line.startswith("auditor:")]) == 1
-    assert not (stocked.root / "tile").exists()
+    assert not [*stocked.root.rglob("tile"), *stocked.root.rglob("checkpoint")]
+    assert not (stocked.root / "new").exists()

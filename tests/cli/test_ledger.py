@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,12 @@ import pytest
 from auditor.errors import ProofError, TamperedError
 from auditor.proof.tlog_proof import verify_tlog_proof
 from auditor.proof.trust import parse_trust
+from auditor.workflow.homes.guard import close_for_writing
 from auditor.workflow.homes.home import Home, open_home
+from auditor.workflow.log.book import prove_entry
+from auditor.workflow.log.checkpoints import record_checkpoint
 from tests.cli.conftest import Auditor, stock
+from tests.ledger.books import fill
 from tests.postgresql import ROLE, database
 
 NOW = 2**40
@@ -72,6 +78,32 @@ def test_a_database_put_back_to_an_older_state_is_found(
     assert "auditor ledger recover" in looked.err
     with pytest.raises(TamperedError, match="read-only"):
         stock(open_home(home.root))
+
+
+def test_a_home_that_knows_of_another_history_is_not_as_it_was_written(
+    auditor: Auditor, stocked: Home
+) -> None:
+    close_for_writing(stocked.root, "a witness has cosigned 9 entries")
+    ran = auditor("ledger", "audit", "--home", stocked.root)
+    assert ran.code == 5
+    assert "a witness has cosigned 9 entries" in ran.err
+
+
+def test_what_is_proved_while_another_process_signs_verifies(stocked: Home) -> None:
+    record_checkpoint(stocked)
+
+    def sign() -> None:
+        with closing(open_home(stocked.root)) as other:
+            for _ in range(40):
+                fill(other.ledger, 1)
+                record_checkpoint(other)
+
+    with ThreadPoolExecutor(1) as pool:
+        signing = pool.submit(sign)
+        while not signing.done():
+            entry, proof = prove_entry(stocked, 0)
+            verify_tlog_proof(proof, entry, stocked.trust.policy, NOW)
+        signing.result()
 
 
 def test_the_same_state_is_signed_once(auditor: Auditor, stocked: Home) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,11 +16,11 @@ from hypothesis import strategies as st
 
 from auditor.domain.artefact import Digest
 from auditor.domain.event import ModelDeployed
-from auditor.errors import ConcurrencyError, LedgerError, MisuseError, ProofError
+from auditor.errors import ConcurrencyError, LedgerError, MisuseError, ProofError, TamperedError
 from auditor.ledger.ledger import Append, Ledger
 from auditor.ledger.memory import MemoryEventStore
 from auditor.ledger.sql import SqlEventStore
-from auditor.ledger.store import LARGEST_ENTRY, Draft, EventStore, Write
+from auditor.ledger.store import LARGEST_ENTRY, Draft, EventStore, Indexed, Row, Write
 from auditor.proof.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from tests.postgresql import database
 
@@ -188,6 +190,51 @@ def test_every_entry_and_all_growth_is_proved_under_every_later_root(store: Even
     ):
         with pytest.raises((LedgerError, ProofError)):
             beyond()
+
+
+def test_look_ups_show_what_the_audit_walks_over(store: EventStore) -> None:
+    ledger = ledger_of(store)
+    ledger.append_all([one("a", 0), one("b", 0), one("a", 1)])
+    for size, streams in ((0, {}), (2, {"a": 1, "b": 1}), (3, {"a": 2, "b": 1})):
+        assert store.indexed(size) == (streams, size)
+
+
+class Hiding:
+    """A store that a look-up by stream shows less of than there is."""
+
+    def __init__(self, store: EventStore, hidden: set[int]) -> None:
+        self._store, self._hidden = store, hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def stream(self, name: str) -> Iterator[Row]:
+        return (row for row in self._store.stream(name) if row.sequence not in self._hidden)
+
+    def indexed(self, size: int) -> Indexed:
+        whole = self._store.indexed(size)
+        lost = Counter(self._store_stream(sequence) for sequence in self._hidden)
+        return whole._replace(streams={k: n - lost[k] for k, n in whole.streams.items()})
+
+    def _store_stream(self, sequence: int) -> str:
+        row = self._store.row(sequence)
+        assert row is not None
+        return row.stream
+
+
+@pytest.mark.parametrize(("hidden", "named"), [(0, 2), (2, 3), (3, None)])
+def test_an_entry_that_a_stream_no_longer_shows_is_missed(
+    store: EventStore, hidden: int, named: int | None
+) -> None:
+    ledger_of(store).append_all([one("a", 0), one("b", 0), one("a", 1), one("a", 2)])
+    ledger = ledger_of(cast(EventStore, Hiding(store, {hidden})))
+    with pytest.raises(TamperedError, match=f"entry {hidden} isn't found"):
+        ledger.audit()
+    if named is None:  # the newest: an audit alone can tell
+        assert len(ledger.replay("a")) == 2
+    else:
+        with pytest.raises(TamperedError, match=f"entry {named} is out of order"):
+            ledger.replay("a")
 
 
 Step = tuple[str, int, bool]

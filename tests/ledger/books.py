@@ -12,6 +12,8 @@ from auditor.ledger.sql import SqlEventStore
 
 WEIGHTS = Digest.of(b"w")
 
+_LEAF_OF_AN_INDEX = 0x0A
+
 
 def open_ledger(address: Path | str) -> Ledger:
     """The ledger in a SQLite file, or at a database's address."""
@@ -38,3 +40,33 @@ def audited(address: Path | str) -> int:
         return ledger.audit().entries
     finally:
         ledger.close()
+
+
+def drop_from_index(path: Path, text: bytes, version: int | None = None) -> None:
+    """Drop an entry from a SQLite index and from nowhere else (SQLite file format, section 1.6).
+
+    Args:
+        path: of a database that nobody has open.
+        text: an event id, or a stream.
+        version: where it is a stream.
+    """
+    content, size = bytearray(path.read_bytes()), 4_096
+    for page in range(0, len(content), size):
+        if content[page] != _LEAF_OF_AN_INDEX:
+            continue
+        count = int.from_bytes(content[page + 3 : page + 5], "big")
+        table = slice(page + 8, page + 8 + 2 * count)
+        pointers = [bytes(content[at : at + 2]) for at in range(table.start, table.stop, 2)]
+        for pointer in pointers:
+            cell = bytes(content[page + int.from_bytes(pointer, "big") :][:120])
+            types, values = cell[2 : 1 + cell[1]], cell[1 + cell[1] :]
+            if values.startswith(text) and version in (None, _number(types[1], values[len(text)])):
+                content[page + 3 : page + 5] = (count - 1).to_bytes(2, "big")
+                content[table] = b"".join(each for each in pointers if each != pointer) + bytes(2)
+                path.write_bytes(content)
+                return
+    raise AssertionError("no leaf of an index holds it")
+
+
+def _number(serial_type: int, value: int) -> int:
+    return {8: 0, 9: 1}.get(serial_type, value)

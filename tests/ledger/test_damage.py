@@ -15,7 +15,7 @@ import pytest
 from auditor.errors import LedgerError, TamperedError
 from auditor.ledger.schema import NEWEST
 from tests.campaigns import Campaign
-from tests.ledger.books import fill, open_ledger
+from tests.ledger.books import drop_from_index, fill, open_ledger
 
 _BITS_OF_A_NUMBER = 64
 
@@ -103,6 +103,24 @@ def test_a_flipped_bit_in_any_cell_is_found_and_its_entry_named(
             connection.execute(flip.format("?"), (cell.value, now))
             connection.commit()
         assert ledger.audit().entries == 7
+
+
+@pytest.mark.parametrize("version", range(3))
+def test_an_entry_that_its_streams_index_lost_is_missed(copy: Path, version: int) -> None:
+    """One pointer of an index's page is gone; every row, hash and head is what it was."""
+    drop_from_index(copy, b"other", version)
+    with closing(open_ledger(copy)) as ledger:
+        assert len(list(ledger.read())) == 7
+        with pytest.raises(TamperedError, match=f"entry {4 + version} isn't found"):
+            ledger.audit()
+
+
+def test_an_entry_that_the_index_of_event_ids_lost_is_missed(copy: Path) -> None:
+    with closing(sqlite3.connect(copy)) as connection:
+        ((event_id,),) = connection.execute("SELECT event_id FROM entry WHERE sequence = 3")
+    drop_from_index(copy, event_id.encode())
+    with closing(open_ledger(copy)) as ledger, pytest.raises(TamperedError, match="its event id"):
+        ledger.audit()
 
 
 def contents(path: Path) -> list[bytes]:

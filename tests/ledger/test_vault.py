@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,33 @@ def test_nothing_forgotten_stays_in_any_file(
     after = on_disk(tmp_path)
     assert not any(trace in after for trace in (*traces, gone.value.encode()))
     assert stays.value.encode() in after
+
+
+@pytest.mark.parametrize("again", ["done again", "opened again"])
+def test_whoever_forgets_while_another_reads_is_told_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    monkeypatch.setattr("auditor.ledger.database._SECONDS_TO_WAIT_FOR_THE_LOCK", 0.1)
+    kept = vault(tmp_path)
+    gone = kept.seal("case:1", PAYLOAD)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        (sealed,) = reader.execute("SELECT sealed FROM vault_payload").fetchone()
+        with pytest.raises(LedgerError, match="run the command again"):
+            kept.forget("case:1")
+        assert not kept.holds(gone)
+        with closing(vault(tmp_path)) as other:  # waits for nobody, and says nothing
+            assert not other.holds(gone)
+        assert sealed in on_disk(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as idle:
+        idle.execute("SELECT count(*) FROM entry").fetchone()  # or the last to close would clear it
+        if again == "done again":
+            assert kept.forget("case:1") == 0
+        else:
+            with closing(vault(tmp_path)) as other:
+                assert not other.holds(gone)
+        assert sealed not in on_disk(tmp_path)
+    kept.close()
 
 
 def test_nothing_forgotten_stays_in_postgresqls_tables() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -24,10 +25,11 @@ from auditor.workflow.desk.signing import Hand
 from auditor.workflow.documents.notary import certificate_path, sidecar_path
 from auditor.workflow.erasure.batch import file_batch, find_batch, list_batches
 from auditor.workflow.erasure.casework import RunSettings
-from auditor.workflow.erasure.running import Ran, run_batch
-from auditor.workflow.homes.home import Home, create_home, open_home
-from auditor.workflow.homes.record import case_stream
+from auditor.workflow.erasure.running import Ran, run_batch, run_each
+from auditor.workflow.homes.home import DATABASE, Home, create_home, open_home
+from auditor.workflow.homes.record import case_stream, load_case
 from tests.cli.conftest import Auditor, stock
+from tests.ledger.books import drop_from_index
 from tests.workflow import casebook
 from tests.workflow.desks import employ
 from tests.workflow.killing import killed_before
@@ -53,6 +55,19 @@ def home(filed: Path, tmp_path: Path) -> Iterator[Home]:
     opened = open_home(Path(shutil.copytree(filed, tmp_path / "home")))
     yield opened
     opened.close()
+
+
+def test_no_run_goes_past_a_hold_that_its_stream_no_longer_shows(home: Home) -> None:
+    *_, case = cases_of(home)
+    decide(home, case, DecisionKind.GRANTED)
+    decide(home, case, DecisionKind.HELD)
+    home.close()
+    drop_from_index(home.root / DATABASE, case_stream(case).encode(), 2)
+    with closing(open_home(home.root)) as opened:
+        assert not load_case(opened, case).stopped
+        for run in (run_batch, run_each):
+            with pytest.raises(TamperedError, match="isn't found"):
+                run(opened, [case], SETTINGS, progress=silent, notice=lambda _: None)
 
 
 def cases_of(home: Home) -> tuple[str, ...]:

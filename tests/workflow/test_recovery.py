@@ -41,7 +41,7 @@ APPENDS: dict[str, Callable[[Home], object]] = {
     "a witness": lambda home: add_witness(
         home, "w", create_witness(home.root / "w", "example.org/w").vkeys[0], "http://127.0.0.1:9/"
     ),
-    "an export": lambda home: export_ledger(home, home.root / "export"),
+    "an export": lambda home: export_ledger(home, home.root.with_name("other-export")),
     "a forgotten subject": lambda home: (
         home.vault.seal("case:1", b"payload"),
         forget_subject(home, "case:1"),

@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
+from auditor.certificates.asked import asked_otherwise
 from auditor.certificates.key_list import verify_key_list
 from auditor.certificates.verify import Status
 from auditor.domain.event import TrustChanged
@@ -22,6 +25,7 @@ from auditor.workflow.documents.notary import issue, prepare_statement
 from auditor.workflow.homes.home import Home, create_home, open_home
 from auditor.workflow.homes.record import load_case
 from auditor.workflow.log import statement_keys
+from auditor.workflow.log.book import prove_entry
 from auditor.workflow.log.statement_keys import (
     PAIR_VARIABLE,
     add_pair,
@@ -30,7 +34,8 @@ from auditor.workflow.log.statement_keys import (
     revoke_key,
     rotate_statement_keys,
 )
-from auditor.workflow.log.witnesses import change_trust
+from auditor.workflow.log.witness import create_witness
+from auditor.workflow.log.witnesses import add_witness, change_trust, remove_witness
 from tests.certificates.conftest import issue_record, refused_case
 from tests.cli.conftest import stock
 
@@ -242,3 +247,47 @@ def test_keys_that_the_ledger_does_not_know_are_published_without_proof(office: 
     office.trust_path.write_bytes(trust_bytes(changed))
     published = publish_keys(office)
     assert published.proof == "" and "says nothing of these keys" in published.unproved
+
+
+def test_an_older_file_with_a_fresh_proof_is_no_newer_one(office: Home, tmp_path: Path) -> None:
+    """It has the same statement keys, and asks for no witness."""
+    first, _ = listed(office)
+    vkey = create_witness(tmp_path / "w", "example.org/w").vkeys[0]
+    add_witness(office, "w", vkey, "http://127.0.0.1:9/", "none")
+    held, held_proof = listed(office)
+    now, (_, proof) = datetime.now(UTC), prove_entry(office, 0)
+    with pytest.raises(InvalidCertificateError, match="isn't newer than yours"):
+        verify_key_list(held, first, proof, now)
+    name = "+".join(vkey.split("+")[:2])
+    assert verify_key_list(first, held, held_proof, now).asked == (f"witness new: {name}",)
+    assert verify_key_list(held, held, held_proof, now).asked == ()
+    remove_witness(office, "w")  # the first file's keys and witnesses again, and rightly so
+    later, later_proof = listed(office)
+    assert later == replace(first, checkpoint=later.checkpoint)
+    assert verify_key_list(held, later, later_proof, now).asked == (f"witness gone: {name}",)
+
+
+def test_whatever_is_asked_otherwise_is_told(office: Home, tmp_path: Path) -> None:
+    vkeys = [create_witness(tmp_path / n, f"example.org/{n}").vkeys[0] for n in ("a", "b")]
+    (a, b), trust = ("+".join(vkey.split("+")[:2]) for vkey in vkeys), office.trust
+    lines, logs = f"witness a {vkeys[0]}\nwitness b {vkeys[1]}\n", trust.policy.logs
+    text = trust.log_policy.replace("quorum none\n", "")
+    held = replace(
+        trust,
+        log_policy=f"{text}{lines}group both 2 a b\nquorum both\n",
+        minimum_seal_level="B-LT",
+    )
+    lowered = replace(
+        trust,
+        log_policy=f"{text.splitlines()[0]}\n{lines}quorum a\n",
+        seal_roots=(),
+        checkpoint="",
+    )
+    root = x509.load_pem_x509_certificate(trust.seal_roots[0].encode()).fingerprint(SHA256()).hex()
+    assert asked_otherwise(held, lowered) == (
+        f"log key gone: {logs[1].name}+{logs[1].key_id.hex()}",
+        f"quorum: was 2 of ({', '.join(sorted([a, b]))}), is {a}",
+        f"seal root gone: {root}",
+        "least seal level: was B-LT, is B-B",
+    )
+    assert asked_otherwise(trust, trust) == ()

@@ -6,22 +6,27 @@ from typing import TYPE_CHECKING
 
 from auditor.errors import MisuseError
 from auditor.ledger.ledger import Progress
+from auditor.proof.log_policy import examine_checkpoint
 from auditor.proof.tlog_proof import format_proof
-from auditor.workflow.homes.guard import newest_note, require_extends_kept
+from auditor.workflow.homes.guard import newest_note, require_extends_kept, require_writable
 from auditor.workflow.log.timestamping import verify_stamps
 
 if TYPE_CHECKING:
     from auditor.workflow.homes.home import Home
+
+_END_OF_TIME = 2**63
 
 
 def audit_ledger(home: Home, progress: Progress | None = None) -> dict[str, str | int]:
     """Audit every entry, and hold the whole against the newest signed checkpoint.
 
     Raises:
-        TamperedError: something was changed.
+        TamperedError: something was changed, or the home knows that what is here isn't the whole
+            history: a witness or a document has shown another.
     """
     audited = home.ledger.audit(progress)
     known = require_extends_kept(home.root, home.ledger)
+    require_writable(home.root, home.ledger)
     return {
         "entries": audited.entries,
         "root": audited.root.hex(),
@@ -38,11 +43,15 @@ def prove_entry(home: Home, sequence: int) -> tuple[bytes, str]:
         MisuseError: no such entry, or no checkpoint covers it yet.
     """
     entry = home.ledger.entry(sequence)
-    known = home.newest_checkpoint()
-    if known is None or sequence >= known.size:
+    note = newest_note(home.root)  # read once: another process may sign at any time
+    covered = 0 if note is None else _size(home, note)
+    if note is None or sequence >= covered:
         raise MisuseError(
             f"no signed checkpoint covers entry {sequence} yet; run: auditor ledger checkpoint"
         )
-    note = newest_note(home.root) or ""
-    path = home.ledger.prove(sequence, known.size)
+    path = home.ledger.prove(sequence, covered)
     return entry, format_proof(sequence, path, note, extra=entry)
+
+
+def _size(home: Home, note: str) -> int:
+    return examine_checkpoint(note, home.trust.policy, _END_OF_TIME).checkpoint.size

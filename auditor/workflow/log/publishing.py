@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from auditor.errors import HomeError, MisuseError
+from auditor.errors import HomeError, LedgerError, MisuseError
 from auditor.ledger.ledger import Progress
 from auditor.ledger.tiles import Exported, export_tiles
 from auditor.workflow.homes.files import write_file
@@ -17,22 +20,45 @@ from auditor.workflow.log.timestamping import TIMESTAMPS
 def export_ledger(home: Home, folder: Path, progress: Progress | None = None) -> Exported:
     """Sign the ledger's state, and export it up to there.
 
+    Two at once take turns, and the later one signs and checks what the earlier has published.
+
     Raises:
-        MisuseError: whoever serves that folder would serve the home, keys and all.
+        MisuseError: whoever serves that folder would serve the home, or what is in it.
         TamperedError: the ledger isn't what was last signed, or was changed.
         LedgerError: the folder holds another log, or can't be written.
         HomeError: a file beside the tiles can't be written.
     """
-    if home.root.resolve().is_relative_to(folder.resolve()):
-        raise MisuseError(f"{folder} holds the home and its keys; export into another folder")
-    published = record_checkpoint(home)
-    made = export_tiles(
-        home.ledger, published.note, published.found.checkpoint.size, folder, progress
-    )
-    for name in (ORIGINS, TIMESTAMPS):
-        for path in sorted((home.root / name).glob("[!.]*")):
-            _copy(path, folder / name / path.name)
+    root, target = home.root.resolve(), folder.resolve()
+    if root.is_relative_to(target) or target.is_relative_to(root):
+        raise MisuseError(
+            f"{folder} holds the home and its keys, or lies among them; export into another folder"
+        )
+    with _publishing_alone(folder):
+        published = record_checkpoint(home)
+        made = export_tiles(
+            home.ledger, published.note, published.found.checkpoint.size, folder, progress
+        )
+        for name in (ORIGINS, TIMESTAMPS):
+            for path in sorted((home.root / name).glob("[!.]*")):
+                _copy(path, folder / name / path.name)
     return made
+
+
+@contextmanager
+def _publishing_alone(folder: Path) -> Iterator[None]:
+    """One process at a time writes a folder, from whichever home: no state makes way for an older.
+
+    Raises:
+        LedgerError: the folder can't be written.
+    """
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((folder / ".lock").open("a"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise LedgerError(f"can't write {folder}: {error.strerror or error}") from None
+        yield
 
 
 def _copy(path: Path, to: Path) -> None:
