@@ -45,6 +45,8 @@ def test_the_true_document_is_valid(issued: Issued) -> None:
     assert held == [True] * 10 + [None] * 4  # no witness, approver, endpoint, status
     assert report.predicate is not None
     assert report.predicate["request"]["case"] == issued.case
+    assert "trainingImages" not in report.predicate["request"]  # refused before anybody looked
+    assert "device" not in report.predicate["execution"]
     without = verify_certificate(
         issued.pdf, parse_trust(issued.trust), sidecar=None, now=datetime.now(UTC)
     )
