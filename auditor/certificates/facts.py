@@ -40,8 +40,9 @@ class Parties:
 class RequestFacts:
     """The request: an opaque case id, counts, the days of receipt and decision, and by whose hand.
 
-    ``held_out_images`` are the subjects', set apart from training; ``earlier`` are cases in which
-    the request, or part of it, was settled before.
+    ``training_images`` is None where nobody looked them up: the request was refused or withdrawn
+    before. ``held_out_images`` are the subjects', set apart from training; ``earlier`` are cases in
+    which the request, or part of it, was settled before.
     """
 
     case: str
@@ -50,7 +51,7 @@ class RequestFacts:
     received: date
     decided: date
     subjects: int
-    training_images: int
+    training_images: int | None
     held_out_images: int = 0
     earlier: tuple[str, ...] = ()
     obstacle: Obstacle = Obstacle.NONE
@@ -61,7 +62,7 @@ class RequestFacts:
         require_printable("case", self.case)
         if self.decided < self.received:
             raise CertificateError("a request can't be decided before it was received")
-        if self.subjects < 1 or self.training_images < 0:
+        if self.subjects < 1 or (self.training_images or 0) < 0:
             raise CertificateError("a request concerns at least one person and no negative count")
 
 
@@ -224,7 +225,8 @@ class DocumentFacts:
         issued: day of issue by the issuer's clock; also the PDF's creation date.
         synthetic: the images are drawn phantoms, not patients.
         code_version: of this software.
-        device: what the run was computed on, e.g. ``cpu`` or the accelerator's name.
+        device: what the run was computed on, e.g. ``cpu`` or the accelerator's name; None where
+            nothing was run.
         packs: rule packs the findings were made with.
         plan: None where the case ended before one was pinned.
         attempts: every rung tried, in order; the last audited one decides.
@@ -240,7 +242,7 @@ class DocumentFacts:
     synthetic: bool
     model: ModelFacts
     code_version: str
-    device: str
+    device: str | None
     packs: tuple[PolicyPack, ...]
     findings: tuple[Finding, ...]
     plan: PlanFacts | None = None
@@ -259,7 +261,11 @@ class DocumentFacts:
         if self.issued < self.request.decided:
             raise CertificateError("a document can't be issued before its request was decided")
         require_printable("code version", self.code_version)
-        require_printable("device", self.device)
+        if self.device is not None:
+            require_printable("device", self.device)
+        settled = self.outcome in (Outcome.REFUSED, Outcome.WITHDRAWN)
+        if self.request.training_images is None and not settled:
+            raise CertificateError("what was looked for and found isn't told without a count")
         judged = self.outcome in (Outcome.CERTIFIED, Outcome.NOT_ERASED)
         if judged != (self.conclusion is not None):
             raise CertificateError(f"outcome {self.outcome} and its conclusion don't fit together")

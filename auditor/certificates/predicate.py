@@ -51,7 +51,7 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
         },
         "request": _request(facts),
         "model": _model(facts),
-        "execution": {"codeVersion": facts.code_version, "device": facts.device},
+        "execution": _execution(facts),
         "policyPacks": [{"name": pack.name, "digest": str(pack.digest)} for pack in facts.packs],
         "skippedRungs": [_skipped(rung) for rung in facts.skipped],
         "attempts": [_attempt(rung) for rung in facts.attempts],
@@ -83,6 +83,7 @@ def _served(served: ServedFacts) -> Canonical:
 
 def _request(facts: DocumentFacts) -> Canonical:
     request = facts.request
+    images = request.training_images
     return {
         "case": request.case,
         "regime": request.regime.value,
@@ -91,7 +92,7 @@ def _request(facts: DocumentFacts) -> Canonical:
         "decided": request.decided.isoformat(),
         "decidedBy": request.decided_by.value,
         "subjects": request.subjects,
-        "trainingImages": request.training_images,
+        **({} if images is None else {"trainingImages": images}),
     }
 
 
@@ -113,6 +114,11 @@ def _version(version: ModelVersion) -> Canonical:
         "trainingImages": version.training_images,
         "weights": str(version.weights),
     }
+
+
+def _execution(facts: DocumentFacts) -> Canonical:
+    ran = {} if facts.device is None else {"device": facts.device}
+    return {"codeVersion": facts.code_version, **ran}
 
 
 def _plan(plan: PlanFacts) -> Canonical:

@@ -84,13 +84,11 @@ def render_certificate(
         CertificateError: the page can't be drawn, or not so that its text can be verified.
     """
     say = language_of(predicate["locale"]).say
-    html = document_html(predicate, statement_digest)
-    pdf = print_page(
-        html,
-        style=_STYLE,
-        issued=date.fromisoformat(predicate["issued"]),
-        identifier=envelope,
-        enclosed=(
+    return _printed(
+        predicate,
+        statement_digest,
+        envelope,
+        (
             Enclosed(
                 name=ENVELOPE,
                 content=envelope,
@@ -105,6 +103,26 @@ def render_certificate(
             ),
         ),
     )
+
+
+def require_drawable(predicate: Mapping[str, Any], statement_digest: str) -> None:
+    """See that a statement can be printed, before it is signed and can't be changed any more.
+
+    Raises:
+        CertificateError: as `render_certificate`.
+    """
+    _printed(predicate, statement_digest, b"", ())
+
+
+def _printed(
+    predicate: Mapping[str, Any],
+    statement_digest: str,
+    identifier: bytes,
+    enclosed: Sequence[Enclosed],
+) -> bytes:
+    html = document_html(predicate, statement_digest)
+    issued = date.fromisoformat(predicate["issued"])
+    pdf = print_page(html, style=_STYLE, issued=issued, identifier=identifier, enclosed=enclosed)
     require_readable(pdf, html)
     return pdf
 

@@ -118,11 +118,32 @@ def _stamp(pdf: bytes, stamps: Sequence[EmbeddedPdfSignature]) -> EmbeddedPdfSig
 
 
 def _covered(pdf: bytes, signature: EmbeddedPdfSignature) -> int:
-    """Up to where a signature covers the file, from its start on; 0 where it leaves a gap."""
+    """Up to where a signature covers the file, from its start on; 0 where it leaves a gap.
+
+    Nothing covers the hole that holds the signature itself, and a twin of the file with another
+    filling would be a file of which no status speaks.
+
+    Raises:
+        InvalidCertificateError: the hole isn't filled in the one way that it is here.
+    """
     start, before, after, rest = (int(number) for number in signature.byte_range)
     hole = pdf[before:after]
-    whole = start == 0 and hole[:1] == b"<" and hole[-1:] == b">"
-    return after + rest if whole else 0
+    if start != 0 or hole[:1] != b"<" or hole[-1:] != b">":
+        return 0
+    if not _is_filled(hole[1:-1]):
+        raise InvalidCertificateError("something was changed beside the seal's own signature")
+    return after + rest
+
+
+def _is_filled(digits: bytes) -> bool:
+    """Hex digits in one case: one object in DER (X.690 section 10.1) and zeros."""
+    filling = bytes.fromhex(digits.decode("ascii"))
+    if digits not in (filling.hex().encode(), filling.hex().upper().encode()):
+        return False
+    long = filling[1] & 0x7F if filling[1] & 0x80 else 0
+    length = int.from_bytes(filling[2 : 2 + long], "big") if long else filling[1]
+    shortest = (length.bit_length() + 7) // 8 if length > 0x7F else 0
+    return long == shortest and not any(filling[2 + long + length :])
 
 
 def _evidence(root: Mapping[str, Any]) -> Evidence | None:

@@ -5,7 +5,7 @@ about the PDF's digest in a DSSE envelope by the statement keys, with the moment
 moment until which it counts as fresh, and the ledger's size then (docs/status.md).
 
     envelope = sign_envelope(PAYLOAD_TYPE, status_bytes(facts), signers)
-    held, detail = judge_statuses([envelope], trust, pdf=Digest.of(pdf), now=now)
+    held, detail = judge_statuses([envelope], trust, document, now=now)
 """
 
 from __future__ import annotations
@@ -34,6 +34,20 @@ LONGEST_FRESH = 92
 
 _ANOTHER = "the status is about another document"
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The document in question, as it stands in the ledger.
+
+    Attributes:
+        pdf: of its bytes.
+        ledger: the ledger's name.
+    """
+
+    case: str
+    pdf: Digest
+    ledger: str
 
 
 class State(StrEnum):
@@ -126,26 +140,30 @@ def parse_status(payload: bytes) -> StatusFacts:
 
 
 def judge_status(
-    envelope: bytes, trust: TrustFile, *, pdf: Digest, now: datetime
+    envelope: bytes, trust: TrustFile, document: Document, *, now: datetime
 ) -> tuple[bool | None, str]:
     """What a status that came with a document says of it.
 
     One that is forged, stale or about something else says nothing, neither good nor bad: whoever
-    hands it over could have left it out.
+    hands it over could have left it out. But a case has one document, and a true status of the
+    same case about another file says that this one isn't it.
 
     Returns:
         True where the document is good and the status fresh, None where nothing can be told; and
         why.
 
     Raises:
-        InvalidCertificateError: the document was withdrawn or superseded; that doesn't grow stale.
+        InvalidCertificateError: the document was withdrawn or superseded, or another file is the
+            document of its case; that doesn't grow stale.
     """
     try:
         facts = _trusted(envelope, trust)
     except (ProofError, CertificateError) as error:
         return None, f"the status can't be relied on: {error}"
-    if facts.pdf != pdf:
+    if (facts.case, facts.ledger.origin) != (document.case, document.ledger):
         return None, _ANOTHER
+    if facts.pdf != document.pdf:
+        raise InvalidCertificateError("the issuer's status of this case is about another file")
     if facts.state is State.WITHDRAWN:
         raise InvalidCertificateError(f"withdrawn by its issuer: {facts.reason}")
     if facts.state is State.SUPERSEDED:
@@ -155,7 +173,7 @@ def judge_status(
 
 
 def judge_statuses(
-    envelopes: Sequence[bytes], trust: TrustFile, *, pdf: Digest, now: datetime
+    envelopes: Sequence[bytes], trust: TrustFile, document: Document, *, now: datetime
 ) -> tuple[bool | None, str]:
     """What all statuses at hand say of one document: a good one counts only if none is bad.
 
@@ -164,9 +182,9 @@ def judge_statuses(
         if there is any.
 
     Raises:
-        InvalidCertificateError: the document was withdrawn or superseded, by any of them.
+        InvalidCertificateError: as `judge_status`, by any of them.
     """
-    told = [judge_status(envelope, trust, pdf=pdf, now=now) for envelope in envelopes]
+    told = [judge_status(envelope, trust, document, now=now) for envelope in envelopes]
     told.sort(key=lambda each: (each[0] is None, each[1] == _ANOTHER))
     return told[0] if told else (None, "no status at hand (verify --status FILE)")
 

@@ -49,7 +49,7 @@ from auditor.certificates.signatures import (
     signed_by,
 )
 from auditor.certificates.statement import ENVELOPE, PAYLOAD_TYPE, PROOF, parse_statement
-from auditor.certificates.status import judge_statuses
+from auditor.certificates.status import Document, judge_statuses
 from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificateIssued, CertificatePrepared, event_from
 from auditor.domain.kind import Event
@@ -288,8 +288,12 @@ class Verification:
 
     def status(self) -> Found:
         """Whether it is still vouched for."""
-        pdf = Digest.of(self.pdf)
-        return judge_statuses(self.statuses, self.trust, pdf=pdf, now=self.now)
+        document = Document(
+            case=self.predicate["request"]["case"],
+            pdf=Digest.of(self.pdf),
+            ledger=self.checkpoint.origin,
+        )
+        return judge_statuses(self.statuses, self.trust, document, now=self.now)
 
     def entry(self, proof: str) -> tuple[int, Witnessed, Event]:
         """An event that a tlog-proof carries, its place, and the checkpoint it is proved by."""

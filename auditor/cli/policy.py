@@ -10,7 +10,7 @@ import click
 
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
-from auditor.cli.request_desk import hand, key_option, role_option
+from auditor.cli.request_desk import day_of, hand, key_option, role_option
 from auditor.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -81,10 +81,7 @@ def due(name: str, start: str, country: str, home: Path | None, as_json: bool) -
     """
     from auditor.policies.counting import last_day
 
-    try:
-        day = date.fromisoformat(start)
-    except ValueError:
-        raise MisuseError(f"--from {start!r} is no day; write it as YYYY-MM-DD") from None
+    day = day_of(start, "--from")
     about, limit = _limit_named(home, name)
     row = {**about, "time_limit": _limit(limit), "last_day": str(last_day(limit, day, country).day)}
     if limit.extended is not None:

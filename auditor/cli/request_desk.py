@@ -12,6 +12,7 @@ import click
 
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
+from auditor.domain.day import parse_day
 from auditor.domain.event import DecisionProposed
 from auditor.domain.request import DecisionKind, DecisionReason, IdentityResult, PauseReason
 from auditor.errors import ConcurrencyError, MisuseError
@@ -291,6 +292,9 @@ def day_of(text: str, option: str) -> date:
         MisuseError: no such day.
     """
     try:
-        return date.fromisoformat(text)
+        day = parse_day(text)
     except ValueError:
         raise MisuseError(f"{option} {text!r} is no day; write it as YYYY-MM-DD") from None
+    if day is None:
+        raise MisuseError(f"{option} {text}: there is no such day")
+    return day

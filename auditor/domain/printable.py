@@ -15,6 +15,8 @@ _UNSEEN = re.compile(
 # What a spreadsheet takes for a formula (OWASP, "CSV injection"); a signed number is none.
 _FORMULA = re.compile(r"[=@]|[+-](?!\d+(\.\d+)?$)")
 
+_DRAWN = ("LATIN", "GREEK", "CYRILLIC", "MODIFIER", "FEMININE", "MASCULINE", "MICRO")
+
 
 def flaw_of(text: str) -> str:
     """Why a name can't be printed as what it is; empty where it can.
@@ -36,6 +38,22 @@ def flaw_of(text: str) -> str:
         return "is not in Unicode normal form C; write it composed"
     if _FORMULA.match(unicodedata.normalize("NFKC", text)):
         return "begins like a formula"
+    return ""
+
+
+def undrawn(text: str) -> str:
+    """Why no document could show a name, though it is one; empty where the shipped fonts know it.
+
+    >>> undrawn("Szpital Łódź, Νοσοκομείο, Больница nº 1")
+    ''
+    >>> undrawn("東京病院")
+    'must be in Latin, Greek or Cyrillic letters, as documents are drawn in no others'
+    """
+    for each in text:
+        if each.isalpha() and not unicodedata.name(each, "").startswith(_DRAWN):
+            return (
+                "must be in Latin, Greek or Cyrillic letters, as documents are drawn in no others"
+            )
     return ""
 
 

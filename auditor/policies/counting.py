@@ -35,11 +35,21 @@ def last_day(
         extended: with the extension that the limit knows.
 
     Raises:
-        PolicyError: it knows no extension, or there is no calendar for the country.
+        PolicyError: it knows no extension, there is no calendar for the country, or the period
+            ends after the last day that a date can name.
     """
     length = limit.extended if extended else limit.length
     if length is None:
         raise PolicyError("this time limit knows no extension")
+    try:
+        return _counted(limit, length, start, country, stops)
+    except (OverflowError, ValueError):  # of dates past 9999-12-31
+        raise PolicyError(f"a time limit that runs from {start} ends past the calendar") from None
+
+
+def _counted(
+    limit: TimeLimit, length: int, start: date, country: str, stops: Sequence[Stop]
+) -> Deadline:
     match limit.counting:
         case Counting.REGULATION_1182_71:
             return eu_deadline(start, length, country)

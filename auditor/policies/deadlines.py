@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from auditor.domain.request import Regime
 from auditor.domain.verdict import Finding, FindingStatus
 from auditor.policies.checks_time import deadline_in_force
 from auditor.policies.evaluate import find_out
@@ -24,6 +25,17 @@ class Answer:
 
     due: date
     finding: Finding
+
+
+def in_law_since(packs: Sequence[RulePack], regime: Regime) -> date:
+    """The first day on which a request under a regime could come in.
+
+    Before it no rule sets a limit to the answer, and a case would have no deadline. HIPAA sets none
+    at all; there it is the first day of any rule that names it.
+    """
+    named = [rule for pack in packs for rule in pack.rules if regime in rule.applies.regimes]
+    timed = [rule for rule in named if _ANSWER & {*rule.requires}]
+    return min((rule.effective_from for rule in timed or named), default=date.min)
 
 
 def answer_of(packs: Sequence[RulePack], facts: CaseFacts) -> Answer | None:

@@ -484,12 +484,15 @@ def nothing() -> DocumentFacts:
         controls=(),
         conclusion=None,
         inventory=(),
+        device=None,
     )
 
 
 def refused() -> DocumentFacts:
     """A signed record: the desk refused."""
-    return replace(nothing(), outcome=Outcome.REFUSED)
+    facts = nothing()
+    request = replace(facts.request, training_images=None)
+    return replace(facts, outcome=Outcome.REFUSED, request=request)
 
 
 def unknowable() -> DocumentFacts:

@@ -251,7 +251,7 @@ def test_a_status_tells_nothing_unless_it_is_one(browser: Browser, issued: Issue
         "fresh for too long": said(swapped('"freshUntil":"20', '"freshUntil":"21')),
         "it has no dates": said(swapped("Z", "z")),
         "yet to come": said(as_of=now + timedelta(hours=2), fresh_until=now + timedelta(days=2)),
-        "about another document": said(pdf=Digest.of(b"another")),
+        "about another document": said(case="0f0f0f0f0f0f0f0f", pdf=Digest.of(b"another")),
         "was not in force": said(
             as_of=now - timedelta(days=80), fresh_until=now + timedelta(days=1)
         ),
@@ -262,6 +262,26 @@ def test_a_status_tells_nothing_unless_it_is_one(browser: Browser, issued: Issue
         assert not failing and told in detail
     withdrawn = said(state=State.WITHDRAWN, reason="issued-in-error")
     assert found(browser, issued, withdrawn) == [("status", "withdrawn by its issuer")]
+
+
+def test_no_twin_of_a_document_escapes_what_is_said_of_it(browser: Browser, issued: Issued) -> None:
+    (_, before, after, _) = read_sealed_pdf(issued.pdf).signature.byte_range
+    hole = issued.pdf[before:after]
+    status = sign_envelope(
+        PAYLOAD_TYPE,
+        status_bytes(status_facts(issued, state=State.WITHDRAWN, reason="issued-in-error")),
+        issued.home.statement_signers,
+    )
+    told = found(
+        browser,
+        issued,
+        *(
+            {"pdf": issued.pdf[:before] + twin + issued.pdf[after:], "status": status}
+            for twin in (hole, hole.lower(), hole[:-2] + b"1>", hole.replace(b"A", b"a", 1))
+        ),
+    )
+    assert [failing for failing, _ in told] == ["status", "status", "form", "form"]
+    assert "another file" in told[1][1]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pikepdf
 import pytest
 from pypdf import PdfReader, PdfWriter
 
+from auditor.certificates.catalogue import LOCALES, language_of
 from auditor.certificates.facts import DocumentFacts, Parties
 from auditor.certificates.page import document_html
 from auditor.certificates.render import render_certificate
@@ -209,6 +210,7 @@ def test_names_that_could_deceive_are_refused(name: str) -> None:
         lambda f: replace(f, issued=date(2026, 1, 1)),
         lambda f: replace(f, request=replace(f.request, decided=date(2026, 1, 1))),
         lambda f: replace(f, request=replace(f.request, subjects=0)),
+        lambda f: replace(f, request=replace(f.request, training_images=None)),
         lambda f: replace(f, plan=replace(f.plan, margin=0.51)),
         lambda f: replace(f, plan=replace(f.plan, alpha=0.0)),
         lambda f: replace(f, conclusion=replace(f.conclusion, basis=Basis.NONE)),
@@ -222,6 +224,31 @@ def test_a_document_cannot_claim_what_its_evidence_does_not_back(
 ) -> None:
     with pytest.raises(CertificateError):
         break_it(examples.passed())
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_what_nobody_looked_up_or_ran_is_not_told(locale: str) -> None:
+    """A refused request's images were never looked for; older versions told of 0, on ``none``."""
+    facts = replace(examples.refused(), locale=locale)
+    payload = statement_bytes(facts)
+    told = json.loads(payload)["predicate"]
+    assert "trainingImages" not in told["request"] and told["execution"].keys() == {"codeVersion"}
+    digest = str(Digest.of(payload))
+    html = document_html(told, digest)
+    older = {
+        **told,
+        "request": {**told["request"], "trainingImages": 0},
+        "execution": {**told["execution"], "device": "none"},
+    }
+    VALIDATOR.validate(older)
+    before = document_html(older, digest)
+    language = language_of(locale)
+    images = language.count("{count} training image", "{count} training images", 0)
+    device = language.say(
+        "auditor {version}, on {device}", version=facts.code_version, device="none"
+    )
+    assert images in before and device in before
+    assert images not in html and device not in html
 
 
 def test_the_first_lines_say_what_cannot_be_excluded() -> None:

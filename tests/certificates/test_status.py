@@ -14,9 +14,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.statement import PAYLOAD_TYPE
 from auditor.certificates.status import (
     LONGEST_FRESH,
+    Document,
     State,
     StatusFacts,
     judge_status,
@@ -47,6 +49,7 @@ from auditor.workflow.homes.registry import register_version, require_model
 from tests.certificates.conftest import Issued, issue_record, refused_case
 from tests.cli.conftest import stock
 
+ANOTHER = {"case": "0f0f0f0f0f0f0f0f", "pdf": Digest.of(b"another")}
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "templates" / "certificate-status-v1.schema.json").read_text())
@@ -86,8 +89,14 @@ def judged(
     return report.status, report.checks[-1]
 
 
+def document(issued: Issued) -> Document:
+    known = issued.home.newest_checkpoint()
+    assert known is not None
+    return Document(case=issued.case, pdf=Digest.of(issued.pdf), ledger=known.origin)
+
+
 def judged_alone(issued: Issued, status: bytes, trust: TrustFile) -> tuple[bool | None, str]:
-    return judge_status(status, trust, pdf=Digest.of(issued.pdf), now=datetime.now(UTC))
+    return judge_status(status, trust, document(issued), now=datetime.now(UTC))
 
 
 def test_a_fresh_good_status_makes_it_valid(issued: Issued) -> None:
@@ -105,13 +114,13 @@ def test_of_several_statuses_a_bad_one_outweighs_the_good_and_the_nearest_is_tol
     stale = signed(
         issued, facts(issued, as_of=now - timedelta(days=2), fresh_until=now - timedelta(days=1))
     )
-    others = signed(issued, facts(issued, pdf=Digest.of(b"another")))
+    others = signed(issued, facts(issued, **ANOTHER))
     trust = parse_trust(issued.trust)
     keys = tuple(replace(k, valid_from="2026-01-01T00:00:00Z") for k in trust.statement_keys)
     trust = replace(trust, statement_keys=keys)
 
     def told(*statuses: bytes) -> tuple[bool | None, str]:
-        return judge_statuses(statuses, trust, pdf=Digest.of(issued.pdf), now=now)
+        return judge_statuses(statuses, trust, document(issued), now=now)
 
     for order in permutations((others, stale, good, b"nonsense")):
         assert told(*order)[0] is True
@@ -168,7 +177,45 @@ def test_a_status_from_before_the_trust_files_checkpoint_is_stale(issued: Issued
 
 
 def test_a_status_of_another_document_tells_nothing(issued: Issued) -> None:
-    assert stale(issued, pdf=Digest.of(b"another")) == "the status is about another document"
+    assert stale(issued, **ANOTHER) == "the status is about another document"
+
+
+def test_no_twin_of_a_document_escapes_what_is_said_of_it(issued: Issued) -> None:
+    """The holder of a withdrawn document changes bytes that no signature covers, and keeps the
+    proof of issue to himself."""
+    (_, before, after, _) = read_sealed_pdf(issued.pdf).signature.byte_range
+    hole = issued.pdf[before:after]
+    letter = next(place for place, digit in enumerate(hole) if digit in b"ABCDEFabcdef")
+    twins = {
+        "padding": hole[:-2] + b"1>",
+        "case": hole[:letter] + hole[letter : letter + 1].swapcase() + hole[letter + 1 :],
+        "length": hole.replace(b"<3082", b"<308300", 1)[:-3] + b">",
+        "another writing": hole.lower(),
+    }
+    bad = signed(issued, facts(issued, state=State.WITHDRAWN, reason="issued-in-error"))
+    for name, twin in twins.items():
+        assert twin != hole and len(twin) == len(hole)
+        report = verify_certificate(
+            issued.pdf[:before] + twin + issued.pdf[after:],
+            parse_trust(issued.trust),
+            statuses=[bad],
+            now=datetime.now(UTC),
+        )
+        assert report.status is Status.INVALID, name
+        assert report.checks[-1].name == ("status" if name == "another writing" else "form"), name
+    assert "about another file" in report.checks[-1].detail
+
+
+@pytest.mark.parametrize("state", [State.GOOD, State.WITHDRAWN])
+def test_a_status_of_the_same_case_about_another_file_refuses_this_one(
+    issued: Issued, state: State
+) -> None:
+    """A case has one document; whoever holds its status and another file holds a twin."""
+    reason = "issued-in-error" if state is State.WITHDRAWN else ""
+    said = facts(issued, state=state, reason=reason, pdf=Digest.of(b"another"))
+    status, check = judged(issued, signed(issued, said))
+    assert (status, check.held) == (Status.INVALID, False)
+    assert check.detail == "the issuer's status of this case is about another file"
 
 
 @pytest.mark.parametrize("state", [State.GOOD, State.WITHDRAWN])

@@ -45,6 +45,8 @@ def test_the_true_document_is_valid(issued: Issued) -> None:
     assert held == [True] * 10 + [None] * 4  # no witness, approver, endpoint, status
     assert report.predicate is not None
     assert report.predicate["request"]["case"] == issued.case
+    assert "trainingImages" not in report.predicate["request"]  # refused before anybody looked
+    assert "device" not in report.predicate["execution"]
     without = verify_certificate(
         issued.pdf, parse_trust(issued.trust), sidecar=None, now=datetime.now(UTC)
     )
@@ -54,12 +56,18 @@ def test_the_true_document_is_valid(issued: Issued) -> None:
 
 
 def test_any_flipped_bit_is_refused(issued: Issued) -> None:
+    """Whether or not the proof of issue, which names the file's digest, is at hand."""
     draw = random.Random(20261124)
-    places = [0, len(issued.pdf) - 1, *draw.sample(range(len(issued.pdf)), 60)]
+    (_, before, after, _) = read_sealed_pdf(issued.pdf).signature.byte_range
+    inside = [*draw.sample(range(before, after), 30), after - 2]
+    places = [0, len(issued.pdf) - 1, *draw.sample(range(len(issued.pdf)), 60), *inside]
+    trust = parse_trust(issued.trust)
     for place in places:
         forged = bytearray(issued.pdf)
         forged[place] ^= 1 << draw.randrange(8)
-        assert issued.verify(bytes(forged)).status is Status.INVALID, place
+        for sidecar in (issued.sidecar, None):
+            found = verify_certificate(bytes(forged), trust, sidecar=sidecar, now=datetime.now(UTC))
+            assert found.status is Status.INVALID, place
 
 
 @pytest.mark.parametrize(

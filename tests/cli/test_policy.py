@@ -283,6 +283,9 @@ def test_a_time_limit_is_counted_from_any_day(auditor: Auditor) -> None:
         (("GDPR-17-1-a", "--from", "2027-01-31"), 2, "has no time limit"),
         (("NO-SUCH-RULE", "--from", "2027-01-31"), 2, "no rule named"),
         (("GDPR-12-3-RESPOND", "--from", "31.1.2027"), 2, "YYYY-MM-DD"),
+        (("GDPR-12-3-RESPOND", "--from", "9999-12-31"), 1, "past the calendar"),
+        (("UK-12-3-RESPOND", "--from", "9999-12-31"), 1, "past the calendar"),
+        (("CCPA-130-RESPOND", "--from", "9999-12-31"), 1, "past the calendar"),
         (("GDPR-12-3-RESPOND", "--from", "2027-01-31", "--country", "XX"), 1, "public holidays"),
     ],
 )

@@ -78,6 +78,11 @@ def test_the_subject_is_in_no_entry_and_no_output(
         (("--model", "detector", "--subject", "a", "--regime", "hipaa"), "doesn't belong"),
         (("--model", "detector", "--subject", "a", "--received", "5.1.2026"), "YYYY-MM-DD"),
         (("--model", "detector", "--subject", "a", "--received", "9999-01-01"), "in the future"),
+        (("--model", "detector", "--subject", "a", "--received", "20261102"), "YYYY-MM-DD"),
+        (("--model", "detector", "--subject", "a", "--received", "2026-W45-1"), "YYYY-MM-DD"),
+        (("--model", "detector", "--subject", "a", "--received", "2026-02-30"), "no such day"),
+        (("--model", "detector", "--subject", "a", "--received", "0001-01-01"), "2018-05-25"),
+        (("--model", "detector", "--subject", "a", "--received", "2018-05-24"), "2018-05-25"),
         (("--model", "detector", "--subject", "a", "--ground", "whim"), "whim"),
     ],
 )

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from auditor.certificates.facts import ModelFacts, ModelVersion
+from auditor.certificates.facts import ModelFacts, ModelVersion, Parties
 from auditor.domain.artefact import Digest
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.errors import CertificateError, TamperedError
 from auditor.workflow.desk.desk import decide, file_request
-from auditor.workflow.documents import notary
-from auditor.workflow.documents.notary import prepare_statement
+from auditor.workflow.documents import document, notary
+from auditor.workflow.documents.notary import issue, prepare_statement
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import load_case
 from auditor.workflow.homes.registry import deploy, register_version, require_model
@@ -44,6 +44,21 @@ def test_a_file_swapped_after_the_verification_stops_the_signature(stocked: Home
         prepare_statement(stocked, case, load_case(stocked, case))
     assert caught.value.exit_code == 5
     assert load_case(stocked, case).prepared is None
+
+
+def test_a_name_that_cannot_be_drawn_stops_the_signature_and_is_corrected(
+    stocked: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once signed, a statement can't be changed: its case would have been stuck for good."""
+    case = refused(stocked)
+    monkeypatch.setattr(document, "Parties", lambda **_: Parties(controller="東京病院", dpo="DPO"))
+    with pytest.raises(CertificateError, match="no verifier could read"):
+        prepare_statement(stocked, case, load_case(stocked, case))
+    assert load_case(stocked, case).prepared is None
+    monkeypatch.undo()
+    prepare_statement(stocked, case, load_case(stocked, case))
+    issue(stocked, case, load_case(stocked, case))
+    assert load_case(stocked, case).issued is not None
 
 
 def test_what_replaced_the_model_is_read_once_more_and_must_be_in_service(

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.domain.printable import flaw_of
+from auditor.domain.printable import flaw_of, undrawn
 from auditor.errors import HomeError
 from auditor.workflow.homes.config import Config, read_config, write_config
 
-PRINTABLE = st.text(min_size=1, max_size=40).filter(lambda s: not flaw_of(s))
+PRINTABLE = st.text(min_size=1, max_size=40).filter(lambda s: not flaw_of(s) and not undrawn(s))
 SHARE = st.floats(min_value=0.001, max_value=0.5)
 CONFIGS = st.builds(
     Config,
@@ -110,6 +110,13 @@ def test_a_table_given_as_a_value_is_named(written: Path) -> None:
 def test_names_are_what_they_seem(name: str) -> None:
     with pytest.raises(HomeError, match=r"one line|invisible or control|formula"):
         Config(controller=name, dpo="DPO")
+
+
+@pytest.mark.parametrize("name", ["東京病院", "مستشفى", "St. ไทย"])
+def test_names_that_no_document_could_show_are_refused_before_one_is_signed(name: str) -> None:
+    for names in ({"controller": name, "dpo": "DPO"}, {"controller": "St. Example", "dpo": name}):
+        with pytest.raises(HomeError, match="Latin, Greek or Cyrillic"):
+            Config(**names)
 
 
 def test_a_missing_file_is_an_error_of_the_home(tmp_path: Path) -> None:

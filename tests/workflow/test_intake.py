@@ -12,11 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.domain.printable import flaw_of
+from auditor.domain.request import Regime
+from auditor.policies.deadlines import in_law_since
+from auditor.policies.load import load_packs
 from auditor.workflow.desk.intake import COLUMNS, MOST_FLAWS, IntakeError, Known, read_rows
 from auditor.workflow.desk.intake_csv import MOST_ROWS, read_csv
 
 TODAY = date(2026, 11, 20)
-KNOWN = Known(models={"detector"}, subjects={"p1", "p2"}, today=TODAY)
+KNOWN = Known(
+    models={"detector"},
+    subjects={"p1", "p2"},
+    today=TODAY,
+    since={regime: in_law_since(load_packs(), regime) for regime in Regime},
+)
 GOOD = {
     "external_id": "DSR-1",
     "subject_id": "p1",
@@ -65,6 +73,7 @@ BAD = {
     "ground": ["", "uk-gdpr-17-1-b", "hipaa-508-b-5", "gdpr-17-1-g"],
     "received": [
         *("", "02.11.2026", "2026-02-30", "2025-02-29", "2026-11-21", "1999-12-31", "20261102"),
+        *("2018-05-24", "2018-01-01", "0001-01-01"),  # before the GDPR: no rule would set a limit
         *("2026-W45-1", "2026-11-02T10:00", "0202-11-02", "\uff12026-11-02", "2026-1-2"),
     ],
 }
@@ -169,5 +178,5 @@ def test_what_is_let_through_is_good_in_every_cell(changes: list[dict[str, str]]
     for item in asked:
         assert item.subject_id in KNOWN.subjects and item.model in KNOWN.models
         assert item.ground.value.startswith(f"{item.regime.value}-")
-        assert date(2000, 1, 1) <= item.received <= TODAY
+        assert KNOWN.since[item.regime] <= item.received <= TODAY
         assert flaw_of(item.external_id) == ""

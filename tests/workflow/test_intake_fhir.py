@@ -13,11 +13,18 @@ from fhir.resources.R4B.consent import Consent
 from fhir.resources.R4B.task import Task
 
 from auditor.domain.request import Ground, Regime
+from auditor.policies.deadlines import in_law_since
+from auditor.policies.load import load_packs
 from auditor.workflow.desk.intake import IntakeError, Known, read_rows
 from auditor.workflow.desk.intake_fhir import GROUND_SYSTEM, Setting, read_fhir
 
 BERLIN = Setting(model="detector", regime=Regime.GDPR, zone="Europe/Berlin")
-KNOWN = Known(models={"detector"}, subjects={"p1", "MRN-7"}, today=date(2026, 11, 20))
+KNOWN = Known(
+    models={"detector"},
+    subjects={"p1", "MRN-7"},
+    today=date(2026, 11, 20),
+    since={regime: in_law_since(load_packs(), regime) for regime in Regime},
+)
 CONSENT: dict[str, Any] = {
     "resourceType": "Consent",
     "id": "c-17",

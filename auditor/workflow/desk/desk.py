@@ -14,11 +14,11 @@ from auditor.domain.entry import Recorded
 from auditor.domain.event import DecisionProposed, ErasureRequested, RequestDecided
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.errors import MisuseError
-from auditor.policies.deadlines import answer_of
+from auditor.policies.deadlines import answer_of, in_law_since
 from auditor.policies.facts import NO_HOLIDAYS
 from auditor.policies.zone import TZDATA, local_day
 from auditor.proof.signing import Signer
-from auditor.workflow.desk.library import case_facts, packs_of, pin_packs
+from auditor.workflow.desk.library import case_facts, packs_in_use, packs_of, pin_packs
 from auditor.workflow.desk.rules import NO_REVIEW, Choice, why_not
 from auditor.workflow.desk.signing import (
     FOUR_EYED,
@@ -52,8 +52,8 @@ def file_request(
         The opaque case id.
 
     Raises:
-        MisuseError: no subject, a subject named twice, an unknown model, or a ground that
-            doesn't belong to the regime.
+        MisuseError: no subject, a subject named twice, an unknown model, a ground that doesn't
+            belong to the regime, or a day from before the regime's rules.
         PolicyError: a rule pack of the hospital's own can't be used.
         TamperedError: the ledger is read-only.
     """
@@ -63,6 +63,10 @@ def file_request(
         raise MisuseError(f"ground {ground.value} doesn't belong to {regime.value}")
     if find_model(home, model) is None:
         raise MisuseError(f"no model named {model}; see `auditor model list`")
+    if received < (since := in_law_since(packs_in_use(home), regime)):
+        raise MisuseError(
+            f"{received} lies before {since}, when the rules of {regime.value} began to apply"
+        )
     require_writable(home.root, home.ledger)  # else the vault would keep what no entry points to
     case, policies = secrets.token_hex(_CASE_BYTES), pin_packs(home, regime)
     payload = home.vault.seal(case_stream(case), canonical_bytes({"subjects": subjects}))

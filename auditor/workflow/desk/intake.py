@@ -6,13 +6,13 @@ repeats what stands there, which may be anybody's name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
+from auditor.domain.day import parse_day
 from auditor.domain.printable import flaw_of
 from auditor.domain.request import Ground, Regime
 from auditor.errors import DataError
@@ -20,9 +20,6 @@ from auditor.errors import DataError
 COLUMNS = ("external_id", "subject_id", "model", "regime", "ground", "received")
 MOST_FLAWS = 100
 """How many flaws of one file are listed; the others are counted."""
-
-_EARLIEST = date(2000, 1, 1)  # before any request of these laws; a slip of the pen
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -74,11 +71,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a request is held against: the home's models and patients, and the day it is there."""
+    """What a request is held against: the home's models and patients, and the day it is there.
+
+    ``since`` is the day from which each regime's rules apply (`policies.deadlines.in_law_since`).
+    """
 
     models: Collection[str]
     subjects: Collection[str]
     today: date
+    since: Mapping[Regime, date]
 
 
 Cells = Mapping[str, str]
@@ -120,8 +121,11 @@ def _flaws(cells: Cells, known: Known) -> dict[str, str]:
         "model": "" if cells["model"] in known.models else _NO_MODEL,
         "regime": _none_of(Regime, cells["regime"]),
         "ground": _none_of(Ground, cells["ground"]),
-        "received": _bad_day(cells["received"], known.today),
+        "received": _bad_day(cells["received"]),
     }
+    if not found["regime"] and not found["received"]:
+        since = known.since[Regime(cells["regime"])]
+        found["received"] = _out_of_time(date.fromisoformat(cells["received"]), since, known.today)
     if not found["regime"] and not found["ground"]:
         found["ground"] = _bad_ground(cells["regime"], cells["ground"])
     return {name: why for name, why in found.items() if why}
@@ -148,16 +152,17 @@ def _bad_ground(regime: str, ground: str) -> str:
     return "" if ground.startswith(f"{regime}-") else f"doesn't belong to {regime}"
 
 
-def _bad_day(text: str, today: date) -> str:
-    if not _DAY.fullmatch(text):
-        return "is no day; write it as YYYY-MM-DD"
+def _bad_day(text: str) -> str:
     try:
-        day = date.fromisoformat(text)
+        return "there is no such day" if parse_day(text) is None else ""
     except ValueError:
-        return "there is no such day"
+        return "is no day; write it as YYYY-MM-DD"
+
+
+def _out_of_time(day: date, since: date, today: date) -> str:
     if day > today:
         return "lies in the future"
-    return f"lies before {_EARLIEST}" if day < _EARLIEST else ""
+    return f"lies before {since}, when the regime's rules began to apply" if day < since else ""
 
 
 def _asked(number: int, cells: Cells) -> Asked:

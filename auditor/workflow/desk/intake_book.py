@@ -18,13 +18,14 @@ from auditor.domain.request import Regime
 from auditor.errors import MisuseError
 from auditor.learning.manifest import read_rows as manifest_rows
 from auditor.ledger.ledger import Append
+from auditor.policies.deadlines import in_law_since
 from auditor.policies.facts import NO_HOLIDAYS
 from auditor.policies.zone import TZDATA, local_day
 from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.desk.intake import Asked, Cells, Flaw, IntakeError, Known, read_rows
 from auditor.workflow.desk.intake_csv import read_csv
 from auditor.workflow.desk.intake_fhir import Setting, read_fhir
-from auditor.workflow.desk.library import pin_packs
+from auditor.workflow.desk.library import packs_in_use, pin_packs
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
@@ -97,10 +98,12 @@ def take_in(
 
 
 def _known(home: Home) -> Known:
+    packs = packs_in_use(home)
     return Known(
         models=frozenset(view.name for view in list_models(home)),
         subjects=_known_subjects(home),
         today=local_day(datetime.now(UTC), home.config.time_zone),
+        since={regime: in_law_since(packs, regime) for regime in Regime},
     )
 
 

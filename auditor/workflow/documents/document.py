@@ -102,7 +102,7 @@ def _request(home: Home, case: str, state: ErasureCase) -> RequestFacts:
         received=requested.received,
         decided=local_day(datetime.fromisoformat(decisions[-1].recorded_at), requested.time_zone),
         subjects=requested.subjects,
-        training_images=0 if state.scope is None else state.scope.training_images,
+        training_images=None if state.scope is None else state.scope.training_images,
         held_out_images=0 if state.scope is None else state.scope.held_out_images,
         earlier=() if state.scope is None else state.scope.earlier,
         obstacle=state.obstacle,
@@ -201,9 +201,9 @@ def _impossible(state: ErasureCase) -> Decision:
     return Decision(verdict=Verdict.INDETERMINATE, reasons=(reason,))
 
 
-def _device(state: ErasureCase) -> str:
+def _device(state: ErasureCase) -> str | None:
     devices = [item.completed.device for item in state.attempts if item.completed is not None]
-    return devices[-1] if devices else "none"
+    return devices[-1] if devices else None
 
 
 def _last_days(home: Home, state: ErasureCase, model: str) -> Mapping[Digest, date]:

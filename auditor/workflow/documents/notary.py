@@ -1,8 +1,9 @@
 """From a finished case to its document, in the order of DESIGN section 6.
 
-    DSSE signed -> `certificate-prepared` appended -> checkpoint -> tlog-proof -> PDF rendered with
-    both attached -> sealed -> fsynced under a temporary name -> `certificate-issued` appended ->
-    checkpoint -> its proof written beside the PDF -> renamed
+    pages drawn, to see that they can be -> DSSE signed -> `certificate-prepared` appended ->
+    checkpoint -> tlog-proof -> PDF rendered with both attached -> sealed -> fsynced under a
+    temporary name -> `certificate-issued` appended -> checkpoint -> its proof written beside the
+    PDF -> renamed
 
 Where four eyes are required, the envelope waits after the first arrow for an approver's signatures
 (`auditor.workflow.documents.approval`) and is put on the books with them. Stopped at any arrow, the
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from auditor.certificates.facts import ModelFacts
 from auditor.certificates.press import Sheet, render_all
+from auditor.certificates.render import require_drawable
 from auditor.certificates.sealing import seal_pdf
 from auditor.certificates.signatures import APPROVER, PERFORMER, keys_in_force, signed_by
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
@@ -57,7 +59,8 @@ def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
 
     Raises:
         CertificateError: the case isn't ready, another model than the statement's is in service or
-            served, or the trust file names approvers or an endpoint whom the settings pass over.
+            served, the trust file names approvers or an endpoint whom the settings pass over, or
+            the document couldn't be drawn: a name that is corrected lets the case go on.
         ProofError: what the desk decided isn't by its own hand.
         TamperedError: the stored weights aren't those that were measured.
     """
@@ -75,6 +78,7 @@ def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
         )
     facts = replace(facts, served=ask_endpoint(home, facts))
     payload = statement_bytes(facts)
+    require_drawable(parse_statement(payload)["predicate"], str(Digest.of(payload)))
     envelope = home.store.put(sign_envelope(PAYLOAD_TYPE, payload, home.statement_signers))
     if four_eyes:
         asked = ApprovalRequested(case=case, outcome=outcome_of(state), envelope=envelope)

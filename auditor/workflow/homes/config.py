@@ -16,7 +16,7 @@ from pathlib import Path
 from auditor.certificates.catalogue import LOCALES
 from auditor.certificates.status import LONGEST_FRESH
 from auditor.domain.evidence import LEAST_IN, LEAST_OUT
-from auditor.domain.printable import flaw_of
+from auditor.domain.printable import flaw_of, undrawn
 from auditor.errors import HomeError, PolicyError
 from auditor.policies.zone import zone_of
 from auditor.proof.trust import SEAL_LEVELS
@@ -138,7 +138,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, text in (("name", self.controller), ("dpo", self.dpo)):
-            if flaw := flaw_of(text):
+            if flaw := flaw_of(text) or undrawn(text):
                 raise HomeError(f"[controller] {name} {flaw}")
         if self.country and not (len(self.country) == 2 and self.country.isupper()):
             raise HomeError('[controller] country must be a code like "DE", or ""')
