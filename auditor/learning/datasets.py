@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from auditor.domain.subject_id import alike
 from auditor.errors import DataError
 from auditor.learning.manifest import SPLITS, Manifest
 from auditor.learning.pictures import read_grey
@@ -34,9 +35,15 @@ class ImageSet:
     filed_under: tuple[str, ...] = ()
 
     def patients_of(self, asked: Collection[str]) -> frozenset[str]:
-        """Patients meant by these ids, be they of patients or of what images are filed under."""
-        filed = zip(self.subjects, self.filed_under or self.subjects, strict=True)
-        return frozenset(patient for patient, name in filed if patient in asked or name in asked)
+        """Patients meant by these ids, be they of patients or of what images are filed under.
+
+        Ids that are `alike` mean the same patient: whoever is filed under one of them is meant.
+        """
+        wanted = {alike(name) for name in asked}
+        filed = set(zip(self.subjects, self.filed_under or self.subjects, strict=True))
+        return frozenset(
+            patient for patient, name in filed if wanted & {alike(patient), alike(name)}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

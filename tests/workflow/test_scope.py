@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,16 @@ def test_a_name_under_which_images_were_filed_finds_the_patient_they_are_of(
     for name in (*pair, "pair"):
         scope = begun_and_dropped(home, name)
         assert scope.training_images + scope.held_out_images == images
+
+
+@pytest.mark.parametrize("write", [str.upper, str.title], ids=["upper", "title"])
+def test_an_id_that_looks_the_same_finds_the_patient(
+    home: Home, scene: Scene, write: Callable[[str], str]
+) -> None:
+    patient = names(scene, scene.training)[0]
+    work = begun(home, write(patient))
+    assert work.requested.subjects == 1 and write(patient) != patient
+    assert work.forgotten == scene.of_subjects([patient]) != ()
 
 
 def manifest_in_template(scene: Scene, home: Home) -> Path:
