@@ -23,6 +23,7 @@ class ImageSet:
     Attributes:
         subjects: patients, by group where the manifest names one.
         filed_under: subject ids as the hospital knows them; none means the same as ``subjects``.
+        rows: numbers of the manifest's rows.
     """
 
     images: Tensor
@@ -33,6 +34,7 @@ class ImageSet:
     ages: tuple[str, ...]
     splits: tuple[str, ...]
     filed_under: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
 
     def patients_of(self, asked: Collection[str]) -> frozenset[str]:
         """Patients meant by these ids, be they of patients or of what images are filed under.
@@ -82,6 +84,7 @@ def load_images(manifest: Manifest, size: int) -> ImageSet:
         ages=tuple(row.age for row in manifest.rows),
         splits=tuple(row.split for row in manifest.rows),
         filed_under=tuple(row.filed_under for row in manifest.rows),
+        rows=tuple(row.number for row in manifest.rows),
     )
 
 
