@@ -344,11 +344,13 @@ def test_a_model_its_recipe_does_not_describe_is_never_judged(
     from auditor.learning.weights import weights_bytes
     from auditor.workflow.erasure.casework import RunSettings
     from auditor.workflow.erasure.running import run_case
+    from tests.workflow.trained import divided
 
     home, weights = demo_copy / "home", tmp_path / "elsewhere.safetensors"
     recipe = _small(tmp_path, epochs=12)
     weights.write_bytes(weights_bytes(build(read_recipe(recipe), 99)))  # never trained at all
     manifest = _never_erased(home, draw_phantoms(tmp_path / "phantoms", seed=7))
+    manifest = divided(manifest, read_recipe(recipe))
     ran = run(
         *("model", "register", "foreign", "--weights", weights, "--data", manifest),
         *("--recipe", recipe, "--home", home),

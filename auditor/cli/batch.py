@@ -8,7 +8,7 @@ from typing import TextIO
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.output import emit, home_option, json_option, read_lines
 
 
 @click.group()
@@ -20,7 +20,7 @@ def batch() -> None:
 @click.argument("cases", nargs=-1, metavar="[CASE]...")
 @click.option(
     "--cases-from",
-    type=click.File(encoding="utf-8"),
+    type=click.File(encoding="utf-8-sig"),
     help="File of case ids, one a line; - for standard input.",
 )
 @home_option
@@ -31,7 +31,7 @@ def file_(
     """Put cases on the books as one batch; prints its name."""
     from auditor.workflow.erasure.batch import file_batch
 
-    listed = () if cases_from is None else tuple(line.strip() for line in cases_from)
+    listed = () if cases_from is None else tuple(line.strip() for line in read_lines(cases_from))
     named = (*cases, *(line for line in listed if line))
     filed = file_batch(open_home(home), named)
     emit({"batch": filed, "cases": len(named)}, as_json)

@@ -75,7 +75,13 @@ def train(
 @model.command()
 @click.argument("name")
 @click.option("--weights", required=True, type=_FILE, help="safetensors, or a state_dict.")
-@click.option("--data", required=True, type=_FILE, help="Manifest of the training images.")
+@click.option(
+    "--data",
+    required=True,
+    type=_FILE,
+    help="Manifest whose column split says which images trained it (train), and which it never "
+    "saw (validation, test).",
+)
 @click.option("--recipe", "recipe_path", type=_FILE, help="Recipe (TOML).  [the quick recipe]")
 @home_option
 @json_option

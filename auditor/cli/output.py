@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -44,6 +45,18 @@ def read_input(path: Path, most: int | None = LARGEST_PAPER) -> bytes:
     if most is not None and len(content) > most:
         raise UnreadableError(f"{path} is larger than {most >> 20} MiB")
     return content
+
+
+def read_lines(file: IO[str]) -> tuple[str, ...]:
+    """Lines of a text file named on the command line, or of standard input, without their ends.
+
+    Raises:
+        UnreadableError: it isn't UTF-8.
+    """
+    try:
+        return tuple(line.rstrip("\r\n") for line in file)
+    except UnicodeDecodeError:
+        raise UnreadableError(f"{file.name} is not UTF-8; save it as UTF-8 text") from None
 
 
 def emit(result: Mapping[str, object] | Sequence[Mapping[str, object]], as_json: bool) -> None:

@@ -12,7 +12,7 @@ import click
 from auditor.cli.batch import batch
 from auditor.cli.letter import letter
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option, read_input
+from auditor.cli.output import emit, home_option, json_option, read_input, read_lines
 from auditor.cli.request_account import account
 from auditor.cli.request_desk import (
     clock,
@@ -26,6 +26,7 @@ from auditor.cli.request_desk import (
 from auditor.cli.request_list import list_
 from auditor.cli.request_papers import document, recipient
 from auditor.domain.request import Ground, Regime
+from auditor.domain.subject_id import alike
 from auditor.errors import MisuseError, ProofError
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def request() -> None:
 @click.option("--subject", "subjects", multiple=True, help="A subject id; may be repeated.")
 @click.option(
     "--subjects-from",
-    type=click.File(encoding="utf-8"),
+    type=click.File(encoding="utf-8-sig"),
     help="File of subject ids, one a line; - for standard input. Keeps them out of the history.",
 )
 @click.option("--study", "studies", multiple=True, help="A DICOM UID; stands for its patient.")
 @click.option(
     "--studies-from",
-    type=click.File(encoding="utf-8"),
+    type=click.File(encoding="utf-8-sig"),
     help="File of DICOM UIDs of studies, series or pictures, one a line; - for standard input.",
 )
 @click.option(
@@ -205,7 +206,7 @@ def _also_held_by(home: Home, case: str) -> tuple[str, ...]:
 
 
 def _lines(file: TextIO | None) -> tuple[str, ...]:
-    stripped = () if file is None else tuple(line.strip() for line in file)
+    stripped = () if file is None else (line.strip() for line in read_lines(file))
     return tuple(line for line in stripped if line)
 
 
@@ -216,7 +217,8 @@ def _of_studies(
     from auditor.workflow.models.pseudonyms import find_subjects
 
     found = find_subjects(home, model, uids) if uids else ()
-    return tuple(subject for subject in found if subject not in named)
+    there = set(map(alike, named))
+    return tuple(subject for subject in found if alike(subject) not in there)
 
 
 def _day(text: str | None, home: Home) -> date:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.output import emit, home_option, json_option, read_lines
 from auditor.domain.day import parse_day
 from auditor.domain.event import DecisionProposed
 from auditor.domain.request import DecisionKind, DecisionReason, IdentityResult, PauseReason
+from auditor.domain.subject_id import alike
 from auditor.errors import ConcurrencyError, MisuseError
 
 if TYPE_CHECKING:
@@ -259,7 +259,8 @@ def restricted(check: bool, home: Path | None, as_json: bool) -> None:
         emit([{"case": case} for case in restricted_cases(opened)], as_json)
         return
     held = restricted_subjects(opened)
-    answers = ["yes" if line.rstrip("\r\n") in held else "no" for line in sys.stdin]
+    with click.open_file("-", encoding="utf-8-sig") as asked:
+        answers = ["yes" if alike(line) in held else "no" for line in read_lines(asked)]
     if as_json:
         emit([{"restricted": answer} for answer in answers], as_json)
     else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from auditor.domain.subject_id import alike
 from auditor.errors import DataError
 from auditor.learning.manifest import SPLITS, Manifest
 from auditor.learning.pictures import read_grey
@@ -22,6 +23,7 @@ class ImageSet:
     Attributes:
         subjects: patients, by group where the manifest names one.
         filed_under: subject ids as the hospital knows them; none means the same as ``subjects``.
+        rows: numbers of the manifest's rows.
     """
 
     images: Tensor
@@ -32,11 +34,18 @@ class ImageSet:
     ages: tuple[str, ...]
     splits: tuple[str, ...]
     filed_under: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
 
     def patients_of(self, asked: Collection[str]) -> frozenset[str]:
-        """Patients meant by these ids, be they of patients or of what images are filed under."""
-        filed = zip(self.subjects, self.filed_under or self.subjects, strict=True)
-        return frozenset(patient for patient, name in filed if patient in asked or name in asked)
+        """Patients meant by these ids, be they of patients or of what images are filed under.
+
+        Ids that are `alike` mean the same patient: whoever is filed under one of them is meant.
+        """
+        wanted = {alike(name) for name in asked}
+        filed = set(zip(self.subjects, self.filed_under or self.subjects, strict=True))
+        return frozenset(
+            patient for patient, name in filed if wanted & {alike(patient), alike(name)}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +84,7 @@ def load_images(manifest: Manifest, size: int) -> ImageSet:
         ages=tuple(row.age for row in manifest.rows),
         splits=tuple(row.split for row in manifest.rows),
         filed_under=tuple(row.filed_under for row in manifest.rows),
+        rows=tuple(row.number for row in manifest.rows),
     )
 
 

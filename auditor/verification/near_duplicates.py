@@ -7,6 +7,7 @@ because `imagehash` would bring PyWavelets into the engine for these few lines.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,18 +64,23 @@ def find_near_duplicates(
     )
 
 
-def require_apart(images: NDArray[np.floating], forgotten: Indices, unseen: Indices) -> None:
-    """Refuse to audit by never-seen images that show whom the model is to forget.
+def require_apart(
+    images: NDArray[np.floating], asked: Indices, others: Indices, rows: Sequence[int]
+) -> None:
+    """Refuse a data set that shows whom the model is to forget under another name, too.
+
+    Args:
+        asked, others: images of the patients asked about, and of all others.
+        rows: the number of each image's row in the manifest.
 
     Raises:
-        EvidenceError: names the pairs by their position among the data set's images.
+        EvidenceError: names the pairs by their rows.
     """
-    pairs = find_near_duplicates(images, forgotten, unseen)
+    pairs = find_near_duplicates(images, asked, others)
     if pairs:
-        shown = ", ".join(f"{pair.first} and {pair.second}" for pair in pairs[:_SHOWN])
+        shown = ", ".join(f"{rows[pair.first]} and {rows[pair.second]}" for pair in pairs[:_SHOWN])
         raise EvidenceError(
-            f"{len(pairs)} pairs of a forgotten image and a never-seen one of another patient are "
-            f"nearly the same (images {shown}{' ...' if len(pairs) > _SHOWN else ''}, counted from "
-            "0 in the manifest's order); name one probable_patient_group for both and register the "
-            "data set anew"
+            f"{len(pairs)} pairs of an image of whom is asked about and one of another patient are "
+            f"nearly the same (rows {shown}{' ...' if len(pairs) > _SHOWN else ''} of the "
+            "manifest); name one probable_patient_group for both and register the data set anew"
         )

@@ -18,7 +18,7 @@ from auditor.learning.recipe import read_recipe
 from auditor.learning.weights import weights_bytes
 from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor
-from tests.pictures import RECIPE, lines_of, write
+from tests.pictures import RECIPE, divided, lines_of, write
 
 Spoil = Callable[[Path, list[dict[str, str]]], None]
 Spoiled = Callable[[dict[str, torch.Tensor]], object]
@@ -194,7 +194,7 @@ def test_a_good_model_from_elsewhere_is_taken_in_once(
     lines = lines_of(tmp_path)
     for line in lines:
         line["source_split"] = "train"
-    manifest, weights = write(tmp_path, lines), tmp_path / "weights.safetensors"
+    manifest, weights = write(tmp_path, divided(lines)), tmp_path / "weights.safetensors"
     weights.write_bytes(weights_bytes(build(read_recipe(recipe), 1)))
     words = ("--data", manifest, "--recipe", recipe, "--home", home.root)
     ran = auditor("model", "register", "tb", "--weights", weights, *words, "--json")
@@ -206,6 +206,17 @@ def test_a_good_model_from_elsewhere_is_taken_in_once(
     assert "registered already" in again.err
     named = auditor("model", "train", "../tb", *words)
     assert named.code == 2
+
+
+@pytest.mark.parametrize("split", [None, "test"], ids=["without", "test only"])
+def test_nobody_but_its_owner_says_what_a_model_from_elsewhere_was_trained_on(
+    auditor: Auditor, home: Home, tmp_path: Path, recipe: Path, split: str | None
+) -> None:
+    lines = [line | ({} if split is None else {"split": split}) for line in lines_of(tmp_path)]
+    manifest, weights = write(tmp_path, lines), tmp_path / "weights.safetensors"
+    weights.write_bytes(weights_bytes(build(read_recipe(recipe), 1)))
+    words, says = ("--weights", weights), ("manifest.csv", "give every row a split")
+    _refused(auditor, home, (manifest, "register", recipe), *says, words=words)
 
 
 @pytest.mark.parametrize("line", ["colour = 1", "width = 0", "epochs = 'many'", "= 1"])

@@ -10,7 +10,7 @@ from auditor.learning.weights import weights_bytes
 from auditor.workflow.homes.home import Home
 from tests.cli.conftest import Auditor
 from tests.learning.noise import DROPPING
-from tests.pictures import lines_of, write
+from tests.pictures import divided, lines_of, write
 
 
 def test_a_factory_is_taken_once_the_home_lists_it(
@@ -20,7 +20,7 @@ def test_a_factory_is_taken_once_the_home_lists_it(
     recipe.write_text(f'architecture = "{DROPPING}"\ninput_size = 16\ntrain_images = 24\n')
     own = Recipe(architecture=DROPPING, factories=(DROPPING,), input_size=16)
     weights.write_bytes(weights_bytes(build(own, 1)))
-    words = ("--weights", weights, "--data", write(tmp_path, lines_of(tmp_path)))
+    words = ("--weights", weights, "--data", write(tmp_path, divided(lines_of(tmp_path))))
     words = ("model", "register", "own", *words, "--recipe", recipe, "--home", home.root, "--json")
     refused = auditor(*words)
     assert (refused.code, refused.err.count("\n")) == (1, 1)

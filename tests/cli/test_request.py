@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from auditor.policies.zone import local_day
+from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.homes.config import write_config
 from auditor.workflow.homes.home import SETTINGS, Home
+from auditor.workflow.homes.record import load_case
 from tests.cli.conftest import Auditor
 
 SUBJECT = "MRN-0042-Doe"
@@ -75,6 +77,12 @@ def test_the_subject_is_in_no_entry_and_no_output(
         (("--model", "other", "--subject", "a"), "no model named other"),
         (("--model", "detector"), "at least one subject"),
         (("--model", "detector", "--subject", "a", "--subject", "a"), "only once"),
+        (("--model", "detector", "--subject", "a-1", "--subject", "A-\uff11"), "only once"),
+        (("--model", "detector", "--subject", ""), "1 to 120 characters"),
+        (("--model", "detector", "--subject", "a "), "ends with a blank"),
+        (("--model", "detector", "--subject", "a\tb"), "control character"),
+        (("--model", "detector", "--subject", "a\nb"), "control character"),
+        (("--model", "detector", "--subject", "\udcff"), "control character"),
         (("--model", "detector", "--subject", "a", "--regime", "hipaa"), "doesn't belong"),
         (("--model", "detector", "--subject", "a", "--received", "5.1.2026"), "YYYY-MM-DD"),
         (("--model", "detector", "--subject", "a", "--received", "9999-01-01"), "in the future"),
@@ -93,6 +101,24 @@ def test_a_senseless_request_is_refused_and_not_recorded(
     ran = auditor("request", "file", *words, "--home", stocked.root)
     assert ran.code == 2
     assert complaint in ran.err
+    assert stocked.ledger.size == size
+
+
+def test_a_list_of_subjects_is_read_as_editors_save_it(
+    auditor: Auditor, stocked: Home, tmp_path: Path
+) -> None:
+    listed = tmp_path / "subjects.txt"
+    listed.write_bytes(b"\xef\xbb\xbf" + f"{SUBJECT}\r\nother-patient\r\n".encode())
+    words = ("request", "file", "--model", "detector", "--subjects-from", listed)
+    case = auditor(*words, "--home", stocked.root, "--json").json["case"]
+    requested = load_case(stocked, case).requested
+    assert requested is not None
+    assert subjects_of(stocked, requested) == (SUBJECT, "other-patient")
+    size = stocked.ledger.size
+    for content, complaint in ((b"caf\xe9\n", "is not UTF-8"), (b"a\n\xef\xbb\xbfb\n", "control")):
+        listed.write_bytes(content)
+        ran = auditor(*words, "--home", stocked.root)
+        assert ran.code in (1, 2) and complaint in ran.err and len(ran.err.splitlines()) == 1
     assert stocked.ledger.size == size
 
 

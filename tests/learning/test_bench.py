@@ -67,6 +67,19 @@ def test_groups_override_subjects_and_augmented_rows_are_left_out(tmp_path: Path
     assert [row.subject for row in manifest.rows if row.subject == "twin"] == ["twin"] * 2
 
 
+def test_who_is_filed_under_ids_that_look_the_same_is_meant_by_each(tmp_path: Path) -> None:
+    lines = lines_of(tmp_path)
+    written = ("A1", "a1", "\uff21\uff11")
+    for line, name in zip(lines[:3], written, strict=True):
+        line["subject_id"] = name
+    images = load_images(read_manifest(write(tmp_path, lines)), 28)
+    for name in written:
+        meant = images.patients_of([name])
+        assert [subject in meant for subject in images.subjects] == [True] * 3 + [False] * (
+            len(lines) - 3
+        )
+
+
 def test_training_depends_on_the_seed_and_on_nothing_else(tmp_path: Path) -> None:
     images = load_images(read_manifest(write(tmp_path, lines_of(tmp_path))), 28)
     first = weights_bytes(train(RECIPE, images, range(24), 1))

@@ -59,10 +59,11 @@ def test_images_smaller_than_the_hash_can_be_compared() -> None:
     assert (found.first, found.second, found.distance) == (1, 39, 0)
 
 
-def test_an_audit_by_images_of_the_forgotten_is_refused_and_names_them_by_position() -> None:
+def test_an_audit_by_images_of_the_forgotten_is_refused_and_names_them_by_row() -> None:
     images = pictures()
-    require_apart(images, FORGOTTEN, UNSEEN)
+    rows = range(2, 42)
+    require_apart(images, FORGOTTEN, UNSEEN, rows)
     images[30:37] = images[3]
-    with pytest.raises(EvidenceError, match=r"^7 pairs .*images 3 and 30, 3 and 31.* \.\.\."):
-        require_apart(images, FORGOTTEN, UNSEEN)
+    with pytest.raises(EvidenceError, match=r"^7 pairs .*rows 5 and 32, 5 and 33.* \.\.\."):
+        require_apart(images, FORGOTTEN, UNSEEN, rows)
     assert 0 < NEAR < BITS / 4

@@ -61,12 +61,12 @@ def test_other_models_of_the_same_patients_are_named_until_they_are_asked_about(
     model(home, tmp_path, "second", "bob", "cid")
     model(home, tmp_path, "third", "cid", "dan")
     model(home, tmp_path, "without", "bob", "dan", left_out=(2,))
-    both = asked(home, "first", "ann", "bob")
+    both = asked(home, "first", "ANN", "bob")
     assert unasked_models(home, asked(home, "first", "ann")) == ()
     assert unasked_models(home, both) == ("second",)
     asked(home, "second", "cid")
     assert unasked_models(home, both) == ("second",)
-    asked(home, "second", "bob")
+    asked(home, "second", "Bob")
     assert unasked_models(home, both) == ()
 
 

@@ -80,3 +80,20 @@ def test_a_gateway_asks_before_a_model_is_used(
     listed = auditor("request", "restricted", "--home", home.root, "--json")
     assert [row["case"] for row in listed.json] == list(restricted_cases(home))
     assert "MRN" not in ran.out + listed.out
+
+
+def test_the_gateway_knows_the_patient_however_the_id_is_written(
+    auditor: Auditor, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restrict(home, asked(home, "MRN-7"), Hand())
+
+    def answers(said: bytes) -> tuple[int, list[str]]:
+        (tmp_path / "asked").write_bytes(said)
+        with (tmp_path / "asked").open(encoding="utf-8") as asking:
+            monkeypatch.setattr("sys.stdin", asking)
+            ran = auditor("request", "restricted", "--check", "--home", home.root)
+        return ran.code, ran.out.split()
+
+    said = "\ufeffMRN-7\r\nmrn-7\r\nMRN-7 \r\nMRN-\uff17\r\nMRN-77\r\n".encode()
+    assert answers(said) == (0, ["yes"] * 4 + ["no"])
+    assert answers(b"MRN-7\ncaf\xe9\n") == (1, [])

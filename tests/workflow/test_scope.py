@@ -6,12 +6,13 @@ import csv
 import json
 import shutil
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageEnhance
 
 from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.statement import ENVELOPE
@@ -20,16 +21,26 @@ from auditor.domain.case import ErasureCase
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
-from auditor.errors import MisuseError
-from auditor.workflow.audit.scene import Scene, load_scene
+from auditor.errors import EvidenceError, MisuseError
+from auditor.workflow.audit.scene import Scene, load_scene, train_and_register
 from auditor.workflow.desk.desk import decide, file_request
 from auditor.workflow.documents.notary import certificate_path
-from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.casework import Casework, RunSettings
 from auditor.workflow.erasure.running import pending_cases, run_case
+from auditor.workflow.erasure.scope import establish_scope
 from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import load_case
 from auditor.workflow.homes.registry import require_model
-from tests.workflow.trained import MODEL, begun, empty_home, erase, manifest_in, train_here
+from tests.workflow.trained import (
+    MODEL,
+    RECIPE,
+    begun,
+    divided,
+    empty_home,
+    erase,
+    manifest_in,
+    train_here,
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +75,10 @@ def scene(home: Home) -> Scene:
     return load_scene(home, MODEL)
 
 
-def filed(home: Home, subjects: Sequence[str]) -> str:
+def filed(home: Home, subjects: Sequence[str], model: str = MODEL) -> str:
     case = file_request(
         home,
-        model=MODEL,
+        model=model,
         subjects=tuple(subjects),
         regime=Regime.GDPR,
         ground=Ground.CONSENT_WITHDRAWN,
@@ -135,6 +146,58 @@ def test_a_name_under_which_images_were_filed_finds_the_patient_they_are_of(
     for name in (*pair, "pair"):
         scope = begun_and_dropped(home, name)
         assert scope.training_images + scope.held_out_images == images
+
+
+@pytest.mark.parametrize("write", [str.upper, str.title], ids=["upper", "title"])
+def test_an_id_that_looks_the_same_finds_the_patient(
+    home: Home, scene: Scene, write: Callable[[str], str]
+) -> None:
+    patient = names(scene, scene.training)[0]
+    work = begun(home, write(patient))
+    assert work.requested.subjects == 1 and write(patient) != patient
+    assert work.forgotten == scene.of_subjects([patient]) != ()
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+@pytest.mark.parametrize("asked", ["train", "test"])
+def test_copies_of_the_patient_under_another_id_are_seen_before_anything_is_trained(
+    home: Home, asked: str, part: str
+) -> None:
+    manifest = divided(manifest_in(home), RECIPE)
+    with manifest.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    alone = [row for row in rows if not row["probable_patient_group"]]
+    patient = next(row for row in alone if row["split"] == asked)["subject_id"]
+    copied = [at for at, row in enumerate(rows) if row["subject_id"] == patient]
+    for at in copied:  # as they are saved again: darker, and with the losses of JPEG
+        copy = manifest.parent / f"copy-{at}.jpg"
+        with Image.open(manifest.parent / rows[at]["image_path"]) as picture:
+            ImageEnhance.Brightness(picture.convert("L")).enhance(0.97).save(copy, quality=90)
+        rows.append({**rows[at], "image_path": copy.name, "subject_id": "second", "split": part})
+    with manifest.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    train_and_register(
+        home, model="copied", manifest=manifest, recipe=RECIPE, notice=lambda _: None
+    )
+    case = filed(home, [patient], model="copied")
+    if "train" not in (asked, part):
+        assert establish_scope_of(home, case).training_images == 0
+        return
+    with pytest.raises(EvidenceError) as refused:
+        establish_scope_of(home, case)
+    first = f"rows {copied[0] + 2} and {len(rows) - len(copied) + 2}"
+    assert first in str(refused.value) and "probable_patient_group" in str(refused.value)
+    assert patient not in str(refused.value) and "second" not in str(refused.value)
+    assert load_case(home, case).scope is None
+
+
+def establish_scope_of(home: Home, case: str) -> ev.ScopeEstablished:
+    establish_scope(Casework(home, case, RunSettings(), lambda *_: None))
+    scope = load_case(home, case).scope
+    assert scope is not None
+    return scope
 
 
 def manifest_in_template(scene: Scene, home: Home) -> Path:

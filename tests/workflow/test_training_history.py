@@ -47,6 +47,7 @@ from tests.workflow.trained import (
     attempt,
     begun,
     conclude,
+    divided,
     empty_home,
     erase,
     manifest_in,
@@ -132,7 +133,7 @@ def test_a_model_trained_elsewhere_has_no_history(trained: Home) -> None:
     register_trained(
         trained,
         model="bought",
-        manifest=manifest_in(trained),
+        manifest=divided(manifest_in(trained), RECIPE),
         recipe=RECIPE,
         weights=weights,
         notice=lambda _: None,

@@ -63,6 +63,17 @@ def manifest_in(home: Home) -> Path:
     return home.root / "phantoms" / "manifest.csv"
 
 
+def divided(manifest: Path, recipe: Recipe) -> Path:
+    """A manifest beside it that says which images train, as a model from elsewhere needs it."""
+    split = split_by_patient(load_images(read_manifest(manifest), 16), recipe, 1)
+    parts = dict.fromkeys(split.validation, "validation") | dict.fromkeys(split.test, "test")
+    head, *lines = manifest.read_text(encoding="utf-8").splitlines()
+    lines = [f"{line},{parts.get(at, 'train')}" for at, line in enumerate(lines)]
+    said = manifest.with_name("divided.csv")
+    said.write_text("\n".join([f"{head},split", *lines, ""]), encoding="utf-8")
+    return said
+
+
 def phantom_scene(folder: Path, recipe: Recipe) -> Scene:
     """Phantoms without a home, divided, and a model of whom nobody asks for the weights."""
     images = load_images(read_manifest(draw_phantoms(folder, seed=4, patients=60)), 16)

@@ -128,16 +128,19 @@ def register_trained(
 ) -> ModelRegistered:
     """Put a model on the books that was trained elsewhere, by the recipe its owner declares.
 
-    Whether the recipe describes it is measured at its first audit; until then it is a claim.
+    Whether the recipe describes it is measured at its first audit; until then it is a claim. Which
+    images it was trained on its owner says, too: nobody else knows whom it has to forget.
 
     Raises:
         ModelError: weights that would need unpickling, hold NaN, or don't fit the recipe.
-        MisuseError, DataError: as `train_and_register`, or weights that an erasure has replaced.
+        MisuseError, DataError: as `train_and_register`, or weights that an erasure has replaced, or
+            a manifest that doesn't say which images are the training's.
     """
     content = convert_checkpoint(weights)
     require_not_replaced(home, Digest.of(content), str(weights))
     load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
+    _require_split(loaded.manifest)
     intake = _intake(home, loaded, recipe, secrets.randbits(_SEED_BITS))
     return _enter(home, model, intake, recipe, content)
 
@@ -175,6 +178,14 @@ def _admitted(home: Home, model: str, path: Path, notice: Notice, *, leave_out: 
     rows = excluded_rows(home, loaded)
     notice(f"{path}: {len(rows)} images of patients who must not be trained on are left out")
     return _Admitted(manifest=read_manifest(path, rows), left_out=rows)
+
+
+def _require_split(manifest: Manifest) -> None:
+    if not any(row.split == "train" for row in manifest.rows):
+        raise DataError(
+            f"{manifest.path}: nothing says which images the model was trained on; give every row "
+            "a split, train for those, validation or test for images it never saw"
+        )
 
 
 def _intake(home: Home, admitted: _Admitted, recipe: Recipe, seed: int) -> _Intake:

@@ -13,6 +13,7 @@ from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.entry import Recorded
 from auditor.domain.event import DecisionProposed, ErasureRequested, RequestDecided
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
+from auditor.domain.subject_id import alike, flaw_of_id
 from auditor.errors import MisuseError
 from auditor.policies.deadlines import answer_of, in_law_since
 from auditor.policies.facts import NO_HOLIDAYS
@@ -52,13 +53,15 @@ def file_request(
         The opaque case id.
 
     Raises:
-        MisuseError: no subject, a subject named twice, an unknown model, a ground that doesn't
-            belong to the regime, or a day from before the regime's rules.
+        MisuseError: no subject, one named twice or by what can't be an id, an unknown model, a
+            ground that doesn't belong to the regime, or a day from before the regime's rules.
         PolicyError: a rule pack of the hospital's own can't be used.
         TamperedError: the ledger is read-only.
     """
-    if not subjects or len(set(subjects)) != len(subjects):
+    if not subjects or len(set(map(alike, subjects))) != len(subjects):
         raise MisuseError("a request names at least one subject, and each only once")
+    if flaw := next(filter(None, map(flaw_of_id, subjects)), ""):
+        raise MisuseError(f"a subject id {flaw}")
     if not ground.value.startswith(regime.value):
         raise MisuseError(f"ground {ground.value} doesn't belong to {regime.value}")
     if find_model(home, model) is None:

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import TypeVar
 
 from auditor.domain.day import parse_day
-from auditor.domain.printable import flaw_of
 from auditor.domain.request import Ground, Regime
+from auditor.domain.subject_id import flaw_of_id
 from auditor.errors import DataError
 
 COLUMNS = ("external_id", "subject_id", "model", "regime", "ground", "received")
@@ -115,8 +115,8 @@ def read_rows(rows: Sequence[tuple[int, Cells]], known: Known) -> tuple[Asked, .
 
 def _flaws(cells: Cells, known: Known) -> dict[str, str]:
     found = {
-        "external_id": _bad_text(cells["external_id"]),
-        "subject_id": _bad_text(cells["subject_id"])
+        "external_id": flaw_of_id(cells["external_id"]),
+        "subject_id": flaw_of_id(cells["subject_id"])
         or ("" if cells["subject_id"] in known.subjects else _STRANGER),
         "model": "" if cells["model"] in known.models else _NO_MODEL,
         "regime": _none_of(Regime, cells["regime"]),
@@ -135,12 +135,6 @@ _STRANGER = (
     "no registered data set of this home knows this patient; is it another controller's request?"
 )
 _NO_MODEL = "no such model; see `auditor model list`"
-
-
-def _bad_text(text: str) -> str:
-    if text != text.strip():
-        return "begins or ends with a blank"
-    return flaw_of(text)
 
 
 def _none_of(kind: type[E], text: str) -> str:

@@ -23,12 +23,10 @@ def establish_scope(work: Casework) -> None:
     Raises:
         MisuseError: another case has begun on the same model and isn't finished, or a shared bank
             of it isn't.
-        EvidenceError: never-seen images show the subjects under another name.
+        EvidenceError: other images show the subjects under another name.
     """
     require_free(work.home, work.requested.model, work.case)
-    pictures = work.scene.images.images[:, 0].numpy()
-    unseen = [i for i in work.scene.split.test if work.scene.images.subjects[i] not in work.asked]
-    require_apart(pictures, np.asarray(work.forgotten, int), np.asarray(unseen, int))
+    _require_no_copies(work)
     images, asked = work.scene.images, frozenset(work.asked)
     held_out = {i for i in work.scene.split.held_out if images.subjects[i] in asked}
     event = ev.ScopeEstablished(
@@ -52,6 +50,22 @@ def establish_scope(work: Casework) -> None:
         ),
     )
     work.write(event, "scope")
+
+
+def _require_no_copies(work: Casework) -> None:
+    """See that no image of somebody else is one of the subjects', where either was trained on.
+
+    Else a retrain would be trained on the subjects all the same, or the audit compare them with
+    themselves.
+    """
+    scene = work.scene
+    pictures, rows = scene.images.images[:, 0].numpy(), scene.images.rows
+    theirs = {i for i, name in enumerate(scene.images.subjects) if name in work.asked}
+    retained = scene.without(work.forgotten)
+    others = (*retained, *(i for i in scene.split.held_out if i not in theirs))
+    apart = theirs.intersection(scene.split.held_out)
+    for asked, held in ((work.forgotten, others), (sorted(apart), retained)):
+        require_apart(pictures, np.asarray(asked, int), np.asarray(held, int), rows)
 
 
 def _obstacle(work: Casework, held_out: set[int]) -> Obstacle:

@@ -24,6 +24,7 @@ from auditor.domain.case import ErasureCase, project
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.kind import Event
 from auditor.domain.scope_events import Readmission
+from auditor.domain.subject_id import alike
 from auditor.errors import DataError, HomeError, MisuseError
 from auditor.learning.manifest import Manifest, Row, read_rows
 from auditor.learning.pictures import read_grey
@@ -43,7 +44,7 @@ from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import CASE_PREFIX, case_stream, record
 from auditor.workflow.homes.registry import data_record, require_model
 from auditor.workflow.models.accounting import EXCLUSION, NO_LONGER_NEEDED
-from auditor.workflow.models.exclusion_list import alike, entries_bytes, keyed_name, read_entries
+from auditor.workflow.models.exclusion_list import entries_bytes, keyed_name, read_entries
 from auditor.workflow.models.restrictions import is_restricting
 
 E = TypeVar("E", bound=Event)
@@ -192,7 +193,10 @@ def _asked_about(home: Home, state: ErasureCase) -> _Patients:
     name = require_model(home, requested.model).versions[0].data_set
     _, data = data_record(home, name)
     every = read_rows(data.manifest, data.left_out)
-    patients = {row.subject for row in every if asked & {row.subject, row.filed_under}}
+    wanted = {alike(name) for name in asked}
+    patients = {
+        row.subject for row in every if wanted & {alike(row.subject), alike(row.filed_under)}
+    }
     rows = [row for row in every if row.subject in patients]
     return _Patients(
         names=asked | {row.filed_under for row in rows},

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import unicodedata
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Collection
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.domain.canonical import canonical_bytes
+from auditor.domain.subject_id import alike
 from auditor.errors import HomeError, TamperedError
 from auditor.verification.fingerprint import BANDS, VALUES, Bands
 
@@ -34,15 +34,6 @@ class Entries:
 
     names: frozenset[str]
     pictures: Bands
-
-
-def alike(name: str) -> str:
-    """What ids that look the same have in common: case and width of letters (UAX 15, NFKC).
-
-    >>> alike("PAT-7") == alike("pat-\uff17")
-    True
-    """
-    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def keyed_name(secret: bytes, name: str) -> str:

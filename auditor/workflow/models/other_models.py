@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor.domain.event import ErasureRequested
+from auditor.domain.subject_id import alike
 from auditor.errors import DataError
 from auditor.learning.manifest import read_rows
 from auditor.workflow.desk.desk import subjects_of
@@ -25,7 +26,7 @@ def unasked_models(home: Home, requested: ErasureRequested) -> tuple[str, ...]:
     """
     if not home.vault.holds(requested.payload):
         return ()
-    subjects = frozenset(subjects_of(home, requested))
+    subjects = _asked(home, requested)
     return tuple(
         view.name
         for view in list_models(home)
@@ -38,7 +39,11 @@ def unasked_models(home: Home, requested: ErasureRequested) -> tuple[str, ...]:
 def _asked_about(home: Home, model: str) -> Iterator[frozenset[str]]:
     for _, state in cases_of(home, model):
         if state.requested is not None and home.vault.holds(state.requested.payload):
-            yield frozenset(subjects_of(home, state.requested))
+            yield _asked(home, state.requested)
+
+
+def _asked(home: Home, requested: ErasureRequested) -> frozenset[str]:
+    return frozenset(map(alike, subjects_of(home, requested)))
 
 
 def _holds_any(home: Home, view: ModelView, subjects: frozenset[str]) -> bool:
@@ -47,4 +52,4 @@ def _holds_any(home: Home, view: ModelView, subjects: frozenset[str]) -> bool:
         rows = read_rows(data.manifest, data.left_out)
     except DataError:
         return True
-    return any(subjects & {row.subject, row.filed_under} for row in rows)
+    return any(subjects & {alike(row.subject), alike(row.filed_under)} for row in rows)

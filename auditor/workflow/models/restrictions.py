@@ -9,6 +9,7 @@ anything free.
 from __future__ import annotations
 
 from auditor.domain import event as ev
+from auditor.domain.subject_id import alike
 from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.desk.signing import stands
 from auditor.workflow.homes.home import Home
@@ -28,10 +29,11 @@ def restricted_cases(home: Home) -> tuple[str, ...]:
 def restricted_subjects(home: Home) -> frozenset[str]:
     """Subject ids whose processing is restricted by some case; for looking up, never to be shown.
 
+    They stand as they are compared: by what ids that are `alike` have in common.
     Whom the vault has forgotten it can't name any more.
     """
     return frozenset(
-        subject for case in restricted_cases(home) for subject in _subjects(home, case)
+        alike(subject) for case in restricted_cases(home) for subject in _subjects(home, case)
     )
 
 
