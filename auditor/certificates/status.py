@@ -160,9 +160,9 @@ def judge_status(
         facts = _trusted(envelope, trust)
     except (ProofError, CertificateError) as error:
         return None, f"the status can't be relied on: {error}"
-    if (facts.case, facts.ledger.origin) != (document.case, document.ledger):
-        return None, _ANOTHER
     if facts.pdf != document.pdf:
+        if (facts.case, facts.ledger.origin) != (document.case, document.ledger):
+            return None, _ANOTHER
         raise InvalidCertificateError("the issuer's status of this case is about another file")
     if facts.state is State.WITHDRAWN:
         raise InvalidCertificateError(f"withdrawn by its issuer: {facts.reason}")

@@ -33,6 +33,7 @@ from auditor.domain.paper_events import WithdrawalReason
 from auditor.errors import CertificateError, InvalidCertificateError, MisuseError
 from auditor.proof.checkpoint import Checkpoint
 from auditor.proof.dsse import sign_envelope
+from auditor.proof.note import NOTE_ED25519, note_key
 from auditor.proof.signing import generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust
 from auditor.workflow.documents.certificate_life import (
@@ -204,6 +205,17 @@ def test_no_twin_of_a_document_escapes_what_is_said_of_it(issued: Issued) -> Non
         assert report.status is Status.INVALID, name
         assert report.checks[-1].name == ("status" if name == "another writing" else "form"), name
     assert "about another file" in report.checks[-1].detail
+
+
+def test_a_ledger_that_goes_on_under_another_name_can_still_withdraw(issued: Issued) -> None:
+    """After `ledger recover --new-origin` the old documents are spoken of under the new one."""
+    known = replace(facts(issued).ledger, origin="ledger.example/went-on")
+    gone = facts(issued, state=State.WITHDRAWN, reason="issued-in-error", ledger=known)
+    trust = parse_trust(issued.trust)
+    later = note_key(known.origin, NOTE_ED25519, b"\7" * 32)
+    trust = replace(trust, log_policy=f"log {later.vkey}\n{trust.log_policy}")
+    with pytest.raises(InvalidCertificateError, match="withdrawn"):
+        judged_alone(issued, signed(issued, gone), trust)
 
 
 @pytest.mark.parametrize("state", [State.GOOD, State.WITHDRAWN])
