@@ -56,7 +56,8 @@ def train(
 
     Raises:
         ModelError: no images, minibatches too small for the network, a checkpoint that doesn't
-            fit, or weights that became NaN or infinite.
+            fit, weights that became NaN or infinite, or a network that keeps something of its
+            training outside its weights.
     """
     masked = frozenset(without)
     if masked.issuperset(indices):
@@ -67,6 +68,7 @@ def train(
     first = 0 if start is None else start.step
     with one_thread(), _own_draws(device):
         module = build(recipe, seed).to(device).train()
+        unsaved = _unsaved(module)
         optimiser = _optimiser(module.parameters(), recipe)
         if start is not None:
             restore_checkpoint(start.data, module, optimiser)
@@ -84,7 +86,19 @@ def train(
             progress("training", step + 1, len(order.steps))
     if not all(bool(torch.isfinite(value).all()) for value in module.state_dict().values()):
         raise ModelError("training diverged (NaN or infinite weights); lower the learning rate")
+    for name, value in _unsaved(module).items():
+        if not torch.equal(value, unsaved[name]):
+            raise ModelError(
+                f"the network keeps {name} of its training and doesn't save it with its weights; "
+                "register it as a persistent buffer"
+            )
     return module.eval()
+
+
+def _unsaved(module: nn.Module) -> dict[str, Tensor]:
+    """What it holds and no file of weights does: no checkpoint could bring it back."""
+    saved = module.state_dict().keys()
+    return {name: value.clone() for name, value in module.named_buffers() if name not in saved}
 
 
 def _step(

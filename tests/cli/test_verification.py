@@ -282,7 +282,7 @@ def test_whatever_was_changed_is_refused(
 
     scores = {**arrays}
     key = "candidate/0000/margins"
-    scores[key] = arrays[key] + np.eye(1, len(arrays[key]))[0] * 1e-6
+    scores[key] = arrays[key] + 1e-6 * np.linspace(0, 1, len(arrays[key])) ** 2
     changed = replayed(pack_bundle(manifest, scores=pack(scores)))
     assert changed[0] == 3 and "another verdict, or another residual influence" in changed[1]
     forgeries = {

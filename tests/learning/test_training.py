@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from auditor.errors import ModelError
@@ -195,6 +196,48 @@ def test_a_minibatch_too_small_for_batchnorm_is_named() -> None:
     recipe = Recipe(architecture="resnet18", input_size=16, epochs=1, batch_size=2)
     with pytest.raises(ModelError, match="a minibatch of 1 is too small"):
         train(recipe, IMAGES, INDICES[:3], SEED)
+
+
+class Centring(nn.Module):
+    """Keeps a running mean of what it was shown, and beside it a constant that nobody saves."""
+
+    def __init__(self, *, persistent: bool) -> None:
+        super().__init__()
+        self.head = nn.Linear(256, 2)
+        self.centre: Tensor
+        self.register_buffer("centre", torch.zeros(256), persistent=persistent)
+        self.register_buffer("ones", torch.ones(1), persistent=False)
+
+    def features(self, x: Tensor) -> Tensor:
+        flat = x.flatten(1)
+        if self.training:
+            self.centre.lerp_(flat.mean(0), 0.1)
+        return flat - self.centre
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+def saving(_recipe: Recipe) -> nn.Module:
+    return Centring(persistent=True)
+
+
+def forgetful(_recipe: Recipe) -> nn.Module:
+    return Centring(persistent=False)
+
+
+def test_a_network_that_keeps_of_its_training_what_it_does_not_save_is_refused() -> None:
+    """A rewind would start from a checkpoint without it, and its replay from the same."""
+    factories = tuple(f"{__name__}:{name}" for name in ("saving", "forgetful"))
+    saved, lost = (
+        replace(SLICED, architecture=name, factories=factories, input_size=16) for name in factories
+    )
+    kept: list[Checkpoint] = []
+    whole = trained(saved, keeping=Keeping(spacing=3, keep=kept.append))
+    assert trained(saved, start=kept[-1]) == whole
+    with pytest.raises(ModelError, match="keeps centre of its training"):
+        trained(lost)
 
 
 def test_older_recipes_keep_their_digest_and_slices_survive_the_bytes() -> None:
