@@ -21,6 +21,7 @@ from auditor.learning.recipe import Recipe, parse_recipe
 from auditor.learning.training import train
 from auditor.learning.weights import convert_checkpoint, load_weights, weights_bytes
 from auditor.unlearning.shelf import KnownModel
+from auditor.workflow.audit.auditable import lacking_in
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
@@ -111,7 +112,7 @@ def train_and_register(
     with alone(home):
         require_writable(home.root, home.ledger)
         loaded = _admitted(home, model, manifest, notice, leave_out=leave_out_excluded)
-        intake = _intake(home, loaded, recipe)
+        intake = _intake(home, loaded, recipe, notice)
         weights = _train(home, model, intake, recipe, progress)
         return _enter(home, model, intake, recipe, weights)
 
@@ -134,7 +135,7 @@ def register_trained(
     load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
     _require_split(loaded.manifest)
-    return _enter(home, model, _intake(home, loaded, recipe), recipe, content)
+    return _enter(home, model, _intake(home, loaded, recipe, notice), recipe, content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,7 @@ def _require_split(manifest: Manifest) -> None:
         )
 
 
-def _intake(home: Home, admitted: _Admitted, recipe: Recipe) -> _Intake:
+def _intake(home: Home, admitted: _Admitted, recipe: Recipe, notice: Notice) -> _Intake:
     loaded = admitted.manifest
     images = load_images(loaded, recipe.input_size)
     if int(images.labels.max()) >= recipe.classes:
@@ -193,11 +194,14 @@ def _intake(home: Home, admitted: _Admitted, recipe: Recipe) -> _Intake:
         left_out=admitted.left_out,
         pseudonyms=pseudonyms_of(home, loaded),
     )
+    split = split_by_patient(images, recipe, record.split_seed)
+    if lack := lacking_in(images, split, split.train):
+        notice(f"{loaded.path}: no erasure from this model can be audited or certified: {lack}")
     return _Intake(
         name=f"data-{loaded.digest.value[:12]}",
         record=record,
         images=images,
-        split=split_by_patient(images, recipe, record.split_seed),
+        split=split,
         synthetic=loaded.synthetic,
     )
 
