@@ -264,7 +264,10 @@ def load_scene(home: Home, model: str, *, asking: str = "") -> Scene:
     registered, record = data_record(home, version.data_set)
     manifest = read_manifest(record.manifest, record.left_out)
     if manifest.digest != record.digest:
-        raise DataError(f"{record.manifest} changed since it was registered; restore it")
+        raise DataError(
+            f"{record.manifest} changed since it was registered; restore it (one with a "
+            "probable_patient_group that an earlier version registered is to be registered anew)"
+        )
     recipe = parse_recipe(home.store.get(version.recipe), home.config.factories)
     images = load_images(manifest, recipe.input_size)
     split = split_by_patient(images, recipe, record.split_seed)
