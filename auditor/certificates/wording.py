@@ -56,6 +56,11 @@ _OBSTACLES = {
         "For one of its classes the model was trained on {whose} images alone, or nearly: without "
         "them no model learns that class, and none can be compared with models that know it."
     ),
+    Obstacle.TOO_FEW_TO_COMPARE: (
+        "Of one of the classes too few images of other patients were trained on or set apart from "
+        "training to compare models by: no model without {whose} images can be audited, not even "
+        "one trained again from the start."
+    ),
     Obstacle.READ_BY_METHOD: (
         "No model was trained on {whose} images, but the method that made the model in service "
         "read some of them as examples of patients it was not trained on. What that left in the "

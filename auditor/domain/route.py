@@ -13,6 +13,8 @@ class Obstacle(StrEnum):
     """The request names everybody that the model was trained on."""
     CLASS_LEFT_EMPTY = "class-left-without-images"
     """Too few images of a class would be left for a model to learn it, or to be compared on it."""
+    TOO_FEW_TO_COMPARE = "too-few-images-to-compare-by"
+    """Too few images of others, of some class, for any model to be audited by: not a retrain."""
     READ_BY_METHOD = "read-as-never-seen-images"
     """No image was trained on, but the method that made the model in service read some."""
 

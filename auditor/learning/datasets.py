@@ -12,6 +12,7 @@ from torch import Tensor
 from auditor.domain.subject_id import alike
 from auditor.errors import DataError
 from auditor.learning.manifest import SPLITS, Manifest
+from auditor.learning.patients import known_as
 from auditor.learning.pictures import read_grey
 from auditor.learning.recipe import Recipe
 
@@ -21,8 +22,9 @@ class ImageSet:
     """Images in memory: float32 (n, 1, size, size), each standardised; labels int64 (n,).
 
     Attributes:
-        subjects: patients, by group where the manifest names one.
+        subjects: patients.
         filed_under: subject ids as the hospital knows them; none means the same as ``subjects``.
+        groups: ids that are probably one patient's; none means that there are no such.
         rows: numbers of the manifest's rows.
     """
 
@@ -34,18 +36,14 @@ class ImageSet:
     ages: tuple[str, ...]
     splits: tuple[str, ...]
     filed_under: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
 
     def patients_of(self, asked: Collection[str]) -> frozenset[str]:
-        """Patients meant by these ids, be they of patients or of what images are filed under.
-
-        Ids that are `alike` mean the same patient: whoever is filed under one of them is meant.
-        """
-        wanted = {alike(name) for name in asked}
-        filed = set(zip(self.subjects, self.filed_under or self.subjects, strict=True))
-        return frozenset(
-            patient for patient, name in filed if wanted & {alike(patient), alike(name)}
-        )
+        """Patients meant by these ids, whatever case and width their letters have (`known_as`)."""
+        ids, groups = self.filed_under or self.subjects, self.groups or [""] * len(self.subjects)
+        patients = known_as(zip(self.subjects, ids, groups, strict=True))
+        return frozenset(patients[name] for name in map(alike, asked) if name in patients)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +82,7 @@ def load_images(manifest: Manifest, size: int) -> ImageSet:
         ages=tuple(row.age for row in manifest.rows),
         splits=tuple(row.split for row in manifest.rows),
         filed_under=tuple(row.filed_under for row in manifest.rows),
+        groups=tuple(row.group for row in manifest.rows),
         rows=tuple(row.number for row in manifest.rows),
     )
 

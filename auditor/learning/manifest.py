@@ -1,7 +1,7 @@
 """The manifest of a data set: a CSV over image files, read strictly. Needs no engine.
 
 Columns ``image_path,subject_id,label`` are required; ``split,site,sex,age`` are used where
-present; ``probable_patient_group``, where filled, overrides ``subject_id``; rows with
+present; rows of one ``subject_id`` or one ``probable_patient_group`` are one patient; rows with
 ``augmented=1`` are left out; ``synthetic=1`` marks drawn images. Everything else is ignored with
 one notice. Errors name file and row, never a patient.
 """
@@ -11,32 +11,38 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.canonical import Canonical
 from auditor.domain.printable import flaw_of
 from auditor.errors import DataError
+from auditor.learning.patients import named_patients
 
 _REQUIRED = ("image_path", "subject_id", "label")
 _USED = frozenset(
     (*_REQUIRED, "split", "site", "sex", "age", "probable_patient_group", "augmented", "synthetic")
 )
 SPLITS = ("train", "validation", "test")
+_FORMAT_WITH_GROUPS = 2
+"""Of the digest where a patient isn't told by the text of ``subject_id`` alone; before, ids weren't
+in it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One usable image of a manifest; ``number`` counts the file's lines from 1.
 
-    ``subject`` is the patient, ``filed_under`` the ``subject_id`` column, which may be another.
+    ``subject`` is the patient (`auditor.learning.patients`), ``filed_under`` the ``subject_id`` and
+    ``group`` the ``probable_patient_group``.
     """
 
     number: int
     path: Path
     subject: str
     filed_under: str
+    group: str
     label: int
     split: str
     site: str
@@ -109,18 +115,25 @@ def _rows(
     entries: Sequence[tuple[int, Mapping[str, str | None]]],
     left_out: Collection[int],
 ) -> tuple[Row, ...]:
+    filings = [
+        (_cell(entry, "subject_id"), _cell(entry, "probable_patient_group")) for _, entry in entries
+    ]
     rows = tuple(
-        _row(path, number, entry)
-        for number, entry in entries
+        replace(_row(path, number, entry), subject=patient)
+        for (number, entry), patient in zip(entries, named_patients(filings), strict=True)
         if (entry.get("augmented") or "0") != "1" and number not in left_out
     )
     _check(path, rows)
     return rows
 
 
+def _cell(entry: Mapping[str, str | None], name: str) -> str:
+    return (entry.get(name) or "").strip()
+
+
 def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
     where = f"{manifest} row {number}"
-    value = {name: (entry.get(name) or "").strip() for name in _USED}
+    value = {name: _cell(entry, name) for name in _USED}
     if empty := [name for name in _REQUIRED if not value[name]]:
         raise DataError(f"{where}: {empty[0]} is empty")
     if not (value["label"].isascii() and value["label"].isdigit()):
@@ -137,8 +150,9 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
     return Row(
         number=number,
         path=path,
-        subject=value["probable_patient_group"] or value["subject_id"],
+        subject=value["subject_id"],
         filed_under=value["subject_id"],
+        group=value["probable_patient_group"],
         label=int(value["label"]),
         split=value["split"],
         site=value["site"],
@@ -176,4 +190,7 @@ def _digest(path: Path, rows: Sequence[Row]) -> Digest:
             raise DataError(f"{path} rows {seen[digest]} and {row.number}: the same image twice")
         seen[digest] = row.number
         listing.append([digest, row.subject, row.label, row.split, row.site, row.sex, row.age])
-    return digest_of(listing)
+    if all(row.subject == row.filed_under and not row.group for row in rows):
+        return digest_of(listing)
+    filed = [[row.filed_under, row.group] for row in rows]
+    return digest_of({"filed": filed, "format": _FORMAT_WITH_GROUPS, "rows": listing})

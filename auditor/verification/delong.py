@@ -13,6 +13,9 @@ from scipy.stats import rankdata
 from auditor.errors import EvidenceError
 from auditor.verification.layout import Indices, Numbers
 
+LEAST_PATIENTS = 2
+"""Of each class; fewer have no variance."""
+
 
 def auc(scores: Numbers, labels: Indices) -> float:
     """Area under the ROC curve of class 1 against the rest; ties count half."""
@@ -41,7 +44,7 @@ def components(scores: Numbers, labels: Indices, patients: Indices) -> Numbers:
     ranks = rankdata(scores)
     for group, count, others in ((positive, ones, zeros), (~positive, zeros, ones)):
         people = len(np.unique(patients[group]))
-        if people < 2:
+        if people < LEAST_PATIENTS:
             raise EvidenceError("an AUC's variance needs two patients of each class")
         above = (ranks[group] - rankdata(scores[group])) / max(others, 1)
         values[group] = (above - above.mean()) / count * np.sqrt(people / (people - 1))

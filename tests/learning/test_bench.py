@@ -64,7 +64,9 @@ def test_groups_override_subjects_and_augmented_rows_are_left_out(tmp_path: Path
         line["augmented"] = "1" if number == 1 else "0"
     manifest = read_manifest(write(tmp_path, lines))
     assert len(manifest.rows) == len(lines) - 1
-    assert [row.subject for row in manifest.rows if row.subject == "twin"] == ["twin"] * 2
+    theirs = {row.filed_under for row in manifest.rows if row.subject == "twin"}
+    assert theirs == {"p0", "p1"}
+    assert not theirs & {row.filed_under for row in manifest.rows if row.subject != "twin"}
 
 
 def test_who_is_filed_under_ids_that_look_the_same_is_meant_by_each(tmp_path: Path) -> None:

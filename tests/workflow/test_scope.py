@@ -256,6 +256,41 @@ def test_all_of_a_class_ends_in_a_record_before_anything_is_trained(
     assert load_scene(home, MODEL).training == scene.training
 
 
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_where_too_few_are_set_apart_each_case_ends_in_a_record_and_training_says_so_before(
+    home: Home, part: str
+) -> None:
+    manifest = divided(manifest_in(home), RECIPE)
+    with manifest.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    ill = [row for row in rows if row["label"] == "1" and row["split"] == part]
+    kept = {ill[0]["subject_id"], ill[0]["probable_patient_group"]} - {""}
+    for row in ill:
+        if not kept & {row["subject_id"], row["probable_patient_group"]}:
+            row["split"] = "train"
+    few = sum(row["label"] == "1" and row["split"] == part for row in rows)
+    assert 0 < few < 3
+    with manifest.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    notices: list[str] = []
+    train_and_register(home, model="few", manifest=manifest, recipe=RECIPE, notice=notices.append)
+    assert any(f"{part} has {few} images of class 1, 3 are needed" in line for line in notices)
+    trained = load_scene(home, "few")
+    for name in names(trained, trained.training)[:2]:  # the first doesn't block the second
+        case = filed(home, [name], model="few")
+        state = ran(home, case)
+        assert state.obstacle is Obstacle.TOO_FEW_TO_COMPARE
+        assert state.issued is not None and state.issued.outcome is Outcome.NOT_ERASED
+        assert not {"bank-trained/v1", "plan-pinned/v1", "attempt-started/v1"} & kinds(home, case)
+        said = stated(home, case)["summary"]
+        assert "too few images of other patients" in said[0] and "duty to erase" in said[1]
+    (apart, *_) = names(trained, trained.split.held_out)
+    state = ran(home, filed(home, [apart], model="few"))
+    assert state.issued is not None and state.issued.outcome is Outcome.NOTHING_TO_UNLEARN
+
+
 def test_the_whole_training_set_ends_in_a_record(home: Home, scene: Scene) -> None:
     case = filed(home, names(scene, scene.training))
     state = ran(home, case)

@@ -22,6 +22,7 @@ from auditor.learning.recipe import Recipe, parse_recipe
 from auditor.learning.training import train
 from auditor.learning.weights import convert_checkpoint, load_weights, weights_bytes
 from auditor.unlearning.shelf import KnownModel
+from auditor.workflow.audit.auditable import lacking_in
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
@@ -118,7 +119,7 @@ def train_and_register(
         require_writable(home.root, home.ledger)
         loaded = _admitted(home, model, manifest, notice, leave_out=leave_out_excluded)
         drawn = secrets.randbits(_SEED_BITS) if seed is None else seed
-        intake = _intake(home, loaded, recipe, drawn)
+        intake = _intake(home, loaded, recipe, drawn, notice)
         weights = _train(home, model, intake, recipe, drawn, progress)
         return _enter(home, model, intake, recipe, weights)
 
@@ -141,7 +142,7 @@ def register_trained(
     load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
     _require_split(loaded.manifest)
-    intake = _intake(home, loaded, recipe, secrets.randbits(_SEED_BITS))
+    intake = _intake(home, loaded, recipe, secrets.randbits(_SEED_BITS), notice)
     return _enter(home, model, intake, recipe, content)
 
 
@@ -188,7 +189,9 @@ def _require_split(manifest: Manifest) -> None:
         )
 
 
-def _intake(home: Home, admitted: _Admitted, recipe: Recipe, seed: int) -> _Intake:
+def _intake(
+    home: Home, admitted: _Admitted, recipe: Recipe, seed: int, notice: Notice
+) -> _Intake:
     loaded = admitted.manifest
     images = load_images(loaded, recipe.input_size)
     if int(images.labels.max()) >= recipe.classes:
@@ -203,11 +206,14 @@ def _intake(home: Home, admitted: _Admitted, recipe: Recipe, seed: int) -> _Inta
         left_out=admitted.left_out,
         pseudonyms=pseudonyms_of(home, loaded),
     )
+    split = split_by_patient(images, recipe, record.split_seed)
+    if lack := lacking_in(images, split, split.train):
+        notice(f"{loaded.path}: no erasure from this model can be audited or certified: {lack}")
     return _Intake(
         name=name,
         record=record,
         images=images,
-        split=split_by_patient(images, recipe, record.split_seed),
+        split=split,
         synthetic=loaded.synthetic,
     )
 
@@ -271,7 +277,10 @@ def load_scene(home: Home, model: str, *, asking: str = "") -> Scene:
     registered, record = data_record(home, version.data_set)
     manifest = read_manifest(record.manifest, record.left_out)
     if manifest.digest != record.digest:
-        raise DataError(f"{record.manifest} changed since it was registered; restore it")
+        raise DataError(
+            f"{record.manifest} changed since it was registered; restore it (one with a "
+            "probable_patient_group that an earlier version registered is to be registered anew)"
+        )
     recipe = parse_recipe(home.store.get(version.recipe), home.config.factories)
     images = load_images(manifest, recipe.input_size)
     split = split_by_patient(images, recipe, record.split_seed)

@@ -115,7 +115,8 @@ def _known_subjects(home: Home) -> frozenset[str]:
         subject
         for manifest in manifests
         for row in manifest_rows(manifest)
-        for subject in (row.subject, row.filed_under)
+        for subject in (row.filed_under, row.group)
+        if subject
     )
 
 

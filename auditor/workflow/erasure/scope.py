@@ -9,6 +9,7 @@ from auditor.domain.route import Obstacle
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.task import Need
 from auditor.verification.near_duplicates import require_apart
+from auditor.workflow.audit.auditable import lacking_in
 from auditor.workflow.audit.references import thin_classes
 from auditor.workflow.audit.training_history import carrying_checkpoints
 from auditor.workflow.erasure.casework import Casework
@@ -75,6 +76,8 @@ def _obstacle(work: Casework, held_out: set[int]) -> Obstacle:
     concerned = {int(scene.images.labels[index]) for index in forgotten}
     if concerned & thin_classes(scene, scene.without(forgotten)):
         return Obstacle.CLASS_LEFT_EMPTY
+    if forgotten and lacking_in(scene.images, scene.split, scene.without(forgotten)):
+        return Obstacle.TOO_FEW_TO_COMPARE
     if not held_out.isdisjoint(scene.split.validation) and _read_unseen(work):
         return Obstacle.READ_BY_METHOD
     return Obstacle.NONE

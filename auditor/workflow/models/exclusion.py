@@ -27,6 +27,7 @@ from auditor.domain.scope_events import Readmission
 from auditor.domain.subject_id import alike
 from auditor.errors import DataError, HomeError, MisuseError
 from auditor.learning.manifest import Manifest, Row, read_rows
+from auditor.learning.patients import known_as
 from auditor.learning.pictures import read_grey
 from auditor.verification.fingerprint import (
     BANDS,
@@ -193,10 +194,8 @@ def _asked_about(home: Home, state: ErasureCase) -> _Patients:
     name = require_model(home, requested.model).versions[0].data_set
     _, data = data_record(home, name)
     every = read_rows(data.manifest, data.left_out)
-    wanted = {alike(name) for name in asked}
-    patients = {
-        row.subject for row in every if wanted & {alike(row.subject), alike(row.filed_under)}
-    }
+    known = known_as((row.subject, row.filed_under, row.group) for row in every)
+    patients = {known[name] for name in map(alike, asked) if name in known}
     rows = [row for row in every if row.subject in patients]
     return _Patients(
         names=asked | {row.filed_under for row in rows},
@@ -216,12 +215,10 @@ def _by_name(home: Home, manifest: Manifest, kept_out: Iterable[_Patients]) -> f
     secret = _secret(home) if keyed else b""
 
     def is_named(name: str) -> bool:
-        return alike(name) in names or (bool(keyed) and keyed_name(secret, name) in keyed)
+        return name in names or (bool(keyed) and keyed_name(secret, name) in keyed)
 
-    filed = {
-        (row.subject, name) for row in manifest.rows for name in (row.subject, row.filed_under)
-    }
-    return frozenset(patient for patient, name in filed if is_named(name))
+    known = known_as((row.subject, row.filed_under, row.group) for row in manifest.rows)
+    return frozenset(patient for name, patient in known.items() if is_named(name))
 
 
 def _by_picture(

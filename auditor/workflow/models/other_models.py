@@ -12,6 +12,7 @@ from auditor.domain.event import ErasureRequested
 from auditor.domain.subject_id import alike
 from auditor.errors import DataError
 from auditor.learning.manifest import read_rows
+from auditor.learning.patients import known_as
 from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.registry import ModelView, data_record, list_models
@@ -52,4 +53,5 @@ def _holds_any(home: Home, view: ModelView, subjects: frozenset[str]) -> bool:
         rows = read_rows(data.manifest, data.left_out)
     except DataError:
         return True
-    return any(subjects & {alike(row.subject), alike(row.filed_under)} for row in rows)
+    known = known_as((row.subject, row.filed_under, row.group) for row in rows)
+    return not subjects.isdisjoint(known)
