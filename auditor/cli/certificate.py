@@ -48,6 +48,7 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
     state = require_case(opened, case)
     _issued(opened, case)
     row = _row(opened, state)
+    row |= {"identifiers": "forgotten" if state.forgotten else "in the vault"}
     if state.reached is not None:
         row |= {"verdict": state.reached.verdict.value, "basis": state.reached.basis.value}
     if state.scope is not None:

@@ -9,7 +9,7 @@ import click
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, progress_reporter
 from auditor.cli.witness import witness
-from auditor.errors import MisuseError, TamperedError
+from auditor.errors import HomeError, MisuseError, TamperedError
 
 
 @click.group()
@@ -146,7 +146,13 @@ def compare(
     else:
         found = compare(one, other, policy, views)
         if found.evidence:
-            write_file(evidence, found.evidence)
+            try:
+                write_file(evidence, found.evidence)
+            except HomeError as error:
+                raise TamperedError(
+                    f"two histories under one name; {error}; name another file for the evidence "
+                    "(--evidence)"
+                ) from None
     emit(
         {
             "origin": found.smaller.origin,

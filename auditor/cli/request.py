@@ -23,6 +23,7 @@ from auditor.cli.request_desk import (
     restrict,
     restricted,
 )
+from auditor.cli.request_forget import forget
 from auditor.cli.request_list import list_
 from auditor.cli.request_papers import document, recipient
 from auditor.domain.request import Ground, Regime
@@ -162,7 +163,7 @@ def import_(
 @json_option
 def show(case: str, home: Path | None, as_json: bool) -> None:
     """Show one case and what happened to it, event by event."""
-    from auditor.workflow.homes.record import case_stream
+    from auditor.workflow.homes.record import case_stream, load_case
     from auditor.workflow.homes.register import case_line
 
     opened = open_home(home)
@@ -170,6 +171,7 @@ def show(case: str, home: Path | None, as_json: bool) -> None:
         **_row(case_line(opened, case)),
         "decided_by": _decided_by(opened, case),
         "also_held_by": list(_also_held_by(opened, case)),
+        "identifiers": "forgotten" if load_case(opened, case).forgotten else "in the vault",
     }
     history = [
         {"sequence": item.sequence, "recorded_at": item.recorded_at, "kind": item.event.kind}
@@ -250,6 +252,6 @@ def _row(line: CaseLine) -> dict[str, str]:
 for command in (
     *(list_, decide, identity, clock, restrict, lift, restricted),
     *(recipient, document, letter, batch),
-    account,
+    *(account, forget),
 ):
     request.add_command(command)

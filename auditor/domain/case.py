@@ -96,6 +96,14 @@ class ErasureCase:
         return tuple(kept for kept in self.scores if kept.scores not in gone)
 
     @property
+    def forgotten(self) -> bool:
+        """Nobody knows any more whom it concerns (`auditor request forget`)."""
+        return self.requested is not None and any(
+            item.artefact == self.requested.payload and item.fate is ArtefactFate.DESTROYED
+            for item in self.accounted
+        )
+
+    @property
     def all_accounted(self) -> bool:
         """The model before the case is accounted for last; once it is, everything is."""
         scope = self.scope

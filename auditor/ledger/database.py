@@ -68,7 +68,7 @@ def open_database(url: str) -> Engine:
     """
     try:
         address = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # of a port that is no number
         raise LedgerError("the ledger's database address can't be read") from None
     driver = _DRIVERS.get(address.get_backend_name())
     if driver is None:

@@ -145,9 +145,9 @@ class Ledger:
             MisuseError: there is no such entry.
             TamperedError: it was changed.
         """
-        row = self._store.row(sequence)
         size = self.size
-        if row is None or sequence >= size:
+        row = self._store.row(sequence) if 0 <= sequence < size else None
+        if row is None:
             raise MisuseError(f"the ledger has no entry {sequence}; it holds {size}")
         return _checked(row).entry
 

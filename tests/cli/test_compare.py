@@ -140,6 +140,11 @@ def test_a_forked_clone_is_found_from_either_side(
         "ledger", "compare", *notes, "--home", larger.root, "--evidence", evidence, "--json"
     )
     assert ran.json["evidence"] == str(evidence)
+    nowhere = evidence / "below.json"
+    ran = auditor("ledger", "compare", *notes, "--home", larger.root, "--evidence", nowhere)
+    assert (ran.code, ran.out) == (5, "")
+    assert "two histories" in ran.err
+    assert "--evidence" in ran.err
     for home in (pair.one, pair.other):
         ran = auditor("ledger", "compare", pair.common, home.checkpoints_path, "--home", home.root,
                       "--json")  # fmt: skip

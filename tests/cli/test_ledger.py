@@ -106,6 +106,24 @@ def test_what_is_proved_while_another_process_signs_verifies(stocked: Home) -> N
         signing.result()
 
 
+def test_what_cannot_be_proved_or_reached_is_one_line(
+    auditor: Auditor, stocked: Home, tmp_path: Path
+) -> None:
+    auditor("ledger", "checkpoint", "--home", stocked.root)
+    prove, no_port = ("ledger", "prove", "--home", stocked.root), "postgresql://u:secret@h:abc/db"
+    for words, code in (
+        ((*prove, 10**30), 2),
+        ((*prove, 0, "--to", tmp_path / ("x" * 250)), 1),
+        (("ledger", "migrate", "--owner", no_port, "--role", "r"), 1),
+        (("init", "--database", no_port, "--controller", "C", "--dpo", "D"), 1),
+    ):
+        ran = auditor(*words, *(("--home", tmp_path / "new") if words[0] == "init" else ()))
+        assert (words, ran.code, ran.out) == (words, code, "")
+        assert len(ran.err.splitlines()) == 1
+        assert "secret" not in ran.err
+    assert list(tmp_path.glob("[!h.]*")) == []
+
+
 def test_the_same_state_is_signed_once(auditor: Auditor, stocked: Home) -> None:
     first = auditor("ledger", "checkpoint", "--home", stocked.root)
     again = auditor("ledger", "checkpoint", "--home", stocked.root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -145,6 +146,20 @@ def test_bad_paths_are_one_line_and_change_nothing(
     assert told.startswith("auditor: ")
     assert behind.now() == behind.entries[:BEFORE]
     assert behind.home.trust_path.read_bytes() == trust
+
+
+@pytest.mark.parametrize("content", [b"\x00rubbish" * 99, b""])
+def test_rubbish_is_told_where_nothing_is_to_be_put_back(
+    auditor: Auditor, home: Home, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "rubbish").write_bytes(content)
+    home.close()
+    words = ("ledger", "recover", "--home", home.root, "--from")
+    ran = auditor(*words, tmp_path / "rubbish")
+    assert (ran.code, ran.out) == (1, "")
+    assert "rubbish can't be put back from" in ran.err
+    copy = Path(shutil.copy(home.root / "ledger.db", tmp_path / "newer.db"))
+    assert auditor(*words, copy).code == 0
 
 
 def test_what_came_back_is_listed_and_erased_again(

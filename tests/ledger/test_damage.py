@@ -113,6 +113,9 @@ def test_an_entry_that_its_streams_index_lost_is_missed(copy: Path, version: int
         assert len(list(ledger.read())) == 7
         with pytest.raises(TamperedError, match=f"entry {4 + version} isn't found"):
             ledger.audit()
+        with closing(sqlite3.connect(copy)) as connection:
+            connection.execute("REINDEX")
+        assert ledger.audit().entries == 7
 
 
 def test_an_entry_that_the_index_of_event_ids_lost_is_missed(copy: Path) -> None:

@@ -12,15 +12,16 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from auditor.domain import event as ev
-from auditor.domain.artefact import ArtefactFate, ArtefactKind
+from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.desk_events import UNSIGNED
-from auditor.domain.request import DecisionKind
+from auditor.domain.request import DecisionKind, Outcome, RecipientOutcome
 from auditor.domain.scope_events import Readmission
 from auditor.domain.verdict import Basis
 from auditor.errors import AuditorError, DataError, HomeError, MisuseError, TamperedError
 from auditor.learning.manifest import read_manifest
 from auditor.workflow.audit.scene import load_scene, register_trained, train_and_register
 from auditor.workflow.desk.desk import decide
+from auditor.workflow.desk.papers import mark_recipient, record_recipient
 from auditor.workflow.desk.signing import Hand
 from auditor.workflow.erasure.casework import RunSettings
 from auditor.workflow.erasure.running import run_case
@@ -28,6 +29,7 @@ from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import record
 from auditor.workflow.models.exclusion import exclude, excluded_rows, readmit
 from auditor.workflow.models.exclusion_list import entries_bytes, read_entries
+from auditor.workflow.models.forgetting import forget_request
 from auditor.workflow.models.reerasure import came_back
 from tests.cli.conftest import Auditor
 from tests.workflow.desks import employ
@@ -384,3 +386,35 @@ def test_entries_are_read_as_they_were_written() -> None:
     read = read_entries(bytes(32), stored)
     assert np.array_equal(read.pictures, pictures) and len(read.names) == 2
     assert stored != entries_bytes(bytes(32), "another", ["a", "b"], pictures)
+
+
+def test_a_forgotten_patient_is_kept_out_of_other_data_and_of_the_models_next_trainings(
+    home: Home,
+) -> None:
+    """Nobody knows them by name any more: the keyed list does."""
+    case, erased, manifest = case_of(home), patients(home)[0], manifest_in(home)
+    training, rows = load_scene(home, MODEL).training, rows_of(manifest, erased)
+    issued = ev.CertificateIssued(case=case, outcome=Outcome.CERTIFIED, pdf=Digest.of(b"pdf"))
+    record(home, f"case:{case}", issued, "issued")
+    assert forget_request(home, case) == 1
+    assert load_scene(home, MODEL).training == training
+    assert excluded_rows(home, read_manifest(manifest)) == tuple(rows)
+    with pytest.raises(MisuseError, match="is forgotten"):
+        readmit(home, case, Readmission.NEW_CONSENT, Hand())
+    assert came_back(home, destroy=False) == ()
+
+
+def test_who_was_readmitted_isnt_forgotten_while_the_model_leaves_them_out_by_name(
+    home: Home,
+) -> None:
+    case = case_of(home)
+    issued = ev.CertificateIssued(case=case, outcome=Outcome.CERTIFIED, pdf=Digest.of(b"pdf"))
+    record(home, f"case:{case}", issued, "issued")
+    readmit(home, case, Readmission.NEW_CONSENT, Hand())
+    recipient = record_recipient(home, case, "Klinik Nord")
+    with pytest.raises(MisuseError, match="aren't told yet"):
+        forget_request(home, case)
+    mark_recipient(home, case, recipient, RecipientOutcome.INFORMED, role="dpo")
+    with pytest.raises(MisuseError, match="were readmitted"):
+        forget_request(home, case)
+    assert home.vault.commitments(f"case:{case}") != ()

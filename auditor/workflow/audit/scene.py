@@ -189,9 +189,7 @@ def _require_split(manifest: Manifest) -> None:
         )
 
 
-def _intake(
-    home: Home, admitted: _Admitted, recipe: Recipe, seed: int, notice: Notice
-) -> _Intake:
+def _intake(home: Home, admitted: _Admitted, recipe: Recipe, seed: int, notice: Notice) -> _Intake:
     loaded = admitted.manifest
     images = load_images(loaded, recipe.input_size)
     if int(images.labels.max()) >= recipe.classes:

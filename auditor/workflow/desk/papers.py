@@ -11,6 +11,7 @@ from datetime import date
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
+from auditor.domain.case import ErasureCase
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.printable import hides
 from auditor.domain.request import DocumentKind, RecipientOutcome
@@ -28,6 +29,7 @@ NO_LETTER = UNSIGNED
 """What stands for a letter where none was sent: the digest of an empty record."""
 
 LARGEST_DOCUMENT = 16 << 20
+_FORGOTTEN = "(forgotten)"
 _LONGEST_DETAILS = 2_000
 _RECIPIENT_BYTES = 4
 
@@ -109,13 +111,13 @@ def list_recipients(home: Home, case: str) -> tuple[RecipientLine, ...]:
     Raises:
         MisuseError: unknown case.
     """
-    require_case(home, case)
+    state = require_case(home, case)
     events = [item.event for item in home.ledger.replay(case_stream(case))]
     told = {item.recipient: item for item in events if isinstance(item, ev.RecipientInformed)}
     return tuple(
         RecipientLine(
             recipient=item.recipient,
-            details=home.vault.open(item.details).decode("utf-8"),
+            details=_details(home, state, item.details),
             outcome=told[item.recipient].outcome if item.recipient in told else None,
             on=told[item.recipient].on if item.recipient in told else None,
         )
@@ -163,6 +165,12 @@ def file_document(
     )
     record_next(home, stream, event)
     return event.document
+
+
+def _details(home: Home, state: ErasureCase, sealed: Digest) -> str:
+    if state.forgotten and not home.vault.holds(sealed):
+        return _FORGOTTEN
+    return home.vault.open(sealed).decode("utf-8")
 
 
 def _seal(home: Home, subject: str, content: bytes) -> Digest:

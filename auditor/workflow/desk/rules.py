@@ -74,6 +74,8 @@ def why_not(
 
 
 def _too_late(case: ErasureCase, decision: DecisionKind) -> str:
+    if case.forgotten:
+        return "whom it concerns is forgotten; a new request is filed anew"
     if case.prepared is not None:
         return "its document is signed; it can't be decided again"
     if case.drafted is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -55,7 +55,8 @@ def whole_file(path: Path, *, mode: int = READABLE) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise HomeError(f"can't write {path}: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that can't be written to can't be removed either
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

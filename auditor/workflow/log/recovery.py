@@ -14,25 +14,20 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
-from auditor.ledger.ledger import Ledger
 from auditor.ledger.replaying import grown_by, replay_entries
 from auditor.ledger.sql import SqlEventStore
-from auditor.ledger.tiles import TileReader
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
-from auditor.proof.equivocation import Tree
 from auditor.proof.log_policy import CLOCK_TOLERANCE, examine_checkpoint
 from auditor.proof.merkle import leaf_hash
 from auditor.proof.trust import trust_bytes
-from auditor.workflow.homes.files import OWNER_ONLY, write_file
+from auditor.workflow.homes.files import write_file
 from auditor.workflow.homes.guard import (
     PROOFS,
     close_for_writing,
@@ -45,7 +40,8 @@ from auditor.workflow.homes.guard import (
 )
 from auditor.workflow.homes.home import Home
 from auditor.workflow.log.checkpoints import record_checkpoint, signing_alone
-from auditor.workflow.log.comparing import ExportedTree, read_note
+from auditor.workflow.log.comparing import read_note
+from auditor.workflow.log.copies import COPY, Source, opened_copy, require_copy
 from auditor.workflow.log.cosigning import collect_cosignature
 from auditor.workflow.log.renaming import destroy_earlier_keys, link_of, open_origin
 from auditor.workflow.log.witnesses import remove_witness
@@ -53,7 +49,6 @@ from auditor.workflow.log.witnesses import remove_witness
 _END_OF_TIME = 2**63
 _TWO_HISTORIES = "two histories under one name"
 _NEW_NAME = "go on under a new one: auditor ledger recover --new-origin"
-_COPY = ".recovering"
 
 
 class Condition(StrEnum):
@@ -87,13 +82,6 @@ class Recovered:
     link: Path | None
 
 
-class Source(Tree, Protocol):
-    """Somebody's copy of the ledger, entries included."""
-
-    def entries(self, start: int = 0) -> Iterator[bytes]:
-        """The entries from one on."""
-
-
 def recover(
     home: Home,
     *,
@@ -123,7 +111,7 @@ def recover(
         raise MisuseError("either put entries back (--from), or go on without them (--new-origin)")
     home.ledger.audit()  # on damaged entries nothing can be built: restore another backup
     with signing_alone(home):
-        shutil.rmtree(home.root / _COPY, ignore_errors=True)  # of one who was stopped
+        shutil.rmtree(home.root / COPY, ignore_errors=True)  # of one who was stopped
         done = _mended(home, source, known, distrusted, new_origin=new_origin)
         open_for_writing(home.root)
         destroy_earlier_keys(home)
@@ -155,6 +143,8 @@ def _mended(
         )
     elif condition is Condition.BEHIND:
         replayed, left_out = _put_back(home, states, source)
+    elif source is not None:
+        require_copy(home, source)  # though nothing is to be put back any more
     if is_closed(home.root) and not new_origin:
         _require_witnesses(home, distrusted)
     return Recovered(
@@ -269,7 +259,7 @@ def _put_back(home: Home, states: Sequence[Checkpoint], source: Path | None) -> 
             f"the ledger lacks entries {size} to {best.size - 1}; put them back from an export or "
             "a newer backup (--from), or go on without them (--new-origin)"
         )
-    with _opened(home, source) as tree:
+    with opened_copy(home, source) as tree:
         missing = [state for state in states if state.size > size]
         roots, leaves = _survey(tree, source, size, missing)
         if roots.get(best.size) != best.root:
@@ -305,39 +295,3 @@ def _survey(
         return roots, [leaf_hash(entry) for entry in entries]
     except (LedgerError, ProofError) as error:
         raise LedgerError(f"{source} can't be put back from: {error}; name another copy") from None
-
-
-@contextmanager
-def _opened(home: Home, source: Path) -> Iterator[Source]:
-    """An exported folder as it is; of a database file a copy, for opening one may change it.
-
-    The copy holds payloads, so it lies in the home and nowhere else.
-    """
-    if source.is_dir():
-        yield ExportedTree(TileReader(source))
-        return
-    folder = home.root / _COPY
-    try:
-        _copy_database(source, folder)
-        ledger = Ledger(SqlEventStore(f"sqlite:///{folder / 'ledger.db'}"))
-        try:
-            yield ledger
-        finally:
-            ledger.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _copy_database(source: Path, folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700)
-        for suffix in ("", "-wal"):
-            path = source.with_name(source.name + suffix)
-            if path.exists() or not suffix:
-                shutil.copyfile(path, folder / f"ledger.db{suffix}")
-                (folder / f"ledger.db{suffix}").chmod(OWNER_ONLY)
-    except OSError as error:
-        raise MisuseError(
-            f"can't read {source}: {error.strerror or error}; name an exported folder or a "
-            "database file"
-        ) from None

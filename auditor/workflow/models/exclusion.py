@@ -45,7 +45,9 @@ from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import CASE_PREFIX, case_stream, record
 from auditor.workflow.homes.registry import data_record, require_model
 from auditor.workflow.models.accounting import EXCLUSION, NO_LONGER_NEEDED
-from auditor.workflow.models.exclusion_list import entries_bytes, keyed_name, read_entries
+from auditor.workflow.models.exclusion_list import entries_bytes, read_entries
+from auditor.workflow.models.keyed_names import keyed_name
+from auditor.workflow.models.lineage import is_settled
 from auditor.workflow.models.restrictions import is_restricting
 
 E = TypeVar("E", bound=Event)
@@ -114,12 +116,17 @@ def readmit(home: Home, case: str, reason: Readmission, by: Hand) -> None:
     Those whom another case keeps out as well stay out until that is readmitted, too.
 
     Raises:
-        MisuseError: no such case, it keeps nobody out, or the desk's key is missing.
+        MisuseError: no such case, it keeps nobody out, its entries are all that its model knows the
+            patients by, or the desk's key is missing.
         HomeError: another run is working.
         TamperedError: the ledger is read-only.
     """
     with alone(home):
-        require_case(home, case)
+        state = require_case(home, case)
+        if state.forgotten and is_settled(state):
+            raise MisuseError(
+                f"case {case} is forgotten: by its entries alone its model leaves the patients out"
+            )
         found = _last(_events(home, case), ev.SubjectsExcluded)
         done = _is_readmitted(home, case)
         if found is None or (done and not home.store.has(found.entries)):

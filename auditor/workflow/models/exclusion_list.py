@@ -9,7 +9,6 @@ coarse fingerprint and try out ids, so entries are pseudonymised, not anonymous 
 
 from __future__ import annotations
 
-import hmac
 import json
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
@@ -21,11 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.domain.canonical import canonical_bytes
-from auditor.domain.subject_id import alike
-from auditor.errors import HomeError, TamperedError
+from auditor.errors import TamperedError
 from auditor.verification.fingerprint import BANDS, VALUES, Bands
-
-_FORMAT = "auditor-exclusion/v1"
+from auditor.workflow.models.keyed_names import (
+    FORMAT,
+    SOMETHING_ELSE,
+    keyed,
+    keyed_name,
+    listed_names,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,11 +37,6 @@ class Entries:
 
     names: frozenset[str]
     pictures: Bands
-
-
-def keyed_name(secret: bytes, name: str) -> str:
-    """A subject id as it stands in the entries."""
-    return _keyed(secret, b"subject", alike(name).encode("utf-8")).hex()
 
 
 def entries_bytes(secret: bytes, case: str, names: Collection[str], pictures: Bands) -> bytes:
@@ -52,8 +50,8 @@ def entries_bytes(secret: bytes, case: str, names: Collection[str], pictures: Ba
     return canonical_bytes(
         {
             "case": case,
-            "format": _FORMAT,
-            "key": _keyed(secret, b"key").hex(),
+            "format": FORMAT,
+            "key": keyed(secret, b"key").hex(),
             "names": sorted(keyed_name(secret, name) for name in names),
             "pictures": [b64encode(each.tobytes()).decode("ascii") for each in tokens],
         }
@@ -67,18 +65,12 @@ def read_entries(secret: bytes, content: bytes) -> Entries:
         HomeError: they were made under another key.
         TamperedError: they hold something else.
     """
+    names = listed_names(secret, content)
     try:
         stored = json.loads(content)
-        if stored["format"] != _FORMAT:
-            raise ValueError
-        if not hmac.compare_digest(stored["key"], _keyed(secret, b"key").hex()):
-            raise HomeError(
-                "the exclusion list was made under another key; restore keys/exclusion.key"
-            )
-        names = frozenset(stored["names"])
         pictures = [_bands(secret, b64decode(each, validate=True)) for each in stored["pictures"]]
     except (ValueError, KeyError, TypeError, NotBase64):
-        raise TamperedError("entries of the exclusion list hold something else") from None
+        raise TamperedError(SOMETHING_ELSE) from None
     none = np.zeros((0, 0, BANDS), dtype=np.int16)
     return Entries(names=names, pictures=np.stack(pictures) if pictures else none)
 
@@ -101,12 +93,8 @@ def _bands(secret: bytes, stored: bytes) -> Bands:
 def _tokens(secret: bytes) -> NDArray[np.uint64]:
     """What stands for each value of each band, (BANDS, VALUES)."""
     tokens = [
-        _keyed(secret, b"band", bytes((band, *value.to_bytes(2, "big"))))[:8]
+        keyed(secret, b"band", bytes((band, *value.to_bytes(2, "big"))))[:8]
         for band in range(BANDS)
         for value in range(VALUES)
     ]
     return np.frombuffer(b"".join(tokens), dtype="<u8").reshape(BANDS, VALUES)
-
-
-def _keyed(secret: bytes, use: bytes, content: bytes = b"") -> bytes:
-    return hmac.digest(secret, b"/".join((_FORMAT.encode(), use, content)), "sha256")

@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from auditor.domain.artefact import Digest
 from auditor.domain.case import Attempt, ErasureCase
 from auditor.domain.codec import typed
+from auditor.domain.event import SubjectsExcluded
 from auditor.domain.evidence import Evidence
 from auditor.domain.request import Outcome
 from auditor.domain.route import Due
 from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
+from auditor.learning.manifest import read_rows
+from auditor.workflow.homes.founding import EXCLUSION_KEY
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.record import CASE_PREFIX, load_case
-from auditor.workflow.homes.registry import require_model
+from auditor.workflow.homes.record import CASE_PREFIX, case_stream, load_case
+from auditor.workflow.homes.registry import data_record, require_model
 from auditor.workflow.homes.steps import EXACT_METHODS
 from auditor.workflow.models.drift import ApproximateErasure, Limits, due
+from auditor.workflow.models.keyed_names import keyed_name, listed_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +36,23 @@ class EarlierErasure:
 def settled(home: Home, model: str) -> tuple[EarlierErasure, ...]:
     """Cases whose subjects the model was made to forget, or never was trained on."""
     return tuple(
-        EarlierErasure(case=case, subjects=_subjects(home, state))
+        EarlierErasure(case=case, subjects=_subjects(home, case, state))
         for case, state in cases_of(home, model)
-        if (state.reached is not None and state.reached.basis is not Basis.NONE)
-        or (state.issued is not None and state.issued.outcome is Outcome.NOTHING_TO_UNLEARN)
+        if is_settled(state)
     )
+
+
+def is_settled(state: ErasureCase) -> bool:
+    """Whether the model was made to forget a case's subjects, or never was trained on them."""
+    return (state.reached is not None and state.reached.basis is not Basis.NONE) or (
+        state.issued is not None and state.issued.outcome is Outcome.NOTHING_TO_UNLEARN
+    )
+
+
+def exclusion_of(home: Home, case: str) -> SubjectsExcluded | None:
+    """What put a case's subjects onto the exclusion list, if anything did."""
+    events = (item.event for item in home.ledger.replay(case_stream(case)))
+    return next((event for event in events if isinstance(event, SubjectsExcluded)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +153,24 @@ def cases_of(home: Home, model: str) -> Iterator[tuple[str, ErasureCase]]:
             yield case, state
 
 
-def _subjects(home: Home, state: ErasureCase) -> frozenset[str]:
+def _subjects(home: Home, case: str, state: ErasureCase) -> frozenset[str]:
+    """A case's subjects; of one that is forgotten, those of the model's data that it lists."""
     if state.requested is None:
         raise MisuseError("a case without a request concerns nobody")
+    listed = exclusion_of(home, case) if state.forgotten else None
+    if listed is not None:
+        return _named_by(home, listed.entries, state.requested.model)
     return frozenset(json.loads(home.vault.open(state.requested.payload))["subjects"])
+
+
+def _named_by(home: Home, entries: Digest, model: str) -> frozenset[str]:
+    """Ids in a model's data set that the entries of the exclusion list name."""
+    secret = home.keyring.read(EXCLUSION_KEY)
+    listed = listed_names(secret, home.store.get(entries))
+    _, data = data_record(home, require_model(home, model).versions[0].data_set)
+    rows = read_rows(data.manifest, data.left_out)
+    names = {name for row in rows for name in (row.subject, row.filed_under)}
+    return frozenset(name for name in names if keyed_name(secret, name) in listed)
 
 
 def _deciding(state: ErasureCase, weights: Digest) -> Attempt | None:
