@@ -58,7 +58,8 @@ class QuarterFacts:
         findings: what was found on each.
         total: how many cases there are.
         tables: partitions of the cases by name: how many of them are what. Those of ``lateness``
-            are the late ones only.
+            are the late ones only; ``standing`` has two rows, so that nothing can be told from it
+            and another table together.
     """
 
     quarter: str
@@ -187,6 +188,8 @@ def _summary(facts: QuarterFacts, language: Language) -> Iterable[str]:
     yield say(words.FEW_CASES, least=LEAST) if total is None else say(words.CASES, cases=total)
     late = facts.tables["answers"].get("late", 0)
     yield say(words.SOME_LATE) if late else say(words.NONE_LATE)
+    if facts.tables.get("standing", {}).get("no-longer-vouched-for", 0):
+        yield say(words.SOME_NOT_VOUCHED_FOR)
     yield say(words.SUPPRESSED, least=LEAST)
 
 

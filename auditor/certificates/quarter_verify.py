@@ -21,9 +21,9 @@ ledger's log (`auditor.workflow.documents.quarter_check`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from auditor.certificates.checks import (
     Found,
@@ -44,15 +44,18 @@ from auditor.errors import InvalidCertificateError
 from auditor.proof.log_policy import examine_checkpoint
 from auditor.proof.trust import TrustFile
 
+Beside: TypeAlias = Callable[[str], Digest | None]
+
 
 def verify_report(
-    pdf: bytes, trust: TrustFile, *, files: Mapping[str, Digest], now: datetime
+    pdf: bytes, trust: TrustFile, *, files: Beside, now: datetime
 ) -> VerificationReport:
     """Verify a report with nothing but a trust file.
 
     Args:
         pdf: the file's bytes.
-        files: digests of what lies beside it, by name: the list of cases, and the findings.
+        files: the digest of what lies beside it under a name, if anything does. It is asked for the
+            names that the statement gives, of the list of cases and of the findings.
         now: the verifier's clock, for the seal's certificate.
     """
     verification = _Report(pdf, trust, files, now)
@@ -68,9 +71,7 @@ def verify_report(
 class _Report(Verification):
     """One report on the table."""
 
-    def __init__(
-        self, pdf: bytes, trust: TrustFile, files: Mapping[str, Digest], now: datetime
-    ) -> None:
+    def __init__(self, pdf: bytes, trust: TrustFile, files: Beside, now: datetime) -> None:
         super().__init__(pdf, trust, None, (), now)
         self.files = files
         self.said: Mapping[str, Any]
@@ -136,9 +137,10 @@ class _Report(Verification):
         """Whether the files are those that the statement speaks of."""
         checked = []
         for file in files_of(self.said):
-            if file.name not in self.files:
+            found = self.files(file.name)
+            if found is None:
                 continue
-            if self.files[file.name] != file.digest:
+            if found != file.digest:
                 raise InvalidCertificateError(f"{file.name} isn't the file that was reported with")
             checked.append(file.name)
         if not checked:

@@ -14,6 +14,10 @@ FEW_CASES = "There were fewer than {least} such cases."
 CASES = "There were {cases} such cases."
 NONE_LATE = "No answer was late."
 SOME_LATE = "At least one answer was late; why is told below."
+SOME_NOT_VOUCHED_FOR = (
+    "At least one document of these cases is no longer vouched for: it was withdrawn or superseded "
+    "after it had been issued."
+)
 SUPPRESSED = (
     "Counts below {least} are added to others, or said to be fewer than {least}, so that nobody "
     "can be recognised by them."
@@ -38,6 +42,7 @@ NO_TRUSTED_TIME = (
 
 TABLES = {
     "outcomes": "How the cases ended",
+    "standing": "What became of the documents",
     "flow": "When they came and when they were closed",
     "answers": "Time limits of the answers",
     "lateness": "Why answers were late",
@@ -52,6 +57,8 @@ ROWS = {
     "refused": "refused",
     "withdrawn": "withdrawn by the person",
     "open": "not closed yet",
+    "no-longer-vouched-for": "withdrawn or superseded since",
+    "standing": "vouched for, or none issued yet",
     "received-and-closed": "received and closed in the quarter",
     "received": "received in the quarter, not closed in it",
     "closed": "received before, closed in the quarter",

@@ -108,6 +108,11 @@ _ENDPOINTS_WORD = (
     "What the endpoint answered is its own word at that moment, by its own key: not what it "
     "computes its results with, nor what it serves later."
 )
+_UNBOUNDED = (
+    "An AUC is never above 1, though an interval of it printed here is: the interval (DeLong) "
+    "allows for chance on both sides alike and knows no bound. It is printed as it was computed "
+    "and signed."
+)
 _NO_TRUSTED_TIME = (
     "Dates are those of the issuer's clock. The ledger fixes the order of events, but no "
     "independent time-stamp was obtained."
@@ -157,11 +162,21 @@ def non_claims(facts: DocumentFacts) -> tuple[str, ...]:
         if exact and facts.attempts[-1].method == "rewind":
             lines.append(say(_COUNTED_IN, whose=whose(facts)))
         lines.append(say(_NO_FORMAL_GUARANTEE))
+    if _beyond_one(facts):
+        lines.append(say(_UNBOUNDED))
     if facts.served is not None:
         lines.append(say(_ENDPOINTS_WORD))
     if facts.seal.trusted_time == "none":
         lines.append(say(_NO_TRUSTED_TIME))
     return tuple(lines)
+
+
+def _beyond_one(facts: DocumentFacts) -> bool:
+    """Whether an interval of an AUC that is printed ends above 1."""
+    if facts.decisive is None or facts.decisive.audit is None:
+        return False
+    auc = facts.decisive.audit.evidence.auc
+    return max(auc.original.upper, auc.candidate.upper) > 1
 
 
 def notices(facts: DocumentFacts) -> tuple[tuple[str, str], ...]:

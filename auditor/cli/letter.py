@@ -66,6 +66,7 @@ def letter(
         raise MisuseError(f"{target.parent} is no folder")
     if address is not None and sent is None:
         raise MisuseError("--address-from is kept with a letter that was sent; say when: --sent")
+    to = _address(address)
     opened = open_home(home)
     facts = letter_facts(
         opened,
@@ -78,10 +79,19 @@ def letter(
     write_file(target, document)
     told = {"case": case, "letter": kind, "language": facts.locale, "file": str(target)}
     if sent is not None:
-        to = "" if address is None else address.read().strip()
         event = record_sent(opened, case, facts, document, address=to, role=role)
         told |= {"sent": str(event.on), "document": str(event.document)}
     emit(told, as_json)
+
+
+def _address(file: TextIO | None) -> str:
+    """Where the letter went, read before anything is written."""
+    from auditor.workflow.desk.letters import require_address
+
+    try:
+        return "" if file is None else require_address(file.read().strip())
+    except UnicodeDecodeError:
+        raise MisuseError("--address-from isn't text in UTF-8; convert the file") from None
 
 
 def _text(letter: Letter) -> bytes:

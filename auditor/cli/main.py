@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -53,7 +55,11 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line; our own errors become one line on stderr and their exit code."""
+    """Run a command line; our own errors become one line on stderr and their exit code.
+
+    So do those of the system, as a full disk, and text in another encoding. What else is raised is
+    a mistake of this software and stays a traceback.
+    """
     try:
         code = cli.main(args=arguments, prog_name="auditor", standalone_mode=False)
     except AuditorError as error:
@@ -65,9 +71,28 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
+    except UnicodeError:  # its own words would quote what came in
+        click.echo("auditor: a file or a word of the command line isn't text in UTF-8", err=True)
+        return 1
+    except OSError as error:
+        _let_go_of_output()
+        if not isinstance(error, BrokenPipeError):
+            where = "" if error.filename is None else f": {error.filename}"
+            click.echo(f"auditor: {error.strerror or type(error).__name__}{where}", err=True)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _let_go_of_output() -> None:
+    """Where standard output takes no more, send what is left of it nowhere.
+
+    Python flushes it once more when it ends, and would complain over our line and exit code.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import click
 
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.request_desk import role_option
 from auditor.domain.artefact import ArtefactKind, Digest
 from auditor.errors import MisuseError
 
@@ -29,7 +30,7 @@ def copy() -> None:
 @click.option("--kind", required=True, type=click.Choice(_KINDS))
 @click.option("--digest", help="sha256:... of its bytes.")
 @click.option("--name", default="", help="What you call it; kept in the vault.")
-@click.option("--by", "actor", default="dpo", show_default=True, help="Role, never a name.")
+@role_option
 @home_option
 @json_option
 def add(
@@ -37,7 +38,7 @@ def add(
     kind: str,
     digest: str | None,
     name: str,
-    actor: str,
+    role: str,
     home: Path | None,
     as_json: bool,
 ) -> None:
@@ -51,7 +52,7 @@ def add(
         ArtefactKind(kind),
         digest=None if digest is None else read_digest(digest),
         name=name,
-        actor=actor,
+        actor=role,
     )
     emit(_row(opened, made), as_json)
 

@@ -117,12 +117,16 @@ def verify(
     from auditor.proof.trust import fingerprint, parse_trust
 
     trusted, pdf = read_input(trust_path), read_input(document)
-    beside = {path.name: _digest(path) for path in document.parent.glob(f"{document.stem}-*")}
-    found = verify_report(pdf, parse_trust(trusted), files=beside, now=datetime.now(UTC))
+    found = verify_report(
+        pdf,
+        parse_trust(trusted),
+        files=lambda name: _digest(document.with_name(name)),
+        now=datetime.now(UTC),
+    )
     whole = ""
     if log_path is not None and found.predicate is not None:
         listed = document.with_name(f"{found.predicate['quarter']}-cases.csv")
-        if listed.name not in beside:
+        if not listed.exists():
             raise MisuseError(f"{listed.name} isn't beside the report")
         whole = _whole(log_path, read_input(listed), found.predicate)
     checks = [
@@ -145,10 +149,13 @@ def verify(
         context.exit(InvalidCertificateError.exit_code)
 
 
-def _digest(path: Path) -> Digest:
+def _digest(path: Path) -> Digest | None:
+    """Of a file; None where there is none."""
     try:
         with path.open("rb") as file:
             return Digest(value=hashlib.file_digest(file, "sha256").hexdigest())
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise UnreadableError(f"can't read {path}: {error.strerror}") from None
 
@@ -176,6 +183,7 @@ def _summary(made: QuarterReport) -> dict[str, object]:
         "as_of": str(made.as_of),
         "cases_in_all": len(made.lines),
         **{name.replace("-", "_"): count for name, count in made.outcomes.items()},
+        "no_longer_vouched_for": sum(not item.vouched for item in made.lines),
         "late": len(made.late),
         "audited": len(made.findings),
         "failed": sum(item.failed for item in made.findings),

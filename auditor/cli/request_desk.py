@@ -14,6 +14,7 @@ from auditor.cli.output import emit, home_option, json_option, read_lines
 from auditor.domain.day import parse_day
 from auditor.domain.event import DecisionProposed
 from auditor.domain.request import DecisionKind, DecisionReason, IdentityResult, PauseReason
+from auditor.domain.role import require_role
 from auditor.domain.subject_id import alike
 from auditor.errors import ConcurrencyError, MisuseError
 
@@ -37,7 +38,12 @@ key_option = click.option(
     help="Your key file (auditor keys new); needed once the trust file lists keys of the desk.",
 )
 role_option = click.option(
-    "--by", "role", default="dpo", show_default=True, help="Role, never a name."
+    "--by",
+    "role",
+    default="dpo",
+    show_default=True,
+    callback=lambda _, __, role: require_role(role),
+    help="Role, never a name.",
 )
 on_option = click.option("--on", help="Day, YYYY-MM-DD.  [today]")
 

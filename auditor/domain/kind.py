@@ -14,6 +14,15 @@ from auditor.domain.codec import plain_fields
 _TOKEN = re.compile(r"(?!\d+(\.\d+){4,}$)[A-Za-z0-9][A-Za-z0-9._:/+-]{0,127}")
 
 
+def is_token(text: str) -> bool:
+    """Whether a text may stand in an entry.
+
+    >>> is_token("dpo"), is_token("Dr. Müller")
+    (True, False)
+    """
+    return _TOKEN.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Base of all kinds. Strings must be short tokens: nothing that reads as prose."""
@@ -25,7 +34,7 @@ class Event:
             value = getattr(self, field.name)
             items = value if isinstance(value, tuple) else (value,)
             for item in items:
-                if isinstance(item, str) and not _TOKEN.fullmatch(item):
+                if isinstance(item, str) and not is_token(item):
                     raise ValueError(f"{self.kind}.{field.name} is not a short token")
 
     def data(self) -> dict[str, Canonical]:

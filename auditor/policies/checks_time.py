@@ -142,7 +142,11 @@ def letter_in_time(papers: Papers) -> Observation:
 
 
 def clock_explained(papers: Papers) -> Observation:
-    """The clock never stood still, or did so for what is on record, and runs again."""
+    """The clock never stood still, or did so for what is on record, and runs again.
+
+    A stop that was entered later than the day it names is for a person: once the limit is near or
+    over, anybody could think of one.
+    """
     facts, say = papers.facts, papers.say
     stopped, resumed = facts.all(ev.ClockStopped), facts.all(ev.ClockResumed)
     if not stopped:
@@ -163,6 +167,17 @@ def clock_explained(papers: Papers) -> Observation:
         ),
         entries=", ".join(papers.entry(leaf) for leaf in (*stopped, *resumed)),
     )
+    belated = [leaf for leaf in stopped if leaf.day > leaf.event.on]
+    for leaf in belated:
+        text = say(
+            "{text} The stop of {other_day} was entered only on {day}; entered after the time "
+            "limit, it moves nothing.",
+            text=text,
+            other_day=leaf.event.on,
+            day=leaf.day,
+        )
+    if belated:
+        return for_a_person(text, *stopped, *resumed)
     return supports(text, *stopped, *resumed)
 
 

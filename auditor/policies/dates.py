@@ -40,10 +40,14 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A period stood still from one day up to another; for an open stop, up to today."""
+    """A period stood still from one day up to another; for an open stop, up to today.
+
+    ``entered`` is the day it was put on the books, where that is another than its first.
+    """
 
     start: date
     end: date
+    entered: date = date.min
 
 
 def eu_deadline(received: date, months: int, country: str = "") -> Deadline:
@@ -87,7 +91,7 @@ def corresponding_deadline(received: date, months: int, stops: Sequence[Stop] = 
     The last day of the month where it has no such day; not moved off weekends, though the
     Information Commissioner's guidance would allow it. A stop moves the end by the days from its
     start up to its end, the shorter reading of Article 12A UK GDPR; one that begins after the
-    period has ended moves nothing.
+    period has ended, or was entered only then, moves nothing.
 
     Args:
         received: the day of receipt.
@@ -103,7 +107,7 @@ def corresponding_deadline(received: date, months: int, stops: Sequence[Stop] = 
     counted = received + relativedelta(months=months)
     day = counted
     for stop in sorted(stops, key=lambda stop: stop.start):
-        if stop.start <= day:
+        if max(stop.start, stop.entered) <= day:
             day += max(stop.end - stop.start, timedelta(0))
     return Deadline(day=day, counted=counted, stopped=(day - counted).days)
 

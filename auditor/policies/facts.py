@@ -168,15 +168,17 @@ class CaseFacts:
     def stops(self) -> tuple[Stop, ...]:
         """When the clock stood still (`dates`); one that still does, up to the day of judgement."""
         found: list[Stop] = []
-        start: date | None = None
-        for event in (item.event for item in self.stream):
-            if isinstance(event, ev.ClockStopped) and start is None:
-                start = event.on
-            elif isinstance(event, ev.ClockResumed) and start is not None:
-                found.append(Stop(start=start, end=event.on))
-                start = None
-        if start is not None:
-            found.append(Stop(start=start, end=max(start, self.as_of)))
+        open_: Leaf[ev.ClockStopped] | None = None
+        for item in self.stream:
+            event = item.event
+            if isinstance(event, ev.ClockStopped) and open_ is None:
+                open_ = self._leaf(item, event)
+            elif isinstance(event, ev.ClockResumed) and open_ is not None:
+                found.append(Stop(start=open_.event.on, end=event.on, entered=open_.day))
+                open_ = None
+        if open_ is not None:
+            start = open_.event.on
+            found.append(Stop(start=start, end=max(start, self.as_of), entered=open_.day))
         return tuple(found)
 
     @property

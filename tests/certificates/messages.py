@@ -21,7 +21,6 @@ from auditor.domain.verdict import Verdict
 from auditor.policies import checks_erasure, evaluate, words
 from auditor.policies.load import load_packs
 from auditor.shipped import shipped
-from auditor.workflow.models import accounting
 
 Message = str | tuple[str, str]  # a pair where there is a plural
 
@@ -29,14 +28,7 @@ _HOUSE = Path(auditor.__file__).parent
 _ROOMS = ("certificates", "policies", "domain")
 _TABLES = (labels, wording, words, checks_erasure, evaluate, language)
 _PAPERS = ("letter", "quarter")  # these have catalogues of their own
-_GROUNDS = (
-    accounting.REPLACED,
-    accounting.NO_LONGER_NEEDED,
-    accounting.MEDICAL_RECORD,
-    accounting.ACCOUNTABILITY,
-    accounting.NOT_ERASED,
-    accounting.OTHER_REQUESTS,
-)
+_GROUNDS = tuple(labels.REASONS)
 
 
 def every_message() -> dict[Message, str]:

@@ -8,6 +8,18 @@ from auditor.certificates.wording import non_claims
 from tests.certificates.examples import cohort, exact, failed, passed
 
 
+def test_an_interval_of_the_auc_that_ends_above_1_is_explained() -> None:
+    facts = passed()
+    (rung,) = facts.attempts
+    assert rung.audit is not None
+    evidence = rung.audit.evidence
+    auc = replace(evidence.auc, candidate=replace(evidence.auc.candidate, upper=1.0025))
+    audit = replace(rung.audit, evidence=replace(evidence, auc=auc))
+    beyond = replace(facts, attempts=(replace(rung, audit=audit),))
+    (line,) = set(non_claims(beyond)) - set(non_claims(facts))
+    assert line.startswith("An AUC is never above 1")
+
+
 def test_only_a_replay_says_that_the_order_was_drawn_with_them_counted_in() -> None:
     facts = exact()
     replayed = replace(facts, attempts=(replace(facts.attempts[-1], method="rewind"),))

@@ -45,6 +45,7 @@ from tests.certificates.test_letters import places
 
 MANY = {
     "outcomes": {"certified": 31, "refused": 3, "withdrawn": 4, "open": 7},
+    "standing": {"no-longer-vouched-for": 6, "standing": 39},
     "flow": {"received-and-closed": 30, "received": 7, "closed": 8},
     "answers": {"in-time": 33, "late": 5, "running": 7},
     "lateness": {"legal-hold": 5},
@@ -108,6 +109,7 @@ def test_one_late_answer_is_never_hidden() -> None:
     tables = {
         **FEW,
         "outcomes": {"certified": 50},
+        "standing": {"standing": 50},
         "flow": {"received": 50},
         "answers": {"in-time": 49, "late": 1},
         "lateness": {"undecided": 1},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -249,6 +250,36 @@ def test_a_full_disk_at_pdf_time_loses_nothing(auditor: Auditor, stocked: Home) 
     assert auditor("run", "--case", identity, *words).code == 0
     assert len(auditor("certificate", "list", *words, "--json").json) == 1
     assert auditor("ledger", "audit", *words).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("policy", "list"), "No space left on device"),
+        (("request", "list", "--json"), "No space left on device"),
+    ],
+)
+def test_output_that_takes_no_more_is_one_line(
+    home: Home, words: tuple[str, ...], told: str
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    with full.open("w") as output:
+        ran = subprocess.run(
+            [sys.executable, "-m", "auditor.cli.main", *words, "--home", str(home.root)],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr) == (1, f"auditor: {told}\n")
+
+
+def test_a_word_in_another_encoding_is_told_and_not_repeated(auditor: Auditor, home: Home) -> None:
+    ran = auditor("request", "show", "J\udcf6rg", "--home", home.root)
+    assert ran.code in (1, 2) and ran.err.count("\n") == 1
+    assert "Traceback" not in ran.err and "rg" not in ran.err
 
 
 def test_a_paper_of_any_size_is_not_read_whole(

@@ -202,7 +202,8 @@ SITUATIONS: dict[str, Situation] = {
             PAPERS,
             later(ev.ScopeEstablished, 60),
             changed_letters(60),
-            after_request(stopped(9), resumed(49), days=49),
+            after_request(resumed(49), days=49),
+            after_request(stopped(9), days=9),
         )
     ),
     "waiting": always(both(until(ev.ErasureRequested), at_end(stopped(9))), as_of=date(2027, 6, 1)),

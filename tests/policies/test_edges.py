@@ -338,10 +338,33 @@ def test_a_stop_moves_the_end_by_its_days(
 
 
 def test_a_clock_that_was_stopped_again_stands_still() -> None:
-    once = after_request(stopped(9), resumed(14), days=14)
-    again = after_request(stopped(9), resumed(14), stopped(20), days=20)
+    once = both(after_request(resumed(14), days=14), after_request(stopped(9), days=9))
+    again = both(after_request(stopped(20), days=20), once)
     assert laid("UK-12A-CLOCK", once, Regime.UK_GDPR) is MET
     assert laid("UK-12A-CLOCK", again, Regime.UK_GDPR) is MISSING
+
+
+@pytest.mark.parametrize(
+    ("entered", "answer", "clock"),
+    [
+        (9, MET, MET),
+        (10, MET, PERSON),
+        (28, MET, PERSON),
+        (29, NOT_MET, PERSON),
+        (60, NOT_MET, PERSON),
+    ],
+)
+def test_a_stop_that_was_thought_of_later_is_for_a_person_and_too_late_moves_nothing(
+    entered: int, answer: FindingStatus, clock: FindingStatus
+) -> None:
+    """The month ends 28 days after receipt; the stop of days 9 to 14 would end it 5 days later."""
+    edit = both(
+        later(ev.ScopeEstablished, 33), after_request(stopped(9), resumed(14), days=entered)
+    )
+    assert laid("UK-12-3-RESPOND", edit, Regime.UK_GDPR) is answer
+    finding = found("UK-12A-CLOCK", facts(entries(edit, Regime.UK_GDPR)))
+    assert finding.status is clock
+    assert ("was entered only on" in finding.explanation) is (clock is PERSON)
 
 
 def test_the_gdpr_knows_no_stop() -> None:

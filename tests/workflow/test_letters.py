@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from auditor.domain.case import ErasureCase, evolve, project
 from auditor.domain.request import (
     DecisionKind,
     DecisionReason,
+    DocumentKind,
     Ground,
     LetterKind,
     Outcome,
@@ -31,7 +34,7 @@ from auditor.workflow.desk.acts import lift, restrict, resume_clock, stop_clock
 from auditor.workflow.desk.desk import decide
 from auditor.workflow.desk.letters import letter_facts, why_not
 from auditor.workflow.desk.library import case_facts, packs_of
-from auditor.workflow.desk.papers import record_recipient
+from auditor.workflow.desk.papers import file_document, record_recipient
 from auditor.workflow.desk.signing import Hand
 from auditor.workflow.homes.config import read_config, write_config
 from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
@@ -257,6 +260,71 @@ def test_a_letter_sent_is_on_the_books_and_its_address_in_the_vault_alone(
         assert leaked not in ran.out + ran.err
         assert not any(leaked.encode() in entry for entry in home.ledger.entries())
         assert leaked.encode() not in out.read_bytes()
+
+
+LATIN_1 = "Jörg Müller".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "address", "told"),
+    [
+        (("--by", "Müller"), ADDRESS.encode(), "by a role"),
+        (("--by", "Dr. Jane Doe"), ADDRESS.encode(), "by a role"),
+        ((), LATIN_1, "UTF-8"),
+        ((), b"x" * 601, "at most 600"),
+    ],
+)
+def test_a_letter_that_cannot_be_entered_leaves_neither_file_nor_address(
+    home: Home, auditor: Auditor, tmp_path: Path, words: tuple[str, ...], address: bytes, told: str
+) -> None:
+    """Else the address would lie in the vault with no entry that leads to it, for good."""
+    case, out = casebook.filed(home, subject=NOBODY), tmp_path / "letter.txt"
+    (tmp_path / "address").write_bytes(address)
+    before = (home.ledger.size, _in_vault(home))
+    ran = auditor(
+        *("request", "letter", case, "--kind", "acknowledged", "--to", out, *words),
+        *("--sent", casebook.today(), "--address-from", tmp_path / "address", "--home", home.root),
+    )
+    assert (ran.code, ran.err.count("\n")) == (2, 1) and told in ran.err
+    assert "Müller" not in ran.err and "Doe" not in ran.err
+    assert not out.exists()
+    assert (home.ledger.size, _in_vault(home)) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("decide", "CASE", "--grant"),
+        ("identity", "CASE", "--confirmed"),
+        ("restrict", "CASE"),
+        ("document", "FILE", "--for", "CASE", "--kind", "identity-request"),
+    ],
+)
+def test_nobody_acts_by_a_name(
+    home: Home, auditor: Auditor, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    case, paper = casebook.filed(home, subject=NOBODY), tmp_path / "paper"
+    paper.write_bytes(b"paper")
+    before = (home.ledger.size, _in_vault(home))
+    named = [{"CASE": case, "FILE": str(paper)}.get(word, word) for word in words]
+    ran = auditor("request", *named, "--by", "Müller", "--home", home.root)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "by a role" in ran.err and "Müller" not in ran.err
+    assert (home.ledger.size, _in_vault(home)) == before
+    with pytest.raises(MisuseError, match="by a role"):
+        Hand(role="Müller")
+    with pytest.raises(MisuseError, match="by a role"):
+        file_document(
+            *(home, case, DocumentKind.IDENTITY_REQUEST, b"paper"),
+            role="Müller",
+            in_force=(casebook.today(), casebook.today()),
+        )
+    assert (home.ledger.size, _in_vault(home)) == before
+
+
+def _in_vault(home: Home) -> int:
+    with closing(sqlite3.connect(home.root / "ledger.db")) as database:
+        return int(database.execute("SELECT count(*) FROM vault_payload").fetchone()[0])
 
 
 def test_a_letter_not_sent_leaves_no_trace(home: Home, auditor: Auditor, tmp_path: Path) -> None:

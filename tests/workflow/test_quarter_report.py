@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from oscal_bindings.v1.models import AssessmentResultsDocument
 
+from auditor.certificates import quarter_wording as words
 from auditor.certificates.quarter import SCHEMA, STATE, parse_report
 from auditor.certificates.quarter_render import render_report
 from auditor.certificates.quarter_verify import verify_report
@@ -26,6 +27,7 @@ from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.kind import Event
+from auditor.domain.paper_events import WithdrawalReason
 from auditor.domain.quarter import quarter_named
 from auditor.domain.request import DecisionKind, DecisionReason, Outcome
 from auditor.domain.verdict import FindingStatus
@@ -43,6 +45,7 @@ from auditor.workflow.desk.quarter import (
     why_late,
 )
 from auditor.workflow.documents import quarter_report
+from auditor.workflow.documents.certificate_life import supersede, withdraw
 from auditor.workflow.documents.quarter_check import verify_whole
 from auditor.workflow.documents.quarter_report import Issued, issue_report
 from auditor.workflow.documents.quarter_table import COLUMNS, counted, table_csv
@@ -78,7 +81,7 @@ class Papers:
         return verify_report(
             issued.files[PDF] if pdf is None else pdf,
             parse_trust(self.home.trust_path.read_bytes()),
-            files=beside,
+            files=beside.get,
             now=datetime.now(UTC),
         )
 
@@ -146,6 +149,49 @@ def test_counts_are_partitions_of_the_cases(papers: Papers) -> None:
     }
 
 
+def test_a_document_no_longer_vouched_for_is_counted_and_told(
+    papers: Papers, tmp_path: Path
+) -> None:
+    """A report of after a withdrawal told its case as any other."""
+    before = report_quarter(papers.home, QUARTER)
+    assert counted(before)["standing"] == {"no-longer-vouched-for": 0, "standing": 8}
+    with closing(create_home(tmp_path / "home", controller="Klinikum", dpo="DPO")) as home:
+        stock(home)
+        cases = [casebook.refused(home, casebook.filed(home, subject=f"p{n}")) for n in range(3)]
+        first, second, third = (issue_record(home, case) for case in cases)
+        withdraw(home, first.case, WithdrawalReason.ISSUED_IN_ERROR)
+        supersede(home, second.case, third.case)
+        issued = issue_report(home, QUARTER, "en")
+        assert counted(issued.report)["standing"] == {"no-longer-vouched-for": 2, "standing": 1}
+        rows = csv.DictReader(io.StringIO(issued.files[CASES].decode()))
+        told = {row["case"]: row["vouched_for"] for row in rows}
+        assert told == {first.case: "no", second.case: "no", third.case: "yes"}
+        trust = parse_trust(home.trust_path.read_bytes())
+    found = verify_report(issued.files[PDF], trust, files={}.get, now=datetime.now(UTC))
+    assert found.status is Status.VALID and found.predicate is not None
+    assert words.SOME_NOT_VOUCHED_FOR in found.predicate["summary"]
+    named = next(table for table in found.predicate["tables"] if table["name"] == "standing")
+    assert [row["count"] for row in named["rows"]] == ["<5"]  # three cases in all
+
+
+def test_its_files_are_found_whatever_the_report_is_called(
+    papers: Papers, auditor: Auditor, tmp_path: Path
+) -> None:
+    """By the names that the statement gives: a browser had put " (1)" into that of the PDF."""
+    copy = tmp_path / f"{QUARTER.name} (1).pdf"
+    copy.write_bytes(papers.second.files[PDF])
+    (tmp_path / f"{QUARTER.name}-archive").mkdir()
+    (tmp_path / f"{QUARTER.name} (1)-notes.txt").write_text("mine")
+    words_ = ("report", "verify", copy, "--trust", papers.home.trust_path)
+    assert auditor(*words_).code == 0
+    (tmp_path / CASES).write_bytes(papers.second.files[CASES])
+    ran = auditor(*words_, "--json").json
+    assert (ran["checks"][-1]["held"], ran["checks"][-1]["detail"]) == (True, CASES)
+    (tmp_path / CASES).write_bytes(papers.second.files[CASES] + b"forged\n")
+    ran = auditor(*words_)
+    assert ran.code == 3 and f"{CASES} isn't the file" in ran.out
+
+
 def test_what_is_closed_is_in_no_later_report_and_what_is_open_is(papers: Papers) -> None:
     later = quarter_named(f"{QUARTER.last.year + 1}Q4")
     facts = [case_facts(papers.home, case) for case in cases_in(papers.home, later)]
@@ -173,7 +219,7 @@ def test_another_file_beside_it_is_noticed(papers: Papers, name: str) -> None:
 def test_without_its_files_the_report_stands_alone(papers: Papers) -> None:
     trust = parse_trust(papers.home.trust_path.read_bytes())
     pdf = papers.second.files[PDF]
-    report = verify_report(pdf, trust, files={}, now=datetime.now(UTC))
+    report = verify_report(pdf, trust, files={}.get, now=datetime.now(UTC))
     assert report.status is Status.VALID and report.checks[-1].held is None
 
 
@@ -188,7 +234,7 @@ def test_a_stranger_to_the_trust_file_is_noticed(papers: Papers, tmp_path: Path)
     other = create_home(tmp_path / "home", controller="Elsewhere", dpo="DPO")
     try:
         report = verify_report(
-            papers.second.files[PDF], other.trust, files={}, now=datetime.now(UTC)
+            papers.second.files[PDF], other.trust, files={}.get, now=datetime.now(UTC)
         )
     finally:
         other.close()

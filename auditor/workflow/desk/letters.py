@@ -20,6 +20,7 @@ from auditor.domain.case import ErasureCase, project
 from auditor.domain.entry import Recorded
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, DecisionReason, LetterKind, Outcome
+from auditor.domain.role import require_role
 from auditor.domain.verdict import Basis
 from auditor.errors import HomeError, MisuseError
 from auditor.policies.deadlines import answer_of
@@ -134,11 +135,11 @@ def record_sent(
         role: who sent it, never a name.
 
     Raises:
-        MisuseError: the address is too long.
+        MisuseError: the address is too long, or the role is none.
         TamperedError: the ledger is read-only.
     """
-    if len(address) > LONGEST_ADDRESS:
-        raise MisuseError(f"an address has at most {LONGEST_ADDRESS} characters")
+    require_address(address)
+    require_role(role)
     require_writable(home.root, home.ledger)  # else the vault would keep what no entry points to
     stream = case_stream(case)
     kept = {"address": address, "document": b64encode(document).decode("ascii")}
@@ -152,6 +153,17 @@ def record_sent(
     )
     record_next(home, stream, event)
     return event
+
+
+def require_address(address: str) -> str:
+    """See that an address can be kept, before the letter is written.
+
+    Raises:
+        MisuseError: it is too long.
+    """
+    if len(address) > LONGEST_ADDRESS:
+        raise MisuseError(f"an address has at most {LONGEST_ADDRESS} characters")
+    return address
 
 
 def _why_not_closed(state: ErasureCase) -> str:

@@ -15,6 +15,7 @@ from auditor.domain.case import ErasureCase
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.printable import hides
 from auditor.domain.request import DocumentKind, RecipientOutcome
+from auditor.domain.role import require_role
 from auditor.errors import MisuseError
 from auditor.workflow.desk.acts import day_in
 from auditor.workflow.desk.desk import require_case
@@ -86,8 +87,9 @@ def mark_recipient(
         on: day; None for today.
 
     Raises:
-        MisuseError: no such recipient, or a day that can't be.
+        MisuseError: no such recipient, a day that can't be, or a role that is none.
     """
+    require_role(role)
     state = require_case(home, case)
     if recipient not in state.recipients:
         raise MisuseError(
@@ -145,8 +147,10 @@ def file_document(
         What the ledger commits to it by.
 
     Raises:
-        MisuseError: unknown case, an empty or too large document, or days out of order.
+        MisuseError: unknown case, an empty or too large document, days out of order, or a role
+            that is none.
     """
+    require_role(role)
     if case != FOR_ALL:
         require_case(home, case)
     if not content or len(content) > LARGEST_DOCUMENT:

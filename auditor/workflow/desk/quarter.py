@@ -55,6 +55,7 @@ class ReportLine:
             the regime knows none.
         finding: of the last audit; None without one.
         late: where the case stood on the last day, where that was missed; else None.
+        vouched: its document, if any, was neither withdrawn nor superseded since.
     """
 
     line: CaseLine
@@ -63,6 +64,7 @@ class ReportLine:
     answer: Answer | None
     finding: Finding | None
     late: LateReason | None
+    vouched: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,4 +195,5 @@ def _line(home: Home, facts: CaseFacts) -> ReportLine:
         answer=answer,
         finding=find_finding(home, state),
         late=why_late(facts, answer.due) if answer is not None and missed else None,
+        vouched=state.withdrawn is None and state.superseded is None,
     )

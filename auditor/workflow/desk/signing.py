@@ -24,6 +24,7 @@ from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.entry import Recorded
 from auditor.domain.kind import Event
 from auditor.domain.request import DecidedBy, DecisionKind
+from auditor.domain.role import require_role
 from auditor.errors import AuditorError, MisuseError, ProofError
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.signing import Signer
@@ -59,6 +60,10 @@ class Hand:
 
     role: str = "dpo"
     signers: tuple[Signer, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a role that can't stand in an entry (MisuseError)."""
+        require_role(self.role)
 
 
 def enter(home: Home, act: Act, by: Hand, seen: int | None = None) -> Recorded:

@@ -19,6 +19,7 @@ from auditor.workflow.desk.quarter import LateReason, QuarterReport, ReportLine
 COLUMNS = (
     *("case", "received", "due", "closed", "in_time", "rule"),
     *("regime", "ground", "model", "state", "verdict", "basis", "outcome", "late_because"),
+    "vouched_for",
 )
 
 _OPEN, _NO_VERDICT = "open", "none"
@@ -49,6 +50,7 @@ def table_row(item: ReportLine) -> dict[str, str]:
         item.basis,
         "" if line.outcome is None else line.outcome.value,
         "" if item.late is None else item.late.value,
+        "" if item.closed is None else "yes" if item.vouched else "no",
     )
     return dict(zip(COLUMNS, cells, strict=True))
 
@@ -69,6 +71,10 @@ def counted(made: QuarterReport) -> dict[str, dict[str, int]]:
         "outcomes": _tally(
             [*(outcome.value for outcome in Outcome), _OPEN],
             [_OPEN if i.line.outcome is None else i.line.outcome.value for i in lines],
+        ),
+        "standing": _tally(
+            ["no-longer-vouched-for", "standing"],
+            ["standing" if item.vouched else "no-longer-vouched-for" for item in lines],
         ),
         "flow": _tally(
             ["received-and-closed", "received", "closed", "carried-over"],
