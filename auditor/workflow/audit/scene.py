@@ -206,7 +206,7 @@ def _intake(home: Home, admitted: _Admitted, recipe: Recipe, seed: int, notice: 
     )
     split = split_by_patient(images, recipe, record.split_seed)
     if lack := lacking_in(images, split, split.train):
-        notice(f"{loaded.path}: no erasure from this model can be audited or certified: {lack}")
+        notice(f"{loaded.path}: no erasure from this model can be audited: {lack}")
     return _Intake(
         name=name,
         record=record,
