@@ -161,7 +161,7 @@ def stale(issued: Issued, **changes: object) -> str:
 
 def test_a_status_out_of_its_window_tells_nothing(issued: Issued) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
-    over = {"as_of": now - timedelta(hours=3), "fresh_until": now - timedelta(seconds=1)}
+    over = {"as_of": now - timedelta(seconds=2), "fresh_until": now - timedelta(seconds=1)}
     assert "was fresh until" in stale(issued, **over)
     ahead = now + timedelta(hours=1)
     assert "yet to come" in stale(issued, as_of=ahead, fresh_until=ahead + timedelta(days=1))
