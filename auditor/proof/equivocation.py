@@ -21,7 +21,7 @@ from typing import Protocol
 
 from auditor.errors import ProofError
 from auditor.proof.checkpoint import Checkpoint
-from auditor.proof.log_policy import LogPolicy, examine_checkpoint
+from auditor.proof.log_policy import END_OF_TIME, LogPolicy, examine_checkpoint
 from auditor.proof.merkle import verify_consistency
 from auditor.proof.note import LARGEST_NOTE
 from auditor.proof.strict_json import (
@@ -37,7 +37,6 @@ FORMAT = "auditor-equivocation/v1"
 _WHAT = "the evidence of equivocation"
 _LARGEST = 4 * LARGEST_NOTE
 _MOST_HASHES = 64
-_END_OF_TIME = 2**63
 
 
 class Tree(Protocol):
@@ -134,7 +133,7 @@ def verify_equivocation(evidence: bytes, policy: LogPolicy) -> Compared:
 def _signed(note: str, policy: LogPolicy) -> Checkpoint:
     """A checkpoint by the log's own signatures."""
     log = replace(policy, witnesses=(), groups={}, quorum="none")
-    return examine_checkpoint(note, log, _END_OF_TIME).checkpoint
+    return examine_checkpoint(note, log, END_OF_TIME).checkpoint
 
 
 def _evidence(small: str, large: str, prefix: bytes = b"", path: Sequence[bytes] = ()) -> bytes:

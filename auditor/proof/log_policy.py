@@ -32,6 +32,8 @@ from auditor.proof.note import (
 LARGEST_POLICY = 1 << 18  # octets
 CLOCK_TOLERANCE = 600
 """Seconds that a cosignature's time may lie ahead of the verifier's clock."""
+END_OF_TIME = 2**63
+"""For a clock where whether the time lies ahead is somebody else's to ask."""
 
 _NONE = "none"
 _MOST_OF_A_KIND = 64  # tlog-policy: at least 32 logs, witnesses and groups should be supported

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from auditor.errors import ProofError
-from auditor.proof.log_policy import LogPolicy, examine_checkpoint, parse_policy
+from auditor.proof.log_policy import END_OF_TIME, LogPolicy, examine_checkpoint, parse_policy
 from auditor.proof.signing import Verifier, key_id, load_verifier
 from auditor.proof.strict_json import (
     as_base64,
@@ -34,7 +34,6 @@ FORMAT = "auditor-trust/v2"
 LARGEST_TRUST_FILE = 1 << 20
 SEAL_LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")  # ETSI EN 319 142-1 baseline levels
 
-_END_OF_TIME = 2**63
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _PEM = re.compile(
     r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n?", re.ASCII
@@ -104,7 +103,7 @@ class TrustFile:
             raise ProofError("a root of the trust file is not one PEM certificate")
         if self.checkpoint:
             # dated by itself: whether its time lies ahead of the clock is the reader's to ask
-            examine_checkpoint(self.checkpoint, self.policy, _END_OF_TIME)
+            examine_checkpoint(self.checkpoint, self.policy, END_OF_TIME)
 
     @property
     def policy(self) -> LogPolicy:

@@ -161,7 +161,7 @@ def _signal(plan: Plan, influence: Influence) -> str:
     needed = signal_needed(plan.margin, *shares, plan.required_power)
     moved = (
         f"being trained on moves these images by {1 / influence.standard_error:.1f} standard "
-        f"deviations of a retrain"
+        "deviations of a retrain"
     )
     if isfinite(influence.rejection.lower):
         return f"{moved}, and {needed:.1f} would be needed with any number of references"

@@ -17,7 +17,7 @@ from auditor.errors import HomeError, ProofError, TamperedError
 from auditor.ledger.ledger import Append, Clock, Ledger
 from auditor.ledger.store import EventStore
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
-from auditor.proof.log_policy import Witnessed, examine_checkpoint
+from auditor.proof.log_policy import END_OF_TIME, Witnessed, examine_checkpoint
 from auditor.proof.merkle import verify_consistency
 from auditor.proof.tlog_proof import carried_note
 from auditor.proof.trust import TrustFile, parse_trust
@@ -29,7 +29,6 @@ CERTIFICATES = "certificates"
 PROOFS = "*.tlog-proof"
 
 READ_ONLY = "read-only.txt"
-_END_OF_TIME = 2**63
 
 _Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
 
@@ -83,7 +82,7 @@ def newest_checkpoint(root: Path) -> Witnessed | None:
         ProofError: the note isn't this log's.
     """
     note = newest_note(root)
-    return None if note is None else examine_checkpoint(note, read_trust(root).policy, _END_OF_TIME)
+    return None if note is None else examine_checkpoint(note, read_trust(root).policy, END_OF_TIME)
 
 
 def newest_note(root: Path) -> str | None:
@@ -166,7 +165,7 @@ def require_extends_kept(root: Path, ledger: Ledger) -> int:
         ProofError: one of the notes isn't this log's.
     """
     policy, notes = read_trust(root).policy, dict.fromkeys(kept_notes(root))
-    states = [examine_checkpoint(note, policy, _END_OF_TIME).checkpoint for note in notes]
+    states = [examine_checkpoint(note, policy, END_OF_TIME).checkpoint for note in notes]
     for state in states:
         require_extends(ledger, state)
     return max((state.size for state in states), default=0)
@@ -187,7 +186,7 @@ def _outgrown(root: Path, size: int) -> str:
         claimed = parse_checkpoint(note)
         if claimed.origin != trust.log_origin or claimed.size <= size:
             return ""
-        examine_checkpoint(note, trust.policy, _END_OF_TIME)
+        examine_checkpoint(note, trust.policy, END_OF_TIME)
     except ProofError:
         return ""  # a spoilt proof shows nothing; whoever verifies its document is told
     return (

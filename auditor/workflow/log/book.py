@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from auditor.errors import MisuseError
 from auditor.ledger.ledger import Progress
-from auditor.proof.log_policy import examine_checkpoint
+from auditor.proof.log_policy import END_OF_TIME, examine_checkpoint
 from auditor.proof.tlog_proof import format_proof
 from auditor.workflow.homes.guard import newest_note, require_extends_kept, require_writable
 from auditor.workflow.log.timestamping import verify_stamps
 
 if TYPE_CHECKING:
     from auditor.workflow.homes.home import Home
-
-_END_OF_TIME = 2**63
 
 
 def audit_ledger(home: Home, progress: Progress | None = None) -> dict[str, str | int]:
@@ -44,14 +42,10 @@ def prove_entry(home: Home, sequence: int) -> tuple[bytes, str]:
     """
     entry = home.ledger.entry(sequence)
     note = newest_note(home.root)  # read once: another process may sign at any time
-    covered = 0 if note is None else _size(home, note)
-    if note is None or sequence >= covered:
+    signed = examine_checkpoint(note, home.trust.policy, END_OF_TIME).checkpoint if note else None
+    if not note or signed is None or sequence >= signed.size:
         raise MisuseError(
             f"no signed checkpoint covers entry {sequence} yet; run: auditor ledger checkpoint"
         )
-    path = home.ledger.prove(sequence, covered)
+    path = home.ledger.prove(sequence, signed.size)
     return entry, format_proof(sequence, path, note, extra=entry)
-
-
-def _size(home: Home, note: str) -> int:
-    return examine_checkpoint(note, home.trust.policy, _END_OF_TIME).checkpoint.size

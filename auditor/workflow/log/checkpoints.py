@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from auditor.errors import CertificateError, HomeError, LedgerError, ProofError,
 from auditor.proof.checkpoint import Checkpoint, find_verified, sign_checkpoint
 from auditor.proof.log_policy import CLOCK_TOLERANCE, Witnessed, examine_checkpoint
 from auditor.proof.trust import trust_bytes
+from auditor.workflow.homes.alone import in_turn
 from auditor.workflow.homes.files import write_file
 from auditor.workflow.homes.guard import (
     close_for_writing,
@@ -155,10 +155,5 @@ def signing_alone(home: Home) -> Iterator[None]:
     Raises:
         HomeError: the home can't be written.
     """
-    with ExitStack() as stack:
-        try:
-            lock = stack.enter_context((home.root / "checkpoint.lock").open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            raise HomeError(f"can't lock {home.root}: {error.strerror}") from None
+    with in_turn(home.root / "checkpoint.lock"):
         yield

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from auditor.errors import HomeError, LedgerError, MisuseError
 from auditor.ledger.ledger import Progress
 from auditor.ledger.tiles import Exported, export_tiles
+from auditor.workflow.homes.alone import in_turn
 from auditor.workflow.homes.files import write_file
 from auditor.workflow.homes.home import Home
 from auditor.workflow.log.checkpoints import record_checkpoint
 from auditor.workflow.log.renaming import ORIGINS
 from auditor.workflow.log.timestamping import TIMESTAMPS
+
+_LOCK = ".lock"
 
 
 def export_ledger(home: Home, folder: Path, progress: Progress | None = None) -> Exported:
@@ -26,14 +26,15 @@ def export_ledger(home: Home, folder: Path, progress: Progress | None = None) ->
         MisuseError: whoever serves that folder would serve the home, or what is in it.
         TamperedError: the ledger isn't what was last signed, or was changed.
         LedgerError: the folder holds another log, or can't be written.
-        HomeError: a file beside the tiles can't be written.
+        HomeError: the folder can't be locked, or a file beside the tiles can't be written.
     """
     root, target = home.root.resolve(), folder.resolve()
     if root.is_relative_to(target) or target.is_relative_to(root):
         raise MisuseError(
             f"{folder} holds the home and its keys, or lies among them; export into another folder"
         )
-    with _publishing_alone(folder):
+    _make(folder)
+    with in_turn(folder / _LOCK):
         published = record_checkpoint(home)
         made = export_tiles(
             home.ledger, published.note, published.found.checkpoint.size, folder, progress
@@ -44,21 +45,11 @@ def export_ledger(home: Home, folder: Path, progress: Progress | None = None) ->
     return made
 
 
-@contextmanager
-def _publishing_alone(folder: Path) -> Iterator[None]:
-    """One process at a time writes a folder, from whichever home: no state makes way for an older.
-
-    Raises:
-        LedgerError: the folder can't be written.
-    """
-    with ExitStack() as stack:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context((folder / ".lock").open("a"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            raise LedgerError(f"can't write {folder}: {error.strerror or error}") from None
-        yield
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerError(f"can't write {folder}: {error.strerror or error}") from None
 
 
 def _copy(path: Path, to: Path) -> None:

@@ -24,7 +24,7 @@ from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
 from auditor.ledger.replaying import grown_by, replay_entries
 from auditor.ledger.sql import SqlEventStore
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
-from auditor.proof.log_policy import CLOCK_TOLERANCE, examine_checkpoint
+from auditor.proof.log_policy import CLOCK_TOLERANCE, END_OF_TIME, examine_checkpoint
 from auditor.proof.merkle import leaf_hash
 from auditor.proof.trust import trust_bytes
 from auditor.workflow.homes.files import write_file
@@ -46,7 +46,6 @@ from auditor.workflow.log.cosigning import collect_cosignature
 from auditor.workflow.log.renaming import destroy_earlier_keys, link_of, open_origin
 from auditor.workflow.log.witnesses import remove_witness
 
-_END_OF_TIME = 2**63
 _TWO_HISTORIES = "two histories under one name"
 _NEW_NAME = "go on under a new one: auditor ledger recover --new-origin"
 
@@ -175,7 +174,7 @@ def _known_states(home: Home, shown: Sequence[Path]) -> Sequence[Checkpoint]:
 def _signed_note(home: Home, path: Path, *, earlier_names: bool = False) -> str:
     try:
         note = read_note(path)
-        found = examine_checkpoint(note, home.trust.policy, _END_OF_TIME)
+        found = examine_checkpoint(note, home.trust.policy, END_OF_TIME)
     except ProofError as error:
         raise ProofError(f"{path}: {error}") from None
     if not earlier_names and found.checkpoint.origin != home.trust.log_origin:

@@ -12,7 +12,7 @@ from pathlib import Path
 from auditor.errors import HomeError, LedgerError, ProofError, TamperedError
 from auditor.ledger.ledger import Ledger
 from auditor.proof.checkpoint import Checkpoint
-from auditor.proof.log_policy import LogPolicy, examine_checkpoint
+from auditor.proof.log_policy import END_OF_TIME, LogPolicy, examine_checkpoint
 from auditor.proof.note import split_note
 from auditor.proof.timestamp import timestamp_request, verify_timestamp
 from auditor.workflow.homes.files import write_file
@@ -27,7 +27,6 @@ _QUERY = "application/timestamp-query"
 _SECONDS_TO_ANSWER = 20
 _KEY_ID_BYTES = 4
 _TOKEN, _NOTE = ".tsr", ".note"
-_END_OF_TIME = 2**63
 _CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----(?:\n|$)", re.ASCII
 )
@@ -90,7 +89,7 @@ def _verified(path: Path, policy: LogPolicy, roots: Sequence[str]) -> tuple[date
     try:
         note = path.with_suffix(_NOTE).read_bytes()
         moment = verify_timestamp(path.read_bytes(), note, roots)
-        return moment, examine_checkpoint(note.decode("utf-8"), policy, _END_OF_TIME).checkpoint
+        return moment, examine_checkpoint(note.decode("utf-8"), policy, END_OF_TIME).checkpoint
     except OSError as error:
         reason = f"{Path(error.filename or path).name}: {error.strerror}"
     except (ProofError, UnicodeDecodeError) as error:
