@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from asn1crypto.cms import ContentInfo
 
 from auditor.certificates.render import render_certificate
 from auditor.certificates.seal import load_seal, make_test_seal
@@ -68,6 +71,51 @@ def test_any_flipped_bit_is_refused(issued: Issued) -> None:
         for sidecar in (issued.sidecar, None):
             found = verify_certificate(bytes(forged), trust, sidecar=sidecar, now=datetime.now(UTC))
             assert found.status is Status.INVALID, place
+
+
+Signature = dict[str, Any]
+"""A CMS signature as `asn1crypto` reads it."""
+
+
+def rename_issuer(cms: Signature) -> None:
+    serial = cms["signer_infos"][0]["sid"].chosen["serial_number"]
+    cms["signer_infos"][0]["sid"].chosen["serial_number"] = serial.native ^ 1
+
+
+def rewrite_version(cms: Signature) -> None:
+    cms["version"] = "v3"
+
+
+def rewrite_signers_version(cms: Signature) -> None:
+    cms["signer_infos"][0]["version"] = "v3"
+
+
+def name_another_digest(cms: Signature) -> None:
+    cms["digest_algorithms"] = [{"algorithm": "sha384"}]
+
+
+@pytest.mark.parametrize(
+    "change", [rename_issuer, rewrite_version, rewrite_signers_version, name_another_digest]
+)
+def test_what_the_signature_leaves_open_is_not_rewritten(
+    issued: Issued, change: Callable[[Signature], None]
+) -> None:
+    """Else whoever holds a withdrawn document makes another file of it under the same seal."""
+    signature = read_sealed_pdf(issued.pdf).signature
+    (_, before, after, _) = signature.byte_range
+    hole, info = issued.pdf[before + 1 : after - 1], ContentInfo.load(signature.pkcs7_content)
+    whole = info.dump(force=True)
+    assert bytes.fromhex(hole.decode()).startswith(whole)
+    change(info["content"])
+    rewritten = info.dump(force=True)
+    assert rewritten != whole
+    filled = rewritten.ljust(len(hole) // 2, b"\0").hex().encode()
+    filled = filled.upper() if hole.isupper() else filled
+    forged = issued.pdf[: before + 1] + filled + issued.pdf[after - 1 :]
+    found = verify_certificate(
+        forged, parse_trust(issued.trust), sidecar=None, now=datetime.now(UTC)
+    )
+    assert found.status is Status.INVALID
 
 
 @pytest.mark.parametrize(
