@@ -11,7 +11,14 @@ from math import isfinite
 
 from auditor.certificates import labels
 from auditor.certificates.facts import DocumentFacts, PlanFacts
-from auditor.domain.evidence import AucComparison, AucRegression, Estimate, Evidence, SecondaryTest
+from auditor.domain.evidence import (
+    AucComparison,
+    AucRegression,
+    Estimate,
+    Evidence,
+    Influence,
+    SecondaryTest,
+)
 from auditor.domain.language import Language
 from auditor.domain.verdict import Decision, Reason, ReasonCode
 
@@ -61,7 +68,7 @@ class _Worded:
                     margin=margin,
                 )
             case ReasonCode.INTERVAL_STRADDLES:
-                return self._straddles(influence.equivalence, margin)
+                return self._straddles(influence, margin)
             case ReasonCode.GAP_NOT_ESTABLISHED:
                 return say(
                     "Models trained with and without these images can't be told apart (they lie "
@@ -154,10 +161,13 @@ class _Worded:
             case ReasonCode.NO_MODEL_POSSIBLE:
                 return say("No model could be made.")
 
-    def _straddles(self, inner: Estimate, margin: str) -> str:
+    def _straddles(self, influence: Influence, margin: str) -> str:
+        inner = influence.equivalence
         if not (isfinite(inner.lower) and isfinite(inner.upper)):
             return self._language.say(
-                "The patients differ so much that residual influence has no bounded interval."
+                "Models trained with and without these images lie {gap} standard errors apart: too "
+                "few for residual influence to have a bounded interval.",
+                gap=self._number(influence.gap_t, 1),
             )
         return self._language.say(
             "Residual influence is {interval}: not wholly inside the margin of ±{margin}.",

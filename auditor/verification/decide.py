@@ -12,7 +12,6 @@ from math import isfinite
 from auditor.domain.evidence import (
     AucComparison,
     AucRegression,
-    Estimate,
     Evidence,
     Influence,
     PatientInfluence,
@@ -123,7 +122,7 @@ def _influence_gaps(plan: Plan, influence: Influence) -> tuple[Reason, ...]:
         found.append(
             _reason(
                 ReasonCode.INTERVAL_STRADDLES,
-                _straddles(inner, plan.margin),
+                _straddles(influence, plan.margin),
             )
         )
     controls = len(influence.untouched)
@@ -159,13 +158,14 @@ def _signal(plan: Plan, influence: Influence) -> str:
     """What the images would have to show for a verdict to be within reach."""
     shares = plan.alpha / plan.rungs, plan.rejection_alpha
     needed = signal_needed(plan.margin, *shares, plan.required_power)
+    signal = 1 / influence.standard_error
     moved = (
-        f"being trained on moves these images by {1 / influence.standard_error:.1f} standard "
-        "deviations of a retrain"
+        f"being trained on moves these images by {signal:.1f} standard deviations of a retrain, "
+        f"and {needed:.1f} would"
     )
-    if isfinite(influence.rejection.lower):
-        return f"{moved}, and {needed:.1f} would be needed with any number of references"
-    return f"{moved}, but some patients so much more than others that over them nothing is certain"
+    if signal < needed:
+        return f"{moved} be needed with any number of references"
+    return f"{moved} do with more references, or if every model remembered the same patients"
 
 
 def _auc_gaps(plan: Plan, auc: AucRegression) -> tuple[Reason, ...]:
@@ -215,9 +215,13 @@ def _passes(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
     )
 
 
-def _straddles(inner: Estimate, margin: float) -> str:
+def _straddles(influence: Influence, margin: float) -> str:
+    inner = influence.equivalence
     if not (isfinite(inner.lower) and isfinite(inner.upper)):
-        return "the patients differ so much that residual influence has no bounded interval"
+        return (
+            f"the gap of {influence.gap_t:.1f} standard errors is too small for residual influence "
+            "to have a bounded interval"
+        )
     return (
         f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] "
         f"isn't wholly inside the margin of {margin:.2f}"

@@ -3,7 +3,8 @@
 The mean of OUT models is 0, of IN models 1 (DESIGN section 4 points 2 and 3). Image weights come
 from one half of the bank, numerator and denominator from the other; halves are swapped and
 averaged. A candidate is one draw, so its variance is that of the pooled statistic over OUT
-models. The interval of the ratio is Fieller's (1954).
+models. The interval of the ratio is Fieller's (1954); over patients, who are no sample but the
+cohort itself, it is the ratio estimator's (Cochran 1977, "Sampling Techniques", chapter 6).
 """
 
 from __future__ import annotations
@@ -152,7 +153,8 @@ def estimate(scale: Scale, candidate: Numbers, level: float) -> Estimate:
 
     For cohorts of five and more patients an interval from the variance over patients is made
     too, and the hull of both is given, so that a candidate that forgot only some of them looks
-    less precise. One of many is lost in it: each is looked at alone (`per_patient`).
+    less precise. That the bank's own models remember them unevenly widens nothing. One of many is
+    lost in it: each is looked at alone (`per_patient`).
     """
     point = pooled(scale, candidate) / scale.gap
     intervals = [_model_ratio(scale, pooled(scale, candidate)).interval(level)]
@@ -207,13 +209,14 @@ def _patient_ratio(scale: Scale, candidate: Numbers, codes: Indices) -> Ratio:
             for code in codes
         ]
     )
-    spread = len(codes) * np.cov(parts.T)
+    top, bottom = parts.sum(axis=0)
+    beside = parts[:, 0] - top / bottom * parts[:, 1]  # what each has more or less than their share
     return Ratio(
-        top=float(parts[:, 0].sum()),
-        bottom=float(parts[:, 1].sum()),
-        var_top=float(spread[0, 0]),
-        covariance=float(spread[0, 1]),
-        var_bottom=float(spread[1, 1]),
+        top=float(top),
+        bottom=float(bottom),
+        var_top=float(len(codes) * beside.var(ddof=1)),
+        covariance=0.0,
+        var_bottom=0.0,
         degrees=len(codes) - 1,
     )
 

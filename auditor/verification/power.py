@@ -50,9 +50,10 @@ def clear_power(
 
     Asked of those retrains only whose influence lies inside the margin: one that is far off on all
     patients together is far off on some of them, too, and would be counted twice. Told by the OUT
-    models that are such and, since a dozen of them tell it too roughly, as if half an objection
-    more had been seen, and with it as many models as normal tails would need for it: they object
-    by alpha in the secondary tests, and by alpha in the look at each patient.
+    models that are such. But that none of a dozen is objected to says next to nothing about the
+    next model: how many are, is mostly chance. So they are counted among as many imagined models as
+    give two objections in the secondary tests, of which each objects by alpha, as does the look at
+    each patient where several are forgotten.
 
     Args:
         objected: which OUT models something would be objected to (`objected_models`).
@@ -64,15 +65,16 @@ def clear_power(
     >>> beyond = Estimate(lower=0.1, point=0.3, upper=0.5, level=0.9)
     >>> objected, outs = 4 * [True] + 46 * [False], 4 * [inside] + 2 * [beyond] + 44 * [inside]
     >>> round(clear_power(objected, outs, 0.35, 0.05, alone=True), 3)
-    0.922
+    0.932
     """
     passing = [
         found
         for found, item in zip(objected, outs, strict=True)
         if -margin < item.lower and item.upper < margin
     ]
-    looks = 1 if alone else 2
-    return 1 - (sum(passing) + 1 / 2) / (len(passing) + 1 / (2 * looks * alpha))
+    imagined = 2 / alpha
+    nominal = 1 - (1 - alpha) ** (1 if alone else 2)
+    return 1 - (sum(passing) + nominal * imagined) / (len(passing) + imagined)
 
 
 def reach(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
@@ -116,7 +118,7 @@ def signal_needed(margin: float, alpha: float, rejection_alpha: float, power: fl
 def _arms(scale: Scale, outs: Sequence[Estimate]) -> Numbers:
     """From point to upper and to lower bound, (2, K), less what one model fewer has added to it.
 
-    The two differ where the patients' interval isn't centred on rho.
+    The two differ, for Fieller's interval isn't centred on rho.
     """
     arms = np.array([(item.upper - item.point, item.point - item.lower) for item in outs]).T
     count, level = scale.out_models, outs[0].level

@@ -89,17 +89,24 @@ def test_a_group_that_lost_its_auc_is_named_where_it_decides() -> None:
         assert ("sex F: -0.110 [-0.150, -0.070]" in reason.text) == decisive
 
 
-def test_patients_remembered_very_unevenly_are_told_as_that_and_not_as_too_weak() -> None:
+@pytest.mark.parametrize(
+    ("standard_error", "told"), [(0.2, "would be needed with any number"), (0.03, "would do with")]
+)
+def test_a_strong_signal_is_not_told_to_be_too_weak(standard_error: float, told: str) -> None:
+    """With few references, or models that remember other patients each, little is found by it."""
     weak = replace(PLAN, power=replace(PLAN.power, detect_untouched=0.0))
     evidence = measured()
-    unbounded = replace(evidence.influence.rejection, lower=-inf, upper=inf)
-    for rejection, told in (
-        (unbounded, "some patients so much more than others"),
-        (evidence.influence.rejection, "would be needed"),
-    ):
-        asked = replace(evidence, influence=replace(evidence.influence, rejection=rejection))
-        texts = {item.code: item.text for item in decide(weak, asked, auc_inferior=False).reasons}
-        assert told in texts[ReasonCode.POWER_TOO_LOW]
+    asked = replace(evidence, influence=replace(evidence.influence, standard_error=standard_error))
+    texts = {item.code: item.text for item in decide(weak, asked, auc_inferior=False).reasons}
+    assert told in texts[ReasonCode.POWER_TOO_LOW]
+
+
+def test_an_interval_without_bounds_is_told_with_the_gap_it_hangs_on() -> None:
+    evidence = measured()
+    unbounded = replace(evidence.influence.equivalence, lower=-inf, upper=inf)
+    asked = replace(evidence, influence=replace(evidence.influence, equivalence=unbounded))
+    texts = {item.code: item.text for item in decide(PLAN, asked, auc_inferior=False).reasons}
+    assert f"gap of {evidence.influence.gap_t:.1f} " in texts[ReasonCode.INTERVAL_STRADDLES]
 
 
 Change = Callable[[Evidence], Evidence]
