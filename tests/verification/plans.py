@@ -11,7 +11,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.evidence import AcrossCases, CandidateRole, Power
 from auditor.domain.verdict import Decision
 from auditor.verification.engine import assess, draw_up
-from auditor.verification.layout import Layout, Numbers
+from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin
 from auditor.verification.readiness import Readiness, prepare
@@ -67,6 +67,12 @@ class World:
         loads = draw.normal(0, 1, (3, count)) / np.sqrt(3)
         rise = self.gap * (1 + self.uneven * draw.normal(0, 1, self.patients))
         return ease, loads, np.repeat(rise, self.images)
+
+    def kept_by_some(self, share: float, patients: Indices) -> Numbers:
+        """By image, what ``patients`` alone must keep for a cohort's influence to be ``share``."""
+        squares = self._fixed[2] ** 2  # images weigh by their rise: all are as noisy
+        kept = np.isin(self.layout.patients[self.layout.forgotten], patients)
+        return kept * share * squares.sum() / squares[kept].sum()
 
     def model(self, draw: np.random.Generator, *, share: float | Numbers) -> Measurements:
         """One model that remembers the forgotten by a ``share``: 0 a retrain, 1 untouched.

@@ -15,6 +15,7 @@ from tests.verification.plans import World, carry_out
 
 ALPHA = 0.05
 COHORT = World(patients=8, gap=2.6, unseen=250)
+UNEVEN = World(patients=8, gap=4.0, uneven=1.0)
 NO_GAP = World(patients=100, images=4, gap=0.0, unseen=450)
 ONE_IMAGE = World(patients=1, images=1, gap=0.4)
 
@@ -74,6 +75,35 @@ def test_a_cohort_seldom_passes_over_the_head_of_one(
     passed = sum(item.decisions[0].verdict is Verdict.PASSED for item in outcomes)
     campaign.count(passed=passed)
     assert no_more_often(passed, rounds, at_most)
+
+
+@pytest.mark.parametrize("keeping", [2, 6])
+def test_a_fake_at_the_margin_passes_as_seldom_where_patients_are_remembered_unevenly(
+    keeping: int, campaign: Campaign
+) -> None:
+    """Two or six of eight keep what is left: no interval over patients guards the margin."""
+    rounds = campaign.rounds(12, of=500)
+    passed = 0
+    for seed in range(rounds):
+        keep = np.random.default_rng((7, seed)).permutation(8)[:keeping]
+        outcome = carry_out(UNEVEN, seed, (UNEVEN.kept_by_some(0.35, keep),))
+        passed += outcome.decisions[0].verdict is Verdict.PASSED
+    campaign.count(passed=passed)
+    assert no_more_often(passed, rounds, ALPHA)
+
+
+def test_a_retrain_passes_as_declared_where_patients_are_remembered_unevenly(
+    campaign: Campaign,
+) -> None:
+    """Two of the eight carry seven tenths of what is remembered."""
+    rounds = campaign.rounds(24, of=500)
+    outcomes = [carry_out(UNEVEN, seed, (0.0, 1.0)) for seed in range(rounds)]
+    passed = np.array([item.decisions[0].verdict is Verdict.PASSED for item in outcomes])
+    failed = sum(item.decisions[1].verdict is Verdict.FAILED for item in outcomes)
+    campaign.count(retrains_passed=int(passed.sum()), untouched_failed=failed)
+    declared = np.mean([item.power.pass_retrain for item in outcomes])
+    assert declared > 0.7 and failed >= 0.9 * rounds
+    assert abs(passed.mean() - declared) <= 0.02 + 2.6 * float(np.std(passed)) / np.sqrt(rounds)
 
 
 def test_without_a_gap_four_hundred_images_pass_an_untouched_model_never_or_almost(
