@@ -7,8 +7,12 @@ in turn, so that the part that comes from patients is counted too.
 To take the bank's spread for the truth would declare too much where little can pass and too little
 where nearly all can: the interval widens with the same spread. So it is asked how often one of K
 normal models of this spread lies where the other K - 1, by the spread that they then have, would
-pass it. By Rao and Blackwell that is right on average, but for the one model fewer (Barton 1961,
-"Unbiased estimation of a set of probabilities").
+pass it. By Rao and Blackwell that is right on average over banks, but for the one model fewer
+(Barton 1961, "Unbiased estimation of a set of probabilities").
+
+On average isn't for whoever is told the number: a bank whose few models happen to lie close
+together declares much by that luck. So it is asked, too, how often a model passes given only that
+its spread was told by so few (Student's t), and the lesser of both is declared.
 """
 
 from __future__ import annotations
@@ -35,12 +39,19 @@ def pass_power(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     """
     if not scale.established:
         return 0.0
-    others = scale.degrees - 1
-    t = stats.t.ppf(_GRID, others)[:, None]  # a model's rho over the spread of the others
-    spread = scale.standard_error * np.sqrt(scale.degrees / (others + t**2))
-    up, down = _arms(scale, outs) / scale.standard_error
-    inside = (spread * (t + up) < margin) & (spread * (down - t) < margin)
-    return float(inside.mean())
+    count = scale.degrees
+    arms = _arms(scale, outs) / scale.standard_error
+    reach = margin / scale.standard_error
+    told = stats.t.ppf(_GRID, count)[:, None]  # a new model's rho, in the bank's spread
+    drawn = stats.t.ppf(_GRID, count - 1)[:, None]  # one of the bank's, in the spread of the others
+    others = np.sqrt(count / (count - 1 + drawn**2))  # that spread, where all have the bank's
+    return min(_inside(told, arms, reach), _inside(drawn, arms, reach / others))
+
+
+def _inside(rho: Numbers, arms: Numbers, reach: Numbers | float) -> float:
+    """How often an interval about ``rho`` lies inside plus or minus ``reach``."""
+    up, down = arms
+    return float(((rho + up < reach) & (down - rho < reach)).mean())
 
 
 def clear_power(

@@ -69,10 +69,13 @@ def test_true_retrains_are_failed_no_more_often_than_declared_and_passed_as_decl
     ],
     ids=["few references", "a weak gap", "unevenly remembered"],
 )
-def test_the_power_to_pass_is_declared_to_two_points(
+def test_no_bank_declares_more_than_two_points_too_much_on_average(
     count: int, patients: Indices, strengths: Numbers
 ) -> None:
-    """Where half an interval and the bank's spread, taken for the truth, are 2.3 to 3.9 off."""
+    """Where half an interval and the bank's spread, taken for the truth, are 2.3 to 3.9 off.
+
+    Up to five too little is the price of what the next test asks.
+    """
     random, fresh = np.random.default_rng(9), 10
     passed, declared = [], []
     for _ in range(500):
@@ -84,7 +87,24 @@ def test_the_power_to_pass_is_declared_to_two_points(
         for candidate in models(random, fresh, 0.0):
             inner = estimate(scale, candidate, 0.9)
             passed.append(inner.lower > -MARGIN and inner.upper < MARGIN)
-    assert abs(np.mean(declared) - np.mean(passed)) < 0.02
+    assert -0.05 < np.mean(declared) - np.mean(passed) < 0.02
+
+
+def test_power_is_as_declared_for_whoever_is_told_the_number() -> None:
+    """Of banks of all strengths, those that declare much are lucky ones among others."""
+    random, fresh = np.random.default_rng(21), 20
+    passed, declared = [], []
+    for _ in range(400):
+        out, untouched = models(random, 12, 0.0), models(random, 12, random.uniform(1.0, 5.0))
+        scale = fit_scale(out, untouched, ONE_PATIENT)
+        outs = measure_outs(out, untouched, ONE_PATIENT, 0.9)
+        declared.append(pass_power(scale, MARGIN, outs))
+        found = [estimate(scale, item, 0.9) for item in models(random, fresh, 0.0)]
+        passed.append(np.mean([item.lower > -MARGIN and item.upper < MARGIN for item in found]))
+    told = np.array(declared)
+    much = (told >= 0.8) & (told < 0.99)
+    assert much.sum() > 100  # by what is right over banks alone: 0.926 declared, 0.853 passed
+    assert told[much].mean() - np.array(passed)[much].mean() < 0.02
 
 
 @pytest.mark.parametrize("gap", [0.25, 0.6, 2.0])
