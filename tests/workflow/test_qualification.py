@@ -206,6 +206,8 @@ def test_what_is_current(home: Home, found: tuple[Qualification, ev.MethodQualif
             "recipe": report.recipe,
             "data": report.data,
             "code": report.code,
+            "margin": report.margin,
+            "required_power": report.required_power,
             "today": TODAY,
             **changes,
         }
@@ -218,6 +220,10 @@ def test_what_is_current(home: Home, found: tuple[Qualification, ev.MethodQualif
     assert current(today=report.valid_until + timedelta(days=1)) is None
     for name in ("recipe", "data", "code"):
         assert current(**{name: Digest.of(b"other")}) is None
+    assert current(required_power=report.required_power / 2) == entered
+    assert current(required_power=report.required_power + 0.01) is None
+    for margin in (report.margin - 0.01, report.margin + 0.01):  # judged otherwise, either way
+        assert current(margin=margin) is None
     enter(home, replace(found[0], number=8))  # a later one that fell short takes it back
     assert current() is None
 

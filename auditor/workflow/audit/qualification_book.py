@@ -108,12 +108,16 @@ def find_current(
     recipe: Digest,
     data: Digest,
     code: Digest,
+    margin: float,
+    required_power: float,
     today: date,
 ) -> ev.MethodQualified | None:
     """The qualification that a verdict on a cohort may rest on.
 
     It is the method's last one for this recipe and data, it found no shortfall, the code that
-    decides is still the same, and its period isn't over.
+    decides is still the same, its period isn't over, and its candidates were judged as the cohort's
+    are: by this margin, and with at least this power required. What a wide margin found fit says
+    nothing of a narrow one.
     """
     found = [
         item.event
@@ -124,8 +128,11 @@ def find_current(
     if not found:
         return None
     last = found[-1]
-    current = not last.shortfalls and last.code == code and today <= last.valid_until
-    return last if current else None
+    if last.shortfalls or last.code != code or today > last.valid_until:
+        return None
+    report = read_report(home, last.report)
+    alike = report.margin == margin and report.required_power >= required_power
+    return last if alike else None
 
 
 def requested_patients(home: Home, model: str) -> frozenset[str]:

@@ -243,8 +243,10 @@ class Casework:
         """The model in service."""
         return load_module(self.home, self.scene, self.scene.version.weights)
 
-    def qualification(self, method: str) -> ev.MethodQualified | None:
-        """The method's qualification for cohorts, where it is current today."""
+    def qualification(
+        self, method: str, *, margin: float, required_power: float
+    ) -> ev.MethodQualified | None:
+        """The method's qualification for cohorts judged so, where it is current today."""
         return find_current(
             self.home,
             self.requested.model,
@@ -252,6 +254,8 @@ class Casework:
             recipe=self.scene.recipe.digest,
             data=self.scene.commitment,
             code=engine_digest(),
+            margin=margin,
+            required_power=required_power,
             today=datetime.now(UTC).date(),
         )
 

@@ -63,7 +63,8 @@ def route_facts(work: Casework, due: tuple[Due, ...]) -> RouteFacts:
     """
     config = work.home.config
     ready = [work.ready_for(rungs) for rungs in range(1, MOST_RUNGS + 1)]
-    qualified = {name for name in config.methods if work.qualification(name) is not None}
+    asked = {"margin": config.margin, "required_power": work.settings.required_power}
+    qualified = {name for name in config.methods if work.qualification(name, **asked)}
     return RouteFacts(
         qualified=frozenset(qualified),
         memorisation=tuple(work.memorisation.values()),
