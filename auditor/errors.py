@@ -14,6 +14,7 @@
     |   |-- ConcurrencyError         1  somebody else wrote to the stream first
     |   `-- TamperedError            5  stored bytes don't match their digests or the checkpoint
     |-- ProofError                   1  a note, envelope, signature or Merkle proof doesn't hold
+    |   `-- UnknownAuthorityError    1  a time stamp is of an authority that isn't trusted here
     `-- CertificateError             1  the notary can't issue
         `-- InvalidCertificateError  3  a certificate was checked and found invalid
 
@@ -84,6 +85,10 @@ class TamperedError(LedgerError):
 
 class ProofError(AuditorError):
     """A signature, note, envelope or Merkle proof doesn't hold."""
+
+
+class UnknownAuthorityError(ProofError):
+    """A time stamp leads to none of the given roots; under another it may hold."""
 
 
 class CertificateError(AuditorError):

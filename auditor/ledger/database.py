@@ -3,7 +3,8 @@
 SQLite with a write-ahead log, ``synchronous=FULL`` (a commit has reached the disk) and
 ``BEGIN IMMEDIATE`` (the write lock is taken before anything is read that the write depends on).
 PostgreSQL with an advisory lock held to the end of the transaction, so that entries are committed
-in the order of their sequence numbers and a reader never sees a gap that is filled later.
+in the order of their sequence numbers and a reader never sees a gap that is filled later. On both
+who waits for a lock gives up after a minute.
 """
 
 from __future__ import annotations
@@ -40,16 +41,18 @@ _PRAGMAS = (
     "recursive_triggers=ON",  # else INSERT OR REPLACE deletes past the triggers
     "foreign_keys=ON",
 )
-_CUT_THE_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 _INTEGRITY = "23"  # the class of SQLSTATEs: integrity constraint violation
+_LOCK_NOT_AVAILABLE = "55P03"
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _DAMAGE = "the ledger's database is damaged; restore the newest backup"
-_ADVICE = {
+_ADVICE: Mapping[int | str, str] = {
     sqlite3.SQLITE_FULL: "the disk is full; nothing was written; make room and run it again",
     sqlite3.SQLITE_IOERR: "the disk failed to read or write; check it before going on",
     sqlite3.SQLITE_READONLY: "the file or its folder can't be written; check who owns it",
     sqlite3.SQLITE_CANTOPEN: "the file can't be opened; check that its folder is there",
     sqlite3.SQLITE_BUSY: "another process held it for too long; run the command again",
+    _LOCK_NOT_AVAILABLE: "another session held it for too long, reading or idle in a transaction; "
+    "nothing was written; end that one, then run the command again",
 }
 
 
@@ -203,50 +206,6 @@ def composed(engine: Engine, statement: ClauseElement) -> str:
     return str(statement.compile(dialect=engine.dialect))
 
 
-def erase_traces(engine: Engine, tables: Sequence[str]) -> None:
-    """After rows were deleted: leave no bytes of them in the database's own files.
-
-    SQLite overwrites them on deletion (``secure_delete``); what is left is the write-ahead log,
-    which is cut to nothing. PostgreSQL keeps deleted rows until a table is rewritten, which is done
-    here, and its own log until its segments are recycled, which only its administrator can hasten:
-    hence the key-encryption key, without which a subject's key in that log opens nothing.
-
-    Raises:
-        LedgerError: somebody else reads the database all the while, so that its log can't be cut.
-    """
-    with in_our_words(), closing(engine.raw_connection()) as pooled:
-        driver: Any = pooled.driver_connection
-        if engine.dialect.name == SQLITE:
-            (busy, *_) = driver.execute(_CUT_THE_LOG).fetchone()
-            if busy:
-                raise LedgerError(
-                    "it is forgotten, but its bytes still lie in the database's write-ahead log, "
-                    "which another process reads; run the command again when that has ended"
-                )
-            return
-        driver.autocommit = True
-        try:
-            for table in tables:
-                driver.execute(f"VACUUM (FULL) {table}")
-        finally:
-            driver.autocommit = False
-
-
-def erase_left_traces(engine: Engine) -> None:
-    """Cut what `erase_traces` had to leave, if nobody reads now; it waits for no one."""
-    if engine.dialect.name != SQLITE:
-        return
-    with in_our_words(), closing(engine.raw_connection()) as pooled:
-        driver: Any = pooled.driver_connection
-        driver.execute("PRAGMA busy_timeout=0")
-        try:
-            driver.execute(_CUT_THE_LOG)
-        except sqlite3.OperationalError:
-            pass  # whoever can't write here can still read
-        finally:
-            driver.execute(f"PRAGMA busy_timeout={int(_SECONDS_TO_WAIT_FOR_THE_LOCK * 1_000)}")
-
-
 @contextmanager
 def in_our_words() -> Iterator[None]:
     """Tell what the database says as an error of ours, without its parameters.
@@ -281,7 +240,7 @@ def _ours(error: Exception) -> Exception:
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the primary of extended codes
     if code in _DAMAGED:
         return TamperedError(_DAMAGE)
-    advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
+    advice = "".join(f"; {_ADVICE[told]}" for told in (code, state) if told in _ADVICE)
     return LedgerError(f"the ledger's database: {_first_line(error)}{advice}")
 
 
@@ -291,11 +250,18 @@ def _first_line(error: Exception) -> str:
 
 def _postgresql(address: Any) -> Engine:
     try:
-        return create_engine(address, pool_pre_ping=True)
+        engine = create_engine(address, pool_pre_ping=True)
     except ModuleNotFoundError:
         raise LedgerError(
             "PostgreSQL needs its driver; install it: pip install 'auditor[postgresql]'"
         ) from None
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    connection.execute(f"SET lock_timeout = '{int(_SECONDS_TO_WAIT_FOR_THE_LOCK * 1_000)}ms'")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -24,7 +24,8 @@ from sqlmodel import Field, Session, SQLModel, col, delete, select
 
 from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, TamperedError
-from auditor.ledger.database import erase_left_traces, erase_traces, reading, writing
+from auditor.ledger.database import reading, writing
+from auditor.ledger.erasing import erase_left_traces, erasing
 from auditor.ledger.schema import ready_database
 from auditor.ledger.wrapping import KEY_BITS, KeyWrapping, decrypted, encrypted
 
@@ -139,12 +140,17 @@ class Vault:
         Raises:
             LedgerError, TamperedError: as `open`.
         """
+        query = (
+            select(VaultKeyRow, VaultPayloadRow.sealed)
+            .join(VaultPayloadRow, col(VaultPayloadRow.lookup) == col(VaultKeyRow.lookup))
+            .where(VaultPayloadRow.commitment == commitment.value)
+        )
         with reading(self._engine) as session:
-            row = session.get(VaultPayloadRow, commitment.value)
-            key = None if row is None else session.get(VaultKeyRow, row.lookup)
-            if row is None or key is None:
+            found = session.exec(query).first()
+            if found is None:
                 raise LedgerError("the vault holds nothing for this commitment; it was erased")
-            sealed, secret = row.sealed, self._unwrapped(key)
+            key, sealed = found
+            secret = self._unwrapped(key)
         content = decrypted(secret, _as_bytes(sealed), commitment.value)
         if not hmac.compare_digest(hashlib.sha256(content).hexdigest(), commitment.value):
             raise TamperedError("a payload of the vault isn't what the ledger commits to")
@@ -178,16 +184,16 @@ class Vault:
             How many payloads there were.
 
         Raises:
-            LedgerError: they are gone, but traces are left while another process reads; done again
-                it clears them, and so does whoever opens the vault next when nobody reads.
+            LedgerError: on SQLite they are gone, but traces are left while another process reads;
+                done again it clears them, and so does whoever opens the vault next when nobody
+                reads. On PostgreSQL nothing is forgotten while another session reads the vault.
         """
         lookups, found = [self._lookup(subject) for subject in subjects], 0
-        with writing(self._engine) as session:
+        with erasing(self._engine) as session:
             for some in _in_parts(lookups):
                 rows = delete(VaultPayloadRow).where(col(VaultPayloadRow.lookup).in_(some))
                 found += session.exec(rows).rowcount
                 session.exec(delete(VaultKeyRow).where(col(VaultKeyRow.lookup).in_(some)))
-        erase_traces(self._engine, ("vault_payload", "vault_key"))
         return found
 
     def forget_payload(self, commitment: Digest) -> None:
@@ -196,7 +202,7 @@ class Vault:
         Raises:
             LedgerError: as `forget_all`.
         """
-        with writing(self._engine) as session:
+        with erasing(self._engine) as session:
             row = session.get(VaultPayloadRow, commitment.value)
             if row is not None:
                 session.delete(row)
@@ -204,7 +210,6 @@ class Vault:
                 same = VaultPayloadRow.lookup == row.lookup
                 if session.exec(select(VaultPayloadRow.commitment).where(same)).first() is None:
                     session.exec(delete(VaultKeyRow).where(col(VaultKeyRow.lookup) == row.lookup))
-        erase_traces(self._engine, ("vault_payload", "vault_key"))
 
     def rotate(self) -> int:
         """Wrap every subject's key under the key-encryption key of now, all or none.
@@ -215,14 +220,13 @@ class Vault:
         Returns:
             How many keys were wrapped anew; the others were already.
         """
-        with writing(self._engine) as session:
+        with erasing(self._engine) as session:
             query = select(VaultKeyRow).where(VaultKeyRow.wrapped_by != self._wrapping.name)
             rows = session.exec(query).all()
             for row in rows:
                 row.wrapped = self._wrapping.wrap(self._unwrapped(row), row.lookup)
                 row.wrapped_by = self._wrapping.name
                 session.add(row)
-        erase_traces(self._engine, ("vault_key",))
         return len(rows)
 
     def close(self) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from sqlalchemy import BigInteger, Integer, MetaData
 from sqlmodel import Field, SQLModel
 
-from auditor.errors import ProofError, TamperedError
+from auditor.errors import LedgerError, ProofError, TamperedError
 from auditor.ledger.database import open_database, reading, writing
 from auditor.proof.checkpoint import parse_checkpoint
+from auditor.proof.log_policy import CLOCK_TOLERANCE
 from auditor.proof.witnessing import Judged
 
 _Count = BigInteger().with_variant(Integer(), "sqlite")
@@ -69,7 +70,8 @@ class WitnessBook:
 
         Raises:
             TamperedError: the record is damaged.
-            LedgerError: it can't be read or written.
+            LedgerError: it can't be read or written, or is dated ahead of ``now`` by so much that
+                nobody would take the cosignature.
         """
         origin = parse_checkpoint(note).origin
         with writing(self._engine) as session:
@@ -77,6 +79,11 @@ class WitnessBook:
             judged = decide(None if row is None else _note(row))
             moment = max(now, 0 if row is None else row.moment)
             if judged.checkpoint is not None:
+                if moment > now + CLOCK_TOLERANCE:
+                    raise LedgerError(
+                        "the record of this log is dated ahead of this clock; set the clock right, "
+                        "or if it is right and was ahead before, make a new witness"
+                    )
                 session.merge(CosignedRow(origin=origin, note=note, moment=moment))
         return judged, moment
 

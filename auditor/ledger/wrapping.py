@@ -19,13 +19,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from auditor.errors import LedgerError, TamperedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 IV_BYTES = 12  # SP 800-38D section 5.2.1.1: the recommended length
 KEY_BITS = 256
 
 _NAME_DIGITS = 16
 _TAG_BITS = 128
+_TRIAL = "trial"
 
 
 class KeyWrapping(Protocol):
@@ -99,28 +100,34 @@ class Pkcs11Key:
             raise LedgerError("the token has a key of that label; name another")
 
     def ensure(self) -> bool:
-        """Make the key unless the token has it; whether it was made.
+        """Make the key unless the token has it, and try it; whether it was made.
 
         Raises:
-            LedgerError: the token can't be used.
+            LedgerError: the token can't be used, or what it has of that label is no key for a
+                vault: not one AES key of 256 bits that encrypts, decrypts and can't be read out.
         """
-        with self._session() as (pkcs11, session):
-            if list(session.get_objects(self._template(pkcs11))):
-                return False
-            attribute = pkcs11.Attribute
-            session.generate_key(
-                pkcs11.KeyType.AES,
-                KEY_BITS,
-                label=self.label,
-                store=True,
-                template={attribute.SENSITIVE: True, attribute.EXTRACTABLE: False},
-            )
-            return True
+        with self._session() as (pkcs11, session), _told(pkcs11):
+            found = list(session.get_objects(self._template(pkcs11)))
+            if found and (why := _unfit(pkcs11, found)):
+                raise LedgerError(
+                    f"the PKCS#11 token's key of that label {why}; name another in auditor.toml"
+                )
+            if not found:
+                attribute = pkcs11.Attribute
+                session.generate_key(
+                    pkcs11.KeyType.AES,
+                    KEY_BITS,
+                    label=self.label,
+                    store=True,
+                    template={attribute.SENSITIVE: True, attribute.EXTRACTABLE: False},
+                )
+        self._try()
+        return not found
 
     def wrap(self, secret: bytes, about: str) -> bytes:
         """See `KeyWrapping.wrap`."""
         iv = secrets.token_bytes(IV_BYTES)
-        with self._session() as (pkcs11, session):
+        with self._session() as (pkcs11, session), _told(pkcs11):
             key = self._key(pkcs11, session)
             sealed = key.encrypt(
                 secret,
@@ -132,7 +139,7 @@ class Pkcs11Key:
     def unwrap(self, wrapped: bytes, about: str) -> bytes:
         """See `KeyWrapping.unwrap`."""
         iv, sealed = wrapped[:IV_BYTES], wrapped[IV_BYTES:]
-        with self._session() as (pkcs11, session):
+        with self._session() as (pkcs11, session), _told(pkcs11):
             key = self._key(pkcs11, session)
             try:
                 return bytes(
@@ -144,6 +151,15 @@ class Pkcs11Key:
                 )
             except pkcs11.PKCS11Error:
                 raise _unopened() from None
+
+    def _try(self) -> None:
+        secret = secrets.token_bytes(KEY_BITS // 8)
+        try:
+            same = self.unwrap(self.wrap(secret, _TRIAL), _TRIAL) == secret
+        except TamperedError:
+            same = False
+        if not same:
+            raise LedgerError("the PKCS#11 token doesn't decrypt what it encrypted by AES-GCM")
 
     @contextmanager
     def _session(self) -> Iterator[tuple[Any, Any]]:
@@ -165,22 +181,54 @@ class Pkcs11Key:
             yield pkcs11, session
 
     def _key(self, pkcs11: Any, session: Any) -> Any:
-        try:
-            return session.get_key(
-                key_type=pkcs11.KeyType.AES,
-                label=self.label,
-                object_class=pkcs11.ObjectClass.SECRET_KEY,
-            )
-        except pkcs11.PKCS11Error:
+        aes = {pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.AES}
+        keys = list(session.get_objects({**self._template(pkcs11), **aes}))
+        if not keys:
             raise LedgerError(
                 "the PKCS#11 token has no AES key of that label; make it: auditor keys rotate vault"
-            ) from None
+            )
+        if len(keys) > 1:
+            raise LedgerError(
+                "the PKCS#11 token has several AES keys of that label; have its administrator "
+                "give all but the vault's another"
+            )
+        if not _encrypts(keys[0]):
+            raise LedgerError("the PKCS#11 token's key of that label may not encrypt and decrypt")
+        return keys[0]
 
     def _template(self, pkcs11: Any) -> dict[Any, Any]:
         return {
             pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY,
             pkcs11.Attribute.LABEL: self.label,
         }
+
+
+@contextmanager
+def _told(pkcs11: Any) -> Iterator[None]:
+    """Tell what fails on the token as an error of ours."""
+    try:
+        yield
+    except pkcs11.PKCS11Error as error:
+        raise LedgerError(
+            f"the PKCS#11 token failed ({type(error).__name__}); see that it is there and knows "
+            "AES-GCM"
+        ) from None
+
+
+def _unfit(pkcs11: Any, keys: Sequence[Any]) -> str:
+    """Why what a token has of a label is no key for a vault; empty if it is one."""
+    key, attribute = keys[0], pkcs11.Attribute
+    if len(keys) > 1:
+        return "is there several times"
+    if key.key_type != pkcs11.KeyType.AES or key.key_length != KEY_BITS:
+        return f"isn't an AES key of {KEY_BITS} bits"
+    if key[attribute.EXTRACTABLE] or not key[attribute.SENSITIVE]:
+        return "can be read out"
+    return "" if _encrypts(key) else "may not encrypt and decrypt"
+
+
+def _encrypts(key: Any) -> bool:
+    return hasattr(key, "encrypt") and hasattr(key, "decrypt")  # as its attributes allow it
 
 
 def encrypted(key: bytes, content: bytes, about: str) -> bytes:

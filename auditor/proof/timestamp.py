@@ -21,7 +21,7 @@ from rfc3161_client import (
     decode_timestamp_response,
 )
 
-from auditor.errors import ProofError
+from auditor.errors import ProofError, UnknownAuthorityError
 
 _GRANTED = 0  # PKIStatus, RFC 3161 section 2.4.2; "with modifications" is not what was asked for
 _SHA_512 = "2.16.840.1.101.3.4.2.3"
@@ -38,6 +38,7 @@ _REASONS = {
     "certificate is not yet valid": "is earlier than its authority's certificate",
 }
 _UNTRUSTED = "isn't signed by an authority under the given roots"
+_NO_CHAIN = "Verify error"  # OpenSSL's word for a chain; it tells a wrong signature otherwise
 
 
 def timestamp_request(message: bytes) -> bytes:
@@ -67,11 +68,10 @@ def verify_timestamp(
         The time stamped, in UTC.
 
     Raises:
+        UnknownAuthorityError: it is for this message, but leads to none of the roots.
         ProofError: not a response, a refusal, or it doesn't show what it should.
     """
     trusted = [_root(pem) for pem in roots]
-    if not trusted:
-        raise ProofError("no roots are given that a time stamp could be checked against")
     nonce = None if request is None else _nonce(request)
     try:
         response = _decode(token)
@@ -114,9 +114,13 @@ def _check_stamp(
 def _check_chain(response: TimeStampResponse, digest: bytes, roots: list[x509.Certificate]) -> None:
     """Raise ProofError unless the stamp is signed by an authority under one of the roots.
 
+    UnknownAuthorityError is raised where nothing but a root is missing.
+
     One root at a time: OpenSSL looks an issuer up by name and may stop at a namesake. And each with
     a builder of its own, as what is added to one is added to all its copies.
     """
+    if not roots:
+        raise UnknownAuthorityError("no roots are given that a time stamp could be checked against")
     said = []
     for root in roots:
         try:
@@ -124,8 +128,10 @@ def _check_chain(response: TimeStampResponse, digest: bytes, roots: list[x509.Ce
                 return
         except VerificationError as error:
             said.append(str(error))
-    found = (ours for theirs, ours in _REASONS.items() if theirs in " ".join(said))
-    raise ProofError(f"the time stamp {next(found, _UNTRUSTED)}")
+    found = next((ours for theirs, ours in _REASONS.items() if theirs in " ".join(said)), None)
+    if found is None and all(_NO_CHAIN in each for each in said):
+        raise UnknownAuthorityError(f"the time stamp {_UNTRUSTED}")
+    raise ProofError(f"the time stamp {found or _UNTRUSTED}")
 
 
 def _decode(token: bytes) -> TimeStampResponse:

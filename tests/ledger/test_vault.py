@@ -7,8 +7,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, LiteralString
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +20,7 @@ from auditor.errors import LedgerError, TamperedError
 from auditor.ledger.database import open_database, reading
 from auditor.ledger.vault import Vault
 from auditor.ledger.wrapping import AesKey
-from tests.postgresql import database
+from tests.postgresql import Database, database
 
 PAYLOAD = b'{"subjects":["patient-4711"]}'
 OLD, NEW = AesKey(bytes(32)), AesKey(bytes([1]) * 32)
@@ -157,25 +158,119 @@ def test_whoever_forgets_while_another_reads_is_told_what_is_left(
     kept.close()
 
 
-def test_nothing_forgotten_stays_in_postgresqls_tables() -> None:
+_FILES_WITH = """
+SELECT count(*) FROM (SELECT 'base/' || oid AS folder FROM pg_database
+                      WHERE datname = current_database()) AS here, pg_ls_dir(folder) AS name
+WHERE position({trace} IN pg_read_binary_file(folder || '/' || name, 0, 100000000, true)) > 0
+"""
+
+
+def files_with(made: Database, trace: bytes) -> int:
+    """How many of the database's files, of whatever table or index, hold these bytes."""
+    sought = f"decode('{trace.hex()}', 'hex')"
+    (found,) = made.as_owner("CHECKPOINT", _FILES_WITH.format(trace=sought))
+    return int(found[0])
+
+
+def traces_of(made: Database, commitment: Digest) -> list[bytes]:
+    """Bytes of a payload and of its subject's key as they lie in the tables."""
+    ((sealed, wrapped),) = made.as_owner(
+        "SELECT sealed, wrapped FROM vault_payload JOIN vault_key USING (lookup) "
+        f"WHERE commitment = '{commitment.value}'"
+    )
+    return [bytes(sealed[:60]), bytes(wrapped)]
+
+
+@pytest.mark.parametrize("length", [100, 300_000], ids=["in its row", "beside its row"])
+@pytest.mark.parametrize(
+    "forget",
+    [lambda kept, _: kept.forget("case:1"), lambda kept, gone: kept.forget_payload(gone)],
+    ids=["a subject", "a payload"],
+)
+def test_nothing_forgotten_stays_in_postgresqls_files_whoever_reads(
+    forget: Callable[[Vault, Digest], object], length: int
+) -> None:
+    with database() as made:
+        kept = vault_at(made.application)
+        gone, stays = (kept.seal(f"case:{n}", secrets.token_bytes(length)) for n in (1, 2))
+        traces, before = traces_of(made, gone), kept.open(stays)
+        assert all(files_with(made, trace) for trace in traces)
+        made.as_owner("ANALYZE")  # which samples columns for the planner
+        with earlier_snapshot(made) as reader:
+            forget(kept, gone)
+            assert not any(files_with(made, trace) for trace in traces)
+            seen = "SELECT commitment FROM vault_payload JOIN vault_key USING (lookup)"
+            assert reader(seen) == [(stays.value,)]  # as pg_dump would
+        assert kept.open(stays) == before
+        kept.close()
+
+
+def test_no_key_of_before_a_rotation_stays_in_postgresqls_files_whoever_reads() -> None:
+    with database() as made:
+        kept = vault_at(made.application, NEW, OLD)
+        before = vault_at(made.application)
+        commitment = before.seal("case:1", PAYLOAD)
+        before.close()
+        (_, wrapped) = traces_of(made, commitment)
+        with earlier_snapshot(made):
+            assert kept.rotate() == 1
+            assert not files_with(made, wrapped)
+        assert kept.open(commitment) == PAYLOAD
+        kept.close()
+
+
+def test_samples_that_the_planner_took_before_go_with_the_first_who_is_forgotten() -> None:
+    with database() as made:
+        kept = vault_at(made.application)
+        kept.seal_all([(f"case:{number}", PAYLOAD) for number in range(3)])
+        made.as_owner(
+            "ALTER TABLE vault_key ALTER wrapped SET STATISTICS 100",
+            "ALTER TABLE vault_payload ALTER sealed SET STATISTICS 100",
+            "ANALYZE",
+        )
+        sampled = "SELECT attname FROM pg_stats WHERE attname IN ('wrapped', 'sealed')"
+        assert len(made.as_owner(sampled)) == 2
+        kept.forget("case:1")
+        assert made.as_owner("ANALYZE", sampled) == []
+        kept.close()
+
+
+@contextmanager
+def earlier_snapshot(made: Database) -> Iterator[Callable[[LiteralString], list[Any]]]:
+    """Somebody else who has looked at another table, and sees the database as it was then."""
+    import psycopg
+
+    with psycopg.connect(made.owner) as other:
+        other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT count(*) FROM entry")
+        yield lambda statement: other.execute(statement).fetchall()
+
+
+@pytest.mark.parametrize(
+    "holding",
+    ["SELECT count(*) FROM vault_payload", f"SELECT pg_advisory_xact_lock({0x61756469746F72})"],
+    ids=["reads the vault", "a writer that doesn't end"],
+)
+def test_nothing_is_forgotten_or_kept_while_another_session_holds_postgresqls_vault(
+    monkeypatch: pytest.MonkeyPatch, holding: LiteralString
+) -> None:
+    import psycopg
+
+    monkeypatch.setattr("auditor.ledger.database._SECONDS_TO_WAIT_FOR_THE_LOCK", 0.2)
     with database() as made:
         kept = vault_at(made.application)
         gone = kept.seal("case:1", PAYLOAD)
-        files = made.as_owner(
-            "SELECT pg_relation_filepath('vault_payload'), pg_relation_filepath('vault_key')"
-        )
-        kept.forget("case:1")
+        with psycopg.connect(made.application) as idle:
+            idle.execute(holding)
+            with pytest.raises(LedgerError, match="nothing was written; end that one"):
+                kept.forget("case:1")
+            assert kept.open(gone) == PAYLOAD
+            if "advisory" in holding:
+                with pytest.raises(LedgerError, match="nothing was written; end that one"):
+                    kept.seal("case:2", PAYLOAD)
+        assert kept.forget("case:1") == 1
+        assert not kept.holds(gone)
         kept.close()
-        renewed = made.as_owner(
-            "SELECT pg_relation_filepath('vault_payload'), pg_relation_filepath('vault_key')"
-        )
-        # VACUUM FULL wrote new files and removed those that held the rows
-        assert not set(files[0]) & set(renewed[0])
-        made.as_owner("CHECKPOINT")
-        (held,) = made.as_owner(
-            "SELECT encode(pg_read_binary_file(pg_relation_filepath('vault_payload')), 'escape')"
-        )
-        assert gone.value not in held[0]
 
 
 def test_nothing_readable_lies_on_disk(tmp_path: Path) -> None:

@@ -80,6 +80,57 @@ def test_a_key_that_never_leaves_its_token(token_key: Pkcs11Key) -> None:
     assert ran.stdout == "held\n", ran.stderr
 
 
+_UNFIT = """
+import sys
+from pathlib import Path
+import pytest
+from auditor.errors import LedgerError
+from auditor.ledger.wrapping import Pkcs11Key
+import pkcs11
+from pkcs11 import Attribute, KeyType
+HIDDEN = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+MADE = {
+    "several times": [(KeyType.AES, 256, HIDDEN)] * 2,
+    "AES key of 256 bits": [(KeyType.AES, 128, HIDDEN)],
+    "isn't an AES key": [(KeyType.DES3, None, HIDDEN)],
+    "can be read out": [(KeyType.AES, 256, {**HIDDEN, Attribute.SENSITIVE: False})],
+    "be read out": [(KeyType.AES, 256, {**HIDDEN, Attribute.EXTRACTABLE: True})],
+    "may not encrypt": [(KeyType.AES, 256, {**HIDDEN, Attribute.ENCRYPT: False})],
+    "encrypt and decrypt": [(KeyType.AES, 256, {**HIDDEN, Attribute.DECRYPT: False})],
+}
+token = pkcs11.lib(sys.argv[1]).get_token(token_label="auditor")
+with token.open(user_pin="4711", rw=True) as session:
+    for label, keys in MADE.items():
+        for kind, bits, template in keys:
+            session.generate_key(kind, bits, label=label, store=True, template=template)
+    session.generate_key(KeyType.AES, 256, label="fit", store=True, template=HIDDEN)
+def named(label):
+    return Pkcs11Key(module=Path(sys.argv[1]), token="auditor", pin="4711", label=label)
+for label in MADE:
+    with pytest.raises(LedgerError, match=label):
+        named(label).ensure()
+with pytest.raises(LedgerError, match="several AES keys"):
+    named("several times").wrap(b"secret", "subject")
+for label in ("may not encrypt", "encrypt and decrypt"):
+    with pytest.raises(LedgerError, match="may not encrypt and decrypt"):
+        named(label).wrap(b"secret", "subject")
+    with pytest.raises(LedgerError, match="may not encrypt and decrypt"):
+        named(label).unwrap(bytes(60), "subject")
+assert named("fit").ensure() is False
+assert named("new").ensure() is True
+print("held")
+"""
+
+
+def test_a_key_that_is_not_fit_for_a_vault_is_refused_before_it_is_used(
+    token_key: Pkcs11Key,
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _UNFIT, str(token_key.module)], capture_output=True, text=True
+    )
+    assert (ran.stdout, ran.stderr) == ("held\n", "")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"pin": "0000"}, {"token": "none"}, {"module": Path("/none.so")}, {"label": "none"}],

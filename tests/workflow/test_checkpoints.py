@@ -228,6 +228,7 @@ LIES: dict[str, tuple[Callable[[Witness, Witness, str], Lie], str]] = {
         lambda own, other, note: Lie(status=500, body=[at(own, now(), note).encode()]),
         "HTTP status 500",
     ),
+    "no answer but that it failed": (lambda own, other, note: Lie(status=500), "dated ahead"),
     "no size": (lambda own, other, note: Lie(status=409, body=[b"-1\n"]), "no number"),
     "a conflict without end": (lambda own, other, note: Lie(status=409, body=[b"0\n"]), "409"),
     "unknown log": (lambda own, other, note: Lie(status=404), "give it the trust file"),

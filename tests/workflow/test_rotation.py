@@ -192,15 +192,25 @@ def test_without_its_pin_a_token_is_not_asked(
 _ON_A_TOKEN = """
 import sys
 from pathlib import Path
+import pkcs11
 import pytest
 from auditor.domain.artefact import Digest
 from auditor.errors import LedgerError, MisuseError
 from auditor.workflow.homes.home import open_home
 from auditor.workflow.log.rotation import rotate_vault
+from tests.ledger.token import LABEL, PIN
 from tests.workflow.test_rotation import PAYLOADS, key_files, require_readable, with_token
 root, library, *known = sys.argv[1:]
 sealed = dict(zip(map(Digest, known), PAYLOADS.values(), strict=True))
-home = with_token(open_home(Path(root)), Path(library), "vault-1")
+home = with_token(open_home(Path(root)), Path(library), "twice")
+with pkcs11.lib(library).get_token(token_label=LABEL).open(user_pin=PIN, rw=True) as session:
+    for _ in range(2):
+        session.generate_key(pkcs11.KeyType.AES, 256, label="twice", store=True)
+with pytest.raises(LedgerError, match="is there several times"):
+    rotate_vault(home)
+assert key_files(home) == ["vault-encryption.key"]
+home.close()
+home = with_token(home, Path(library), "vault-1")
 with pytest.raises(LedgerError, match="auditor keys rotate vault"):
     home.vault.seal("case:early", b"early")
 assert home.vault.open(next(iter(sealed))) == PAYLOADS["case:0"]  # still under the file's key

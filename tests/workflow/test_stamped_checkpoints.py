@@ -187,10 +187,40 @@ def test_stamps_of_another_authority_do_not_count(
     own = (stamping.root / "tsa.pem").read_text(encoding="ascii")
     other = authority(tmp_path / "other")
     (stamping.root / "tsa.pem").write_text(other.root_pem, encoding="ascii")
-    assert audit(auditor, stamping).code == 5
+    for ran in (audit(auditor, stamping), checkpoint(auditor, stamping)):
+        assert (ran.code, "beside the new one" in ran.err) == (1, True)  # nobody tampered
     # both, as it should be when a house changes its authority
     (stamping.root / "tsa.pem").write_text(f"{other.root_pem}\n# before:\n{own}", encoding="ascii")
     assert audit(auditor, stamping).code == 0
+
+
+@pytest.mark.parametrize("spoil", [changed_note, no_note, of_another_message, of_another_history])
+def test_what_was_changed_is_found_under_an_authority_that_is_not_known_too(
+    auditor: Auditor,
+    stamping: Home,
+    made: Authority,
+    tmp_path: Path,
+    spoil: Callable[[Home, Authority, Path], None],
+) -> None:
+    assert checkpoint(auditor, stamping).code == 0
+    spoil(stamping, made, tmp_path)
+    other = authority(tmp_path / "other")
+    (stamping.root / "tsa.pem").write_text(other.root_pem, encoding="ascii")
+    assert audit(auditor, stamping).code == 5
+
+
+def test_stamps_that_are_kept_are_told_when_no_authority_is_named_any_more(
+    auditor: Auditor, stamping: Home, made: Authority, tmp_path: Path
+) -> None:
+    assert checkpoint(auditor, stamping).code == 0
+    settings, told = stamping.root / "auditor.toml", ("time_stamps", "time_stamps_unchecked")
+    for roots, counted in (("tsa.pem", (1, 0)), ("", (0, 1))):
+        config = replace(read_config(settings), timestamps="", timestamp_roots=roots)
+        write_config(settings, config)
+        ran = audit(auditor, stamping)
+        assert (ran.code, *(ran.json[name] for name in told)) == (0, *counted)
+    changed_note(stamping, made, tmp_path)
+    assert audit(auditor, stamping).code == 5
 
 
 def test_without_an_answer_the_checkpoint_stands_and_is_stamped_later(

@@ -22,7 +22,9 @@ from auditor.proof.signing import ED25519, generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust
 from auditor.workflow.documents.key_publishing import publish_keys
 from auditor.workflow.documents.notary import issue, prepare_statement
+from auditor.workflow.homes.founding import STATEMENT_KEYS
 from auditor.workflow.homes.home import Home, create_home, open_home
+from auditor.workflow.homes.keyring import PASSPHRASE_VARIABLE
 from auditor.workflow.homes.record import load_case
 from auditor.workflow.log import statement_keys
 from auditor.workflow.log.book import prove_entry
@@ -151,6 +153,37 @@ def test_a_rotation_that_was_stopped_is_taken_to_its_end(
         assert {signer.key_id for signer in again.statement_signers} == {k.key_id for k in new}
         assert roles(again.trust).count(("statement", False, False)) == 2
         assert len(again.trust.statement_keys) == 4
+
+
+@pytest.mark.parametrize("passphrase", [None, "another"])
+def test_a_rotation_needs_the_passphrase_of_the_keys_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str | None
+) -> None:
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "correct horse")
+    create_home(tmp_path / "home", controller="St. Example", dpo="DPO").close()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "home" / "keys").iterdir()}
+    if passphrase is None:
+        monkeypatch.delenv(PASSPHRASE_VARIABLE)
+    else:
+        monkeypatch.setenv(PASSPHRASE_VARIABLE, passphrase)
+    with closing(open_home(tmp_path / "home")) as opened:
+        trust, size = opened.trust, opened.ledger.size
+        with pytest.raises(HomeError, match=PASSPHRASE_VARIABLE):
+            rotate_statement_keys(opened)
+        assert (opened.trust, opened.ledger.size) == (trust, size)
+    after = {path.name: path.read_bytes() for path in (tmp_path / "home" / "keys").iterdir()}
+    assert after == before
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "correct horse")
+    with closing(open_home(tmp_path / "home")) as opened:
+        rotate_statement_keys(opened)
+    for name in STATEMENT_KEYS.values():
+        assert b"PRIVATE" not in (tmp_path / "home" / "keys" / name).read_bytes()
+
+
+def test_a_key_whose_file_was_lost_is_rotated_like_any_other(office: Home) -> None:
+    (office.root / "keys" / next(iter(STATEMENT_KEYS.values()))).unlink()
+    new = rotate_statement_keys(office)
+    assert [signer.key_id for signer in office.statement_signers] == [key.key_id for key in new]
 
 
 def test_a_revoked_key_signs_nothing_more(office: Home) -> None:

@@ -279,10 +279,25 @@ def test_of_requests_that_race_the_record_never_goes_back(
 def test_a_clock_set_back_never_gives_an_older_time(served: Served, log: Log) -> None:
     first = log.request(0, 5)
     now = max(cosigned(served, note_of(first), served.ask(first)))
-    rewritten(served.folder, "UPDATE cosigned SET moment = moment + 1000")
+    rewritten(served.folder, "UPDATE cosigned SET moment = moment + 500")
     for old, size in ((5, 5), (5, 9), (9, 9)):
         request = log.request(old, size)
-        assert cosigned(served, note_of(request), served.ask(request)) == (now + 1000,) * 2
+        assert cosigned(served, note_of(request), served.ask(request)) == (now + 500,) * 2
+
+
+def test_a_record_dated_ahead_is_told_and_gives_no_cosignature_that_nobody_takes(
+    served: Served, log: Log
+) -> None:
+    first = log.request(0, 5)
+    cosigned(served, note_of(first), served.ask(first))
+    rewritten(served.folder, "UPDATE cosigned SET moment = moment + 400 * 86400")
+    for old, size in ((5, 5), (5, 9)):
+        reply = served.ask(log.request(old, size))
+        assert (reply.status, reply.text) == (500, "")
+        assert "dated ahead of this clock" in served.journal[-1]
+        assert "make a new witness" in served.journal[-1]
+    assert recorded(served.folder, log) == parse_checkpoint(note_of(first))
+    assert served.ask(log.request(0, 9)).text == "5\n"  # what it knows it tells all the same
 
 
 @pytest.mark.parametrize(

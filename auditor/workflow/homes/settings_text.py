@@ -18,7 +18,8 @@ time_zone = {time_zone}
 # application's role, and keep its password out of here (a .pgpass file, or PGPASSWORD).
 database = {database}
 # RFC 3161 time-stamping authority that `auditor ledger checkpoint` asks, and the file of root
-# certificates its stamps must lead to (PEM, relative to this home); "" for none.
+# certificates its stamps must lead to (PEM, relative to this home); "" for none. Roots of an
+# authority of before stay in that file, or its stamps can't be checked.
 timestamps = {timestamps}
 timestamp_roots = {timestamp_roots}
 

@@ -21,15 +21,18 @@ def audit_ledger(home: Home, progress: Progress | None = None) -> dict[str, str 
     Raises:
         TamperedError: something was changed, or the home knows that what is here isn't the whole
             history: a witness or a document has shown another.
+        HomeError: the root certificate of an authority that stamped checkpoints isn't here.
     """
     audited = home.ledger.audit(progress)
     known = require_extends_kept(home.root, home.ledger)
     require_writable(home.root, home.ledger)
+    stamps = verify_stamps(home)
     return {
         "entries": audited.entries,
         "root": audited.root.hex(),
         "checkpoint": known,
-        "time_stamps": verify_stamps(home),
+        "time_stamps": stamps.verified,
+        "time_stamps_unchecked": stamps.unchecked,
         "ledger": "as it was written",
     }
 

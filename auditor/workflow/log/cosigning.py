@@ -22,6 +22,8 @@ _ATTEMPTS = 3  # the size it knows may move while it is asked
 _ADVICE: Mapping[int, str] = {
     HTTPStatus.NOT_FOUND: "; it doesn't know this log: give it the trust file",
     HTTPStatus.FORBIDDEN: "; it knows other keys of this log: give it the trust file",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "; its journal says why: a damaged record, say, or one that "
+    "is dated ahead of its clock",
 }
 
 
@@ -73,7 +75,10 @@ def _cosignature(witness: Witness, note: str, answer: str, signed: int) -> str:
         if moment is None:
             continue
         if not signed - CLOCK_TOLERANCE <= moment <= time.time() + CLOCK_TOLERANCE or not moment:
-            raise ProofError("its cosignature states another time than now; check both clocks")
+            raise ProofError(
+                "its cosignature states another time than now; check both clocks: one that was "
+                "ahead once is ahead in its record, too, and needs a new witness"
+            )
         return f"{line}\n"
     raise ProofError("its answer has no cosignature by the key that the policy lists")
 

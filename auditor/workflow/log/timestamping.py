@@ -8,8 +8,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import NamedTuple
 
-from auditor.errors import HomeError, LedgerError, ProofError, TamperedError
+from auditor.errors import (
+    HomeError,
+    LedgerError,
+    ProofError,
+    TamperedError,
+    UnknownAuthorityError,
+)
 from auditor.ledger.ledger import Ledger
 from auditor.proof.checkpoint import Checkpoint
 from auditor.proof.log_policy import END_OF_TIME, LogPolicy, examine_checkpoint
@@ -44,7 +51,7 @@ def stamp_checkpoint(home: Home, published: Published) -> datetime | None:
     Raises:
         LedgerError: it gives no stamp that holds; the checkpoint stands all the same.
         TamperedError: the stamp kept for this checkpoint doesn't hold.
-        HomeError: the file of its root certificates can't be read.
+        HomeError: the file of its root certificates can't be read, or lacks that of the stamp kept.
     """
     if not home.config.timestamps:
         return None
@@ -59,36 +66,66 @@ def stamp_checkpoint(home: Home, published: Published) -> datetime | None:
         kept.parent.mkdir(exist_ok=True)
         write_file(note_path, note.encode("utf-8"))
         write_file(token_path, token)  # last: what stands without its stamp is stamped again
-    return _verified(token_path, home.trust.policy, roots)[0]
+    moment, _ = _examined(token_path, home.trust.policy, roots)
+    if moment is None:
+        raise _of_another_authority([token_path])
+    return moment
 
 
-def verify_stamps(home: Home) -> int:
+class Stamps(NamedTuple):
+    """How many time stamps are kept.
+
+    Attributes:
+        verified: whose authority's signature holds.
+        unchecked: whose authority isn't known here, as the settings name no roots.
+    """
+
+    verified: int
+    unchecked: int
+
+
+def verify_stamps(home: Home) -> Stamps:
     """Check every kept time stamp, and that the ledger still holds what was stamped.
-
-    Returns:
-        How many there are.
 
     Raises:
         TamperedError: one of them doesn't hold, or is of another history.
-        HomeError: there are some, and the file of root certificates can't be read.
+        HomeError: there are some, and the file of root certificates can't be read, or lacks the
+            root of an authority of before.
     """
     tokens = sorted((home.root / TIMESTAMPS).glob(f"[!.]*{_TOKEN}"))
-    roots = timestamp_roots(home) if tokens else []
+    named = home.config.timestamp_roots
+    roots, unknown = timestamp_roots(home) if tokens and named else [], list[Path]()
     for path in tokens:
-        _, stamped = _verified(path, home.trust.policy, roots)
+        moment, stamped = _examined(path, home.trust.policy, roots)
+        if moment is None:
+            unknown.append(path)
         ours = stamped.origin == home.trust.log_origin
         if ours and not _holds(home.ledger, stamped):
             raise TamperedError(
                 f"time stamp {path.name} is of {stamped.size} entries that aren't the ledger's"
             )
-    return len(tokens)
+    if unknown and named:
+        raise _of_another_authority(unknown)
+    return Stamps(len(tokens) - len(unknown), len(unknown))
 
 
-def _verified(path: Path, policy: LogPolicy, roots: Sequence[str]) -> tuple[datetime, Checkpoint]:
-    """When a kept stamp says that which checkpoint of this log was seen."""
+def _of_another_authority(stamps: Sequence[Path]) -> HomeError:
+    return HomeError(
+        f"no root in timestamp_roots of auditor.toml fits {stamps[0].name} (such time stamps: "
+        f"{len(stamps)}); put that of the authority of before beside the new one"
+    )
+
+
+def _examined(
+    path: Path, policy: LogPolicy, roots: Sequence[str]
+) -> tuple[datetime | None, Checkpoint]:
+    """When a kept stamp says that which checkpoint of this log was seen.
+
+    The time is None where the stamp leads to none of the roots.
+    """
     try:
         note = path.with_suffix(_NOTE).read_bytes()
-        moment = verify_timestamp(path.read_bytes(), note, roots)
+        moment = _stamped_at(path.read_bytes(), note, roots)
         return moment, examine_checkpoint(note.decode("utf-8"), policy, END_OF_TIME).checkpoint
     except OSError as error:
         reason = f"{Path(error.filename or path).name}: {error.strerror}"
@@ -97,6 +134,13 @@ def _verified(path: Path, policy: LogPolicy, roots: Sequence[str]) -> tuple[date
     raise TamperedError(
         f"time stamp {path.name} doesn't hold ({reason}); restore it from an export or a backup"
     )
+
+
+def _stamped_at(token: bytes, note: bytes, roots: Sequence[str]) -> datetime | None:
+    try:
+        return verify_timestamp(token, note, roots)
+    except UnknownAuthorityError:
+        return None
 
 
 def _holds(ledger: Ledger, state: Checkpoint) -> bool:
