@@ -2,8 +2,10 @@
 
 Columns ``image_path,subject_id,label`` are required; ``split,site,sex,age`` are used where
 present; rows of one ``subject_id`` or one ``probable_patient_group`` are one patient; rows with
-``augmented=1`` are left out; ``synthetic=1`` marks drawn images. Everything else is ignored with
-one notice. Errors name file and row, never a patient.
+``augmented=1`` are left out; ``synthetic=1`` marks drawn images; both are 0, 1 or empty. Everything
+else is ignored with one notice. A column that stands twice, and a row of more or fewer cells than
+there are columns, would be read as something else than was meant, and is refused. Errors name file
+and row, never a patient.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ _REQUIRED = ("image_path", "subject_id", "label")
 _USED = frozenset(
     (*_REQUIRED, "split", "site", "sex", "age", "probable_patient_group", "augmented", "synthetic")
 )
+_FLAGS = ("augmented", "synthetic")
 SPLITS = ("train", "validation", "test")
 _FORMAT_WITH_GROUPS = 2
 """Of the digest where a patient isn't told by the text of ``subject_id`` alone; before, ids weren't
@@ -83,7 +86,7 @@ def read_manifest(path: Path, left_out: Collection[int] = ()) -> Manifest:
         rows=rows,
         digest=_digest(path, rows),
         notices=(f"columns ignored: {', '.join(ignored)}",) if ignored else (),
-        synthetic=any(entry.get("synthetic") == "1" for _, entry in entries),
+        synthetic=any(_cell(entry, "synthetic") == "1" for _, entry in entries),
     )
 
 
@@ -107,7 +110,20 @@ def _read(path: Path) -> tuple[Sequence[str], Sequence[tuple[int, Mapping[str, s
         raise DataError(f"can't read manifest {path}: {error}") from None
     if missing := [name for name in _REQUIRED if name not in columns]:
         raise DataError(f"{path}: column {missing[0]} is missing")
+    if twice := [name for name in columns if name in _USED and columns.count(name) > 1]:
+        raise DataError(f"{path}: column {twice[0]} stands twice; keep one of them")
+    for number, entry in entries:
+        if flaw := _flaw_of(entry):
+            raise DataError(f"{path} row {number}: {flaw}")
     return columns, entries
+
+
+def _flaw_of(entry: Mapping[str, str | None]) -> str:
+    """Why an entry may mean something else than it says, or ""."""
+    if None in entry or None in entry.values():  # csv's own mark of both
+        return "more or fewer cells than columns; put quotes round cells that hold a comma"
+    unclear = [name for name in _FLAGS if _cell(entry, name) not in ("", "0", "1")]
+    return f"{unclear[0]} must be 0 or 1, or empty for 0" if unclear else ""
 
 
 def _rows(
@@ -121,7 +137,7 @@ def _rows(
     rows = tuple(
         replace(_row(path, number, entry), subject=patient)
         for (number, entry), patient in zip(entries, named_patients(filings), strict=True)
-        if (entry.get("augmented") or "0") != "1" and number not in left_out
+        if _cell(entry, "augmented") != "1" and number not in left_out
     )
     _check(path, rows)
     return rows

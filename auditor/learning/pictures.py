@@ -20,7 +20,7 @@ def read_grey(path: Path, size: int, where: str) -> NDArray[np.float32]:
         where: manifest and row, for the error.
 
     Raises:
-        DataError: missing, undecodable or too large.
+        DataError: missing, undecodable, too large, or one of several pictures in a file.
     """
     try:
         if path.suffix.lower() == ".dcm" or is_dicom(path):
@@ -37,6 +37,8 @@ def _raster(path: Path, where: str) -> Image.Image:
     with Image.open(path) as picture:
         if picture.width * picture.height > LARGEST_PIXELS:
             raise DataError(f"{where}: more than {LARGEST_PIXELS} pixels")
+        if getattr(picture, "n_frames", 1) > 1:
+            raise DataError(f"{where}: several pictures in one file; give each a file of its own")
         picture.load()
         depth = 65535.0 if picture.mode.startswith("I") else 255.0
         grey = picture if picture.mode.startswith(("I", "F")) else picture.convert("L")
