@@ -27,6 +27,7 @@ _USED = frozenset(
     (*_REQUIRED, "split", "site", "sex", "age", "probable_patient_group", "augmented", "synthetic")
 )
 _FLAGS = ("augmented", "synthetic")
+_LONGEST_LABEL = 6  # digits
 SPLITS = ("train", "validation", "test")
 _FORMAT_WITH_GROUPS = 2
 """Of the digest where a patient isn't told by the text of ``subject_id`` alone; before, ids weren't
@@ -152,7 +153,8 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
     value = {name: _cell(entry, name) for name in _USED}
     if empty := [name for name in _REQUIRED if not value[name]]:
         raise DataError(f"{where}: {empty[0]} is empty")
-    if not (value["label"].isascii() and value["label"].isdigit()):
+    label = value["label"]
+    if not (label.isascii() and label.isdigit() and len(label) <= _LONGEST_LABEL):
         raise DataError(f"{where}: label must be a class number 0, 1, ...; found something else")
     if value["split"] and value["split"] not in SPLITS:
         raise DataError(f"{where}: split must be one of {', '.join(SPLITS)}")
@@ -160,7 +162,10 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
         if value[name] and (flaw := flaw_of(value[name])):
             raise DataError(f"{where}: {name} {flaw}")
     folder = manifest.parent.resolve()
-    path = (folder / value["image_path"]).resolve()
+    try:
+        path = (folder / value["image_path"]).resolve()
+    except (OSError, ValueError, RuntimeError):  # no name of a file, or links in a ring
+        raise DataError(f"{where}: image_path leads to no file") from None
     if not path.is_relative_to(folder):
         raise DataError(f"{where}: image_path leads out of the manifest's folder")
     return Row(
@@ -169,7 +174,7 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
         subject=value["subject_id"],
         filed_under=value["subject_id"],
         group=value["probable_patient_group"],
-        label=int(value["label"]),
+        label=int(label),
         split=value["split"],
         site=value["site"],
         sex=value["sex"],

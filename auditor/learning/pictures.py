@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from auditor.errors import DataError
 from auditor.learning.dicom import LARGEST_PIXELS, is_dicom, read_dicom
@@ -28,7 +28,9 @@ def read_grey(path: Path, size: int, where: str) -> NDArray[np.float32]:
         else:
             picture = _raster(path, where)
         small = picture.resize((size, size), Image.Resampling.BILINEAR)
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a stranger's bytes: each decoder raises what it likes
         raise DataError(f"{where}: can't decode the image: {type(error).__name__}") from None
     return np.array(small, dtype=np.float32)
 
