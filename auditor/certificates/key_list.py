@@ -107,7 +107,7 @@ def _trust_of(entry: bytes) -> Digest:
     try:
         fields = json.loads(entry)
         event = event_from(fields["kind"], fields["data"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidCertificateError("the ledger's entry can't be read") from None
     if not isinstance(event, (HomeCreated, TrustChanged)):
         raise InvalidCertificateError("the ledger's entry is about something else than keys")

@@ -302,7 +302,7 @@ class Verification:
         try:
             fields = json.loads(entry)
             return index, found, event_from(fields["kind"], fields["data"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InvalidCertificateError("the ledger's entry can't be read") from None
 
     def _require_same_case(self, event: CertificatePrepared | CertificateIssued) -> None:

@@ -61,6 +61,12 @@ _OBSTACLES = {
         "training to compare models by: no model without {whose} images can be audited, not even "
         "one trained again from the start."
     ),
+    Obstacle.STARTS_TRAINED: (
+        "Each training of the model starts from weights that are there beforehand. If these were "
+        "trained on {whose} images, a model trained again from the start would hold them, too, and "
+        "so would every model it could be compared with. Only a model that starts from weights "
+        "drawn by chance is free of them."
+    ),
     Obstacle.READ_BY_METHOD: (
         "No model was trained on {whose} images, but the method that made the model in service "
         "read some of them as examples of patients it was not trained on. What that left in the "

@@ -48,16 +48,20 @@ class SharedBankTrained(Event):
     listing: Digest
 
 
-@named("shared-bank-tried/v1")
+@named("shared-bank-tried/v2")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedBankTried(Event):
-    """True leave-out retrains were audited against a shared bank, and so many of them FAILED."""
+    """True leave-out retrains were audited against a shared bank, and so many of them FAILED.
+
+    `margin_millionths` is the margin of residual influence that they were audited with.
+    """
 
     model: str
     bank: Digest
     retrains: int
     failed: int
     findings: Digest
+    margin_millionths: int
 
 
 @named("shared-bank-destroyed/v1")

@@ -59,6 +59,11 @@ def _scores_kept_v1(fields: Fields) -> Fields:
     return {**fields, "destroy_by": str(date.max)}
 
 
+def _shared_bank_tried_v1(fields: Fields) -> Fields:
+    """Version 1 said no margin; this one is wider than any, so it counts for no case."""
+    return {**fields, "margin_millionths": 1_000_000}
+
+
 UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
     "home-created/v1": ("home-created/v2", _home_created_v1),
     "erasure-requested/v1": ("erasure-requested/v2", _erasure_requested_v1),
@@ -67,6 +72,7 @@ UPCASTERS: Mapping[str, tuple[str, Upcaster]] = {
     "method-calibrated/v1": ("method-calibrated/v2", _method_calibrated_v1),
     "unlearning-completed/v1": ("unlearning-completed/v2", _unlearning_completed_v1),
     "scores-kept/v1": ("scores-kept/v2", _scores_kept_v1),
+    "shared-bank-tried/v1": ("shared-bank-tried/v2", _shared_bank_tried_v1),
 }
 
 

@@ -2,8 +2,10 @@
 
 Columns ``image_path,subject_id,label`` are required; ``split,site,sex,age`` are used where
 present; rows of one ``subject_id`` or one ``probable_patient_group`` are one patient; rows with
-``augmented=1`` are left out; ``synthetic=1`` marks drawn images. Everything else is ignored with
-one notice. Errors name file and row, never a patient.
+``augmented=1`` are left out; ``synthetic=1`` marks drawn images; both are 0, 1 or empty. Everything
+else is ignored with one notice. A column that stands twice, and a row of more or fewer cells than
+there are columns, would be read as something else than was meant, and is refused. Errors name file
+and row, never a patient.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _REQUIRED = ("image_path", "subject_id", "label")
 _USED = frozenset(
     (*_REQUIRED, "split", "site", "sex", "age", "probable_patient_group", "augmented", "synthetic")
 )
+_FLAGS = ("augmented", "synthetic")
+_LONGEST_LABEL = 6  # digits
 SPLITS = ("train", "validation", "test")
 _FORMAT_WITH_GROUPS = 2
 """Of the digest where a patient isn't told by the text of ``subject_id`` alone; before, ids weren't
@@ -83,7 +87,7 @@ def read_manifest(path: Path, left_out: Collection[int] = ()) -> Manifest:
         rows=rows,
         digest=_digest(path, rows),
         notices=(f"columns ignored: {', '.join(ignored)}",) if ignored else (),
-        synthetic=any(entry.get("synthetic") == "1" for _, entry in entries),
+        synthetic=any(_cell(entry, "synthetic") == "1" for _, entry in entries),
     )
 
 
@@ -107,7 +111,20 @@ def _read(path: Path) -> tuple[Sequence[str], Sequence[tuple[int, Mapping[str, s
         raise DataError(f"can't read manifest {path}: {error}") from None
     if missing := [name for name in _REQUIRED if name not in columns]:
         raise DataError(f"{path}: column {missing[0]} is missing")
+    if twice := [name for name in columns if name in _USED and columns.count(name) > 1]:
+        raise DataError(f"{path}: column {twice[0]} stands twice; keep one of them")
+    for number, entry in entries:
+        if flaw := _flaw_of(entry):
+            raise DataError(f"{path} row {number}: {flaw}")
     return columns, entries
+
+
+def _flaw_of(entry: Mapping[str, str | None]) -> str:
+    """Why an entry may mean something else than it says, or ""."""
+    if None in entry or None in entry.values():  # csv's own mark of both
+        return "more or fewer cells than columns; put quotes round cells that hold a comma"
+    unclear = [name for name in _FLAGS if _cell(entry, name) not in ("", "0", "1")]
+    return f"{unclear[0]} must be 0 or 1, or empty for 0" if unclear else ""
 
 
 def _rows(
@@ -121,7 +138,7 @@ def _rows(
     rows = tuple(
         replace(_row(path, number, entry), subject=patient)
         for (number, entry), patient in zip(entries, named_patients(filings), strict=True)
-        if (entry.get("augmented") or "0") != "1" and number not in left_out
+        if _cell(entry, "augmented") != "1" and number not in left_out
     )
     _check(path, rows)
     return rows
@@ -136,7 +153,8 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
     value = {name: _cell(entry, name) for name in _USED}
     if empty := [name for name in _REQUIRED if not value[name]]:
         raise DataError(f"{where}: {empty[0]} is empty")
-    if not (value["label"].isascii() and value["label"].isdigit()):
+    label = value["label"]
+    if not (label.isascii() and label.isdigit() and len(label) <= _LONGEST_LABEL):
         raise DataError(f"{where}: label must be a class number 0, 1, ...; found something else")
     if value["split"] and value["split"] not in SPLITS:
         raise DataError(f"{where}: split must be one of {', '.join(SPLITS)}")
@@ -144,7 +162,10 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
         if value[name] and (flaw := flaw_of(value[name])):
             raise DataError(f"{where}: {name} {flaw}")
     folder = manifest.parent.resolve()
-    path = (folder / value["image_path"]).resolve()
+    try:
+        path = (folder / value["image_path"]).resolve()
+    except (OSError, ValueError, RuntimeError):  # no name of a file, or links in a ring
+        raise DataError(f"{where}: image_path leads to no file") from None
     if not path.is_relative_to(folder):
         raise DataError(f"{where}: image_path leads out of the manifest's folder")
     return Row(
@@ -153,7 +174,7 @@ def _row(manifest: Path, number: int, entry: Mapping[str, str | None]) -> Row:
         subject=value["subject_id"],
         filed_under=value["subject_id"],
         group=value["probable_patient_group"],
-        label=int(value["label"]),
+        label=int(label),
         split=value["split"],
         site=value["site"],
         sex=value["sex"],

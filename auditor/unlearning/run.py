@@ -14,7 +14,9 @@ from torch import nn
 from auditor import __version__
 from auditor.domain.artefact import Digest
 from auditor.domain.run_record import RunRecord, Touched, Versions
+from auditor.errors import UnlearningError
 from auditor.learning.determinism import deterministic
+from auditor.learning.starting import starting_weights
 from auditor.unlearning.stopwatch import PeakMemory, Stopwatch
 from auditor.unlearning.task import Method, Task
 
@@ -40,8 +42,14 @@ def run(
         digest: of a module's weights, as the store names them.
 
     Raises:
-        UnlearningError: as `Method.run`; a run that failed has no record.
+        UnlearningError: as `Method.run`; or the network starts from weights of before, which no
+            method makes forget. A run that failed has no record.
     """
+    if found := starting_weights(task.recipe):
+        raise UnlearningError(
+            f"{task.recipe.architecture} starts from weights of before ({found[0]}), and the "
+            "forgotten may be in them; no method is run"
+        )
     device = next(task.module.parameters()).device
     before = digest(task.module)
     memory, watch = PeakMemory(device), Stopwatch(task.progress)

@@ -232,5 +232,5 @@ def _as_pinned_on(readiness: Readiness, plan: Plan) -> Plan:
 def _text(cls: type[T], text: bytes) -> T:
     try:
         return typed(cls, json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise EvidenceError("the bundle was made by another version of auditor") from None

@@ -109,7 +109,8 @@ def scores_from(arrays: Arrays) -> Scores:
     if not arrays:
         raise EvidenceError("the bundle holds no scores to replay; ask for one with scores")
     try:
-        sides = {side: _models(side, arrays) for side in _MODELS}
+        with np.errstate(over="ignore"):  # what becomes infinite is refused below
+            sides = {side: _models(side, arrays) for side in _MODELS}
         ((original,), (candidate,)) = sides["original"], sides["candidate"]
         scores = Scores(
             layout=_layout(arrays),
@@ -122,6 +123,8 @@ def scores_from(arrays: Arrays) -> Scores:
         raise EvidenceError("the bundle's scores are incomplete; export it again") from None
     if not _fit_together(scores):
         raise EvidenceError("the bundle's scores aren't all of the same images; export it again")
+    if not all(_is_finite(model) for _, model in scores.models):
+        raise EvidenceError("some of the bundle's scores are NaN or infinite; export it again")
     return scores
 
 
@@ -142,10 +145,15 @@ def _is_of(model: Measurements, count: int) -> bool:
         model.margins.shape == model.scores.shape == (count,)
         and model.relearned.ndim == 2
         and model.lengths.shape in ((0,), (2,))
-        and bool(np.isfinite(model.lengths).all())
         and all(vectors.ndim == 2 and len(vectors) == count for vectors in model.features.values())
         and all(asked.ndim == 2 and asked.shape[1] in (0, count) for asked in changed)
     )
+
+
+def _is_finite(model: Measurements) -> bool:
+    """As every model is that was let into an audit; no statistic is made for others."""
+    numbers = (getattr(model, name) for name in _NUMBERS)
+    return all(bool(np.isfinite(part).all()) for part in (*numbers, *model.features.values()))
 
 
 def _models(side: str, arrays: Arrays) -> tuple[Measurements, ...]:

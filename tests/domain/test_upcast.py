@@ -47,6 +47,13 @@ STORED: dict[str, dict[str, object]] = {
         "training_images": 3,
         "affected": [str(TRUST)],
     },
+    "shared-bank-tried/v1": {
+        "model": "m",
+        "bank": str(TRUST),
+        "retrains": 59,
+        "failed": 0,
+        "findings": str(TRUST),
+    },
     "scores-kept/v1": {"case": "c-1", "attempt": 1, "role": "request", "scores": str(TRUST)},
     "unlearning-completed/v1": {
         "case": "c-1",

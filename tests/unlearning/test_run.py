@@ -7,6 +7,7 @@ import mmap
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -159,3 +160,12 @@ def test_nor_of_the_process_that_started_this_one() -> None:
     if of == MemoryOf.PROCESS:
         pytest.skip("this system can't reset the peak of a process")
     assert int(peak) < held.nbytes
+
+
+@pytest.mark.parametrize("method", ["retrain", "newton"])
+def test_no_method_is_run_where_trainings_start_from_weights_of_before(method: str) -> None:
+    """A factory may have come by them after the model was registered, or the case begun."""
+    name = "tests.learning.test_starting:all_of_them"
+    own = replace(RECIPE, architecture=name, factories=(name,))
+    with pytest.raises(UnlearningError, match="starts from weights of before"):
+        run(METHODS[method], replace(task(), recipe=own), {}, digest=digest)

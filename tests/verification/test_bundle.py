@@ -237,9 +237,29 @@ def test_what_is_no_bundle_is_refused(
         unseen = np.append(arrays["unseen"], index)
         with pytest.raises(EvidenceError, match=r"same images|incomplete"):
             scores_from({**arrays, "unseen": unseen})
+    deep = np.frombuffer(b"[" * 100_000, dtype=np.uint8)
+    with pytest.raises(EvidenceError, match="another version"):
+        read_bundle(archived({"manifest": deep}))
     monkeypatch.setattr(archive, "LARGEST", 1000)
     with pytest.raises(EvidenceError, match=r"more than|larger"):
         read_bundle(packed)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("side", ["candidate", "out", "in", "original"])
+def test_features_and_scores_without_a_number_are_refused(
+    audited: tuple[Readiness, Measurements, Manifest], side: str, value: float
+) -> None:
+    readiness, candidate, manifest = audited
+    arrays = read_bundle(pack_bundle(manifest, scores=pack_scores(readiness, candidate))).arrays
+    (feature, *_) = [name for name in arrays if name.startswith(f"{side}/0000/feature/")]
+    with pytest.raises(EvidenceError, match="NaN or infinite"):
+        scores_from({**arrays, feature: np.full(arrays[feature].shape, value)})
+    for name in ("margins", "noisy", "augmented", "lengths"):
+        changed = np.full(arrays[f"{side}/0000/{name}"].shape, value)
+        if changed.size and not np.isfinite(value):
+            with pytest.raises(EvidenceError, match="NaN or infinite"):
+                scores_from({**arrays, f"{side}/0000/{name}": changed})
 
 
 def test_a_pickle_is_never_read() -> None:

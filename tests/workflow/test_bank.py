@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.domain.artefact import Digest
-from auditor.domain.bank_events import BankDesign, SharedBankTried
+from auditor.domain.bank_events import BankDesign, SharedBankPlanned, SharedBankTried
+from auditor.domain.event import event_from
 from auditor.errors import EvidenceError, MisuseError
+from auditor.verification.anytime import anytime_upper
 from auditor.verification.clopper_pearson import clopper_pearson
+from auditor.verification.plan import LARGEST_MARGIN
+from auditor.workflow.audit.false_alarms import millionths, require_decisive, retrains_needed
 from auditor.workflow.audit.shared_bank import (
     Member,
+    _tried_sides,
     exact_sides,
-    require_decisive,
-    retrains_needed,
     sides_of,
 )
 from auditor.workflow.models.inclusion import Inclusion, leave_cohort_out, random_subsets
+from auditor.workflow.models.shared_bank_book import SharedBank
 
 PATIENTS = [f"p{number}" for number in range(30)]
 EVERYONE = frozenset(PATIENTS)
@@ -103,40 +109,90 @@ def test_so_many_models_are_enough_and_no_fewer() -> None:
         assert sides_of(found, frozenset({"p0"})).enough is enough
 
 
-def trials(*counts: tuple[int, int]) -> list[SharedBankTried]:
+def trials(*counts: tuple[int, int], margin: float = 0.35) -> list[SharedBankTried]:
     some = Digest.of(b"some")
     return [
-        SharedBankTried(model="m", bank=some, retrains=retrains, failed=failed, findings=some)
+        SharedBankTried(
+            model="m",
+            bank=some,
+            retrains=retrains,
+            failed=failed,
+            findings=some,
+            margin_millionths=millionths(margin),
+        )
         for retrains, failed in counts
     ]
 
 
 @pytest.mark.parametrize(
-    ("counts", "decides"),
+    ("counts", "more"),
     [
-        ([], False),
-        ([(58, 0)], False),
-        ([(59, 0)], True),
-        ([(30, 0), (29, 0)], True),
-        ([(59, 1)], False),
-        ([(59, 0), (10, 1)], False),  # what was shown once doesn't stand against what came after
-        ([(59, 1), (33, 0)], False),
-        ([(59, 1), (34, 0)], True),
+        ([], 74),
+        ([(59, 0)], 15),
+        ([(73, 0)], 1),
+        ([(74, 0)], 0),
+        ([(37, 0), (37, 0)], 0),
+        ([(74, 1)], 57),
+        ([(74, 0), (10, 1)], 47),  # what was shown once doesn't stand against what came after
+        ([(74, 1), (56, 0)], 1),
+        ([(74, 1), (57, 0)], 0),
     ],
 )
 def test_random_subsets_decide_once_true_retrains_have_shown_their_false_alarms(
-    counts: list[tuple[int, int]], decides: bool
+    counts: list[tuple[int, int]], more: int
 ) -> None:
-    if decides:
-        require_decisive(trials(*counts), 0.05)
+    if more:
+        with pytest.raises(EvidenceError, match=f"try {more} more"):
+            require_decisive(trials(*counts), 0.05, 0.35)
     else:
-        with pytest.raises(EvidenceError, match="try 59"):
-            require_decisive(trials(*counts), 0.05)
+        require_decisive(trials(*counts), 0.05, 0.35)
+
+
+def test_trials_count_for_cases_at_their_own_margin_or_a_wider_one() -> None:
+    shown = trials((74, 0), margin=0.2)
+    for margin in (0.2, 0.35, 0.5):
+        require_decisive(shown, 0.05, margin)
+    with pytest.raises(EvidenceError, match=r"margin of 0\.1 or a narrower one.* try 74 more"):
+        require_decisive(shown, 0.05, 0.1)
+    with pytest.raises(EvidenceError, match="try 74 more"):
+        require_decisive([*shown, *trials((74, 0), margin=0.11)], 0.05, 0.1)
+    with pytest.raises(EvidenceError):  # of what fails at a narrower margin, more may
+        require_decisive([*trials((74, 0)), *trials((74, 5), margin=0.2)], 0.05, 0.35)
+
+
+def test_trials_of_before_that_kept_no_margin_count_for_no_case() -> None:
+    some = str(Digest.of(b"some"))
+    stored = {"model": "m", "bank": some, "retrains": 590, "failed": 0, "findings": some}
+    lifted = event_from("shared-bank-tried/v1", stored)
+    assert isinstance(lifted, SharedBankTried) and lifted.retrains == 590
+    with pytest.raises(EvidenceError, match="try 74 more"):
+        require_decisive([lifted], 0.05, LARGEST_MARGIN)
+
+
+@pytest.mark.parametrize("patients", [1, 2])
+def test_random_subsets_decide_nothing_about_several_patients_together(patients: int) -> None:
+    some = Digest.of(b"some")
+    planned = SharedBankPlanned(
+        model="m",
+        bank=some,
+        weights=some,
+        design=BankDesign.RANDOM_SUBSETS,
+        models=16,
+        inclusion=some,
+        destroy_by=date(2027, 1, 1),
+    )
+    bank = SharedBank(planned=planned, tried=tuple(trials((74, 0))))
+    asked = frozenset(PATIENTS[:patients])
+    sides = sides_of(made(*[EVERYONE - asked] * 8, *[EVERYONE] * 5), asked)
+    if patients == 1:
+        assert _tried_sides([bank], [sides], patients=1, margin=0.35) == sides
+    else:
+        with pytest.raises(EvidenceError, match="nothing about several"):
+            _tried_sides([bank], [sides], patients=2, margin=0.35)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1])
 def test_so_many_retrains_are_needed_and_one_fewer_would_not_do(alpha: float) -> None:
     needed = retrains_needed(alpha)
-    assert (
-        clopper_pearson(0, needed, 0.9).upper <= alpha < clopper_pearson(0, needed - 1, 0.9).upper
-    )
+    assert anytime_upper(0, needed) <= alpha < anytime_upper(0, needed - 1)
+    assert clopper_pearson(0, needed, 0.9).upper < alpha  # one look alone would need fewer

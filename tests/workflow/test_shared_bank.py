@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from itertools import count
@@ -28,6 +29,7 @@ from auditor.verification.bundle import pack_bundle, read_bundle, replay
 from auditor.verification.readiness import Readiness, prepare
 from auditor.workflow.audit import bank_trial
 from auditor.workflow.audit.bank_trial import Tried, try_shared_bank
+from auditor.workflow.audit.false_alarms import millionths
 from auditor.workflow.audit.references import Block, train_models
 from auditor.workflow.audit.scene import derive_seed, load_scene
 from auditor.workflow.audit.shared_bank import (
@@ -184,10 +186,15 @@ def stopped(home: Home) -> None:
 NO_SCOUTS = Block(weights=(), measured=())
 
 
-def tried(home: Home, retrains: int = 59, failed: int = 0) -> None:
+def tried(home: Home, retrains: int = 74, failed: int = 0, margin: float = 0.35) -> None:
     bank = only_bank(home)
     event = ev.SharedBankTried(
-        model=MODEL, bank=bank.name, retrains=retrains, failed=failed, findings=bank.name
+        model=MODEL,
+        bank=bank.name,
+        retrains=retrains,
+        failed=failed,
+        findings=bank.name,
+        margin_millionths=millionths(margin),
     )
     record(home, model_stream(MODEL), event, f"tried-{len(bank.tried)}")
 
@@ -196,6 +203,7 @@ def test_each_patient_is_served_by_those_who_did_and_did_not_see_them(banked: Ho
     scene, bank = load_scene(banked, MODEL), only_bank(banked)
     patients = sorted({scene.images.subjects[index] for index in scene.training})
     about = scene.of_subjects(patients[:1])
+    tried(banked, margin=0.5)  # fewer are FAILED by that than by the home's own
     with pytest.raises(EvidenceError, match="decides nothing until"):
         serve(banked, scene, about, NO_SCOUTS)
     tried(banked)
@@ -211,6 +219,9 @@ def test_each_patient_is_served_by_those_who_did_and_did_not_see_them(banked: Ho
     train_bank(banked, models=2)  # what comes later changes nothing for a case that has begun
     again = serve_listed(banked, scene, about, served.listing)
     assert (again.digest, again.out.weights) == (served.digest, served.out.weights)
+    narrower = replace(banked, config=replace(banked.config, margin=0.1))
+    with pytest.raises(EvidenceError, match="tried at a wider margin"):
+        serve_listed(narrower, scene, about, served.listing)
     destroy_bank(banked, bank)
     with pytest.raises(LedgerError, match="destroyed"):
         serve_listed(banked, scene, about, served.listing)
@@ -232,6 +243,7 @@ def test_a_trial_audits_true_retrains_and_leaves_none_of_them(banked: Home) -> N
     first, second = trial(3), trial(2)
     events = only_bank(banked).tried
     assert [event.retrains for event in events] == [3, 2]
+    assert {event.margin_millionths for event in events} == {millionths(banked.config.margin)}
     for outcomes, event in zip((first, second), events, strict=True):
         assert event.failed == sum(item.verdict is Verdict.FAILED for item in outcomes)
         stored = json.loads(banked.store.get(event.findings))
@@ -303,7 +315,12 @@ def test_the_newest_bank_that_may_decide_is_taken(banked: Home) -> None:
     about = scene.training[:1]
     assert set(serve(banked, scene, about, NO_SCOUTS).out.weights) <= set(members(banked, first))
     event = ev.SharedBankTried(
-        model=MODEL, bank=second.name, retrains=59, failed=0, findings=second.name
+        model=MODEL,
+        bank=second.name,
+        retrains=74,
+        failed=0,
+        findings=second.name,
+        margin_millionths=350_000,
     )
     record(banked, model_stream(MODEL), event, "tried-second")
     assert set(serve(banked, scene, about, NO_SCOUTS).out.weights) <= set(members(banked, second))

@@ -4,8 +4,9 @@ A bank of random subsets may decide only after this (DESIGN section 4 point 6). 
 at random; for each a model is trained without them, and audited against what the bank gives for
 them, by the whole plan. Trained only for this, those models are destroyed at its end.
 
-Given the bank, the retrains of a trial are independent of one another, so an exact binomial bound
-holds on its rate of false alarms over patients drawn this way.
+Given the bank, the retrains of a trial are independent of one another, so a bound holds on its rate
+of false alarms over patients drawn this way, and it holds however many trials are added
+(`auditor.verification.anytime`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from auditor.verification.engine import assess, draw_up
 from auditor.verification.measurements import Measurements
 from auditor.verification.plan import Origin
 from auditor.verification.readiness import prepare
+from auditor.workflow.audit.false_alarms import ALPHA, millionths
 from auditor.workflow.audit.references import (
     layout_for,
     measure_all,
@@ -37,7 +39,7 @@ from auditor.workflow.audit.references import (
     train_models,
 )
 from auditor.workflow.audit.scene import Scene, derive_seed, load_module, load_scene
-from auditor.workflow.audit.shared_bank import ALPHA, Member, present_members, sides_of
+from auditor.workflow.audit.shared_bank import Member, present_members, sides_of
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
@@ -97,6 +99,7 @@ def try_shared_bank(
             retrains=retrains,
             failed=sum(outcome.verdict is Verdict.FAILED for outcome in outcomes),
             findings=home.store.put(findings),
+            margin_millionths=millionths(home.config.margin),
         )
         number = len(bank.tried) + 1
         record(home, model_stream(model), event, f"bank-tried-{bank.name.value}-{number}")

@@ -29,7 +29,7 @@ def verify_manifest(manifest: Manifest, trust: TrustFile, now: datetime) -> ev.C
         examine_tlog_proof(manifest.proof, entry, trust.policy, int(now.timestamp()))
         fields = json.loads(entry)
         event = ev.event_from(fields["kind"], fields["data"])
-    except (ProofError, ValueError, KeyError, TypeError) as error:
+    except (ProofError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidCertificateError(f"the bundle's ledger proof doesn't hold: {error}") from None
     if not isinstance(event, ev.CandidateVerified):
         raise InvalidCertificateError("the bundle's ledger proof is of no audit")

@@ -19,7 +19,9 @@ from auditor.learning.manifest import Manifest, read_manifest
 from auditor.learning.order import batch_order
 from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe, parse_recipe
+from auditor.learning.starting import require_drawn
 from auditor.learning.training import train
+from auditor.learning.trial import require_trainable
 from auditor.learning.weights import convert_checkpoint, load_weights, weights_bytes
 from auditor.unlearning.shelf import KnownModel
 from auditor.workflow.audit.auditable import lacking_in
@@ -111,12 +113,15 @@ def train_and_register(
     Raises:
         MisuseError: a name that is no short token, or one that is taken.
         DataError, ModelError: data or recipe can't be used, or the data show a patient who must not
-            be trained on; the ledger is as it was.
+            be trained on, or the network starts from weights of before or can't be trained; the
+            ledger is as it was.
         HomeError: another process trains or unlearns in this home.
         TamperedError: the ledger is read-only.
     """
     with alone(home):
         require_writable(home.root, home.ledger)
+        require_trainable(recipe)
+        require_drawn(recipe)
         loaded = _admitted(home, model, manifest, notice, leave_out=leave_out_excluded)
         drawn = secrets.randbits(_SEED_BITS) if seed is None else seed
         intake = _intake(home, loaded, recipe, drawn, notice)
@@ -133,12 +138,15 @@ def register_trained(
     images it was trained on its owner says, too: nobody else knows whom it has to forget.
 
     Raises:
-        ModelError: weights that would need unpickling, hold NaN, or don't fit the recipe.
+        ModelError: weights that would need unpickling, hold NaN, or don't fit the recipe, or a
+            network that starts from weights of before or can't be trained.
         MisuseError, DataError: as `train_and_register`, or weights that an erasure has replaced, or
             a manifest that doesn't say which images are the training's.
     """
     content = convert_checkpoint(weights)
     require_not_replaced(home, Digest.of(content), str(weights))
+    require_trainable(recipe)
+    require_drawn(recipe)
     load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
     _require_split(loaded.manifest)

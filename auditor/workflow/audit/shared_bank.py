@@ -14,17 +14,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import ceil, log
 
-from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.bank_events import BankDesign
-from auditor.domain.canonical import canonical_bytes
+from auditor.domain.canonical import Canonical, canonical_bytes
 from auditor.domain.evidence import LEAST_IN, LEAST_OUT
 from auditor.errors import EvidenceError, MisuseError
 from auditor.learning.progress import Progress
-from auditor.verification.clopper_pearson import clopper_pearson
 from auditor.workflow.audit.bank import Bank
+from auditor.workflow.audit.false_alarms import (
+    ALPHA,
+    false_alarm_bound,
+    millionths,
+    require_decisive,
+)
 from auditor.workflow.audit.references import Block, measure_block, train_models
 from auditor.workflow.audit.scene import Scene, derive_seed, load_scene
 from auditor.workflow.desk.desk import subjects_of
@@ -45,9 +48,8 @@ from auditor.workflow.models.shared_bank_book import (
     work_folder,
 )
 
-ALPHA = 0.05  # a plan's, so also the false alarms that trials have to rule out
 SHARED_OUT, SHARED_IN = "shared-out", "shared-in"
-_LEVEL = 0.95  # one-sided, of the bound on how often a bank fails a true retrain
+_MARGIN = "margin-millionths"
 
 
 def train_shared_bank(
@@ -196,8 +198,9 @@ def serve(home: Home, scene: Scene, forgotten: Sequence[int], scouts: Block) -> 
     design, sides = BankDesign.LEAVE_COHORT_OUT, exact_sides(sum(found, ()), everyone, asked)
     if not sides.enough:
         design = BankDesign.RANDOM_SUBSETS
-        sides = _tried_sides(banks, [sides_of(each, asked) for each in found])
-    listing = {
+        margin, offered = home.config.margin, [sides_of(each, asked) for each in found]
+        sides = _tried_sides(banks, offered, patients=len(asked), margin=margin)
+    listing: dict[str, Canonical] = {
         "recipe": str(scene.recipe.digest),
         "weights": str(scene.version.weights),
         "out": [],
@@ -207,6 +210,8 @@ def serve(home: Home, scene: Scene, forgotten: Sequence[int], scouts: Block) -> 
         SHARED_OUT: [str(member.weights) for member in sides.out],
         SHARED_IN: [str(member.weights) for member in sides.untouched],
     }
+    if design is BankDesign.RANDOM_SUBSETS:
+        listing[_MARGIN] = millionths(home.config.margin)
     return serve_listed(home, scene, forgotten, canonical_bytes(listing))
 
 
@@ -219,9 +224,15 @@ def serve_listed(home: Home, scene: Scene, forgotten: Sequence[int], listing: by
     """What `serve` gave when it listed these models, whatever other banks there are by now.
 
     Raises:
+        EvidenceError: the margin was narrowed since.
         LedgerError: one of them was destroyed.
     """
     listed = json.loads(listing)
+    if millionths(home.config.margin) < listed.get(_MARGIN, 0):  # older ones say nothing of it
+        raise EvidenceError(
+            "the case began with a shared bank that was tried at a wider margin than [audit] "
+            "margin in auditor.toml is now; set it back"
+        )
     out, untouched = (
         measure_block(scene, [bank_store(home).get(Digest.parse(text)) for text in listed[side]])
         for side in (SHARED_OUT, SHARED_IN)
@@ -236,58 +247,31 @@ def serve_listed(home: Home, scene: Scene, forgotten: Sequence[int], listing: by
     )
 
 
-def _tried_sides(banks: Sequence[SharedBank], sides: Sequence[Sides]) -> Sides:
+def _tried_sides(
+    banks: Sequence[SharedBank], sides: Sequence[Sides], *, patients: int, margin: float
+) -> Sides:
     """Of the newest bank that has enough models and may decide."""
     able = [
         (bank, side)
         for bank, side in zip(reversed(banks), reversed(sides), strict=True)
         if side.enough
     ]
+    if able and patients > 1:
+        raise EvidenceError(
+            "banks of random subsets are tried by single patients and decide nothing about several "
+            "together; train one without them (`auditor bank train --waiting`)"
+        )
     for bank, side in able:
-        if false_alarm_bound(bank.tried) <= ALPHA:
+        if false_alarm_bound(bank.tried, margin) <= ALPHA:
             return side
     if able:
         newest, _ = able[0]
-        require_decisive(newest.tried, ALPHA)
+        require_decisive(newest.tried, ALPHA, margin)
     most = max(((len(side.out), len(side.untouched)) for side in sides), default=(0, 0))
     raise EvidenceError(
         f"no shared bank has enough models for these patients: {most[0]} OUT and {most[1]} IN at "
         f"most, at least {LEAST_OUT} and {LEAST_IN} are needed; train a larger one"
     )
-
-
-def false_alarm_bound(tried: Sequence[ev.SharedBankTried]) -> float:
-    """One-sided 95 % upper bound on the share of true retrains that a bank fails; 1 if untried."""
-    retrains, failed = sum(item.retrains for item in tried), sum(item.failed for item in tried)
-    return clopper_pearson(failed, retrains, 2 * _LEVEL - 1).upper if retrains else 1.0
-
-
-def require_decisive(tried: Sequence[ev.SharedBankTried], alpha: float) -> None:
-    """Refuse a verdict by random subsets of which it isn't shown how often they fail a retrain.
-
-    Args:
-        tried: all trials of the bank.
-        alpha: share of true retrains that it may fail.
-
-    Raises:
-        EvidenceError: naming what was shown, and how many retrains would do.
-    """
-    bound = false_alarm_bound(tried)
-    if bound > alpha:
-        raise EvidenceError(
-            "a bank of random subsets decides nothing until true retrains have shown that it fails "
-            f"at most {alpha:.0%} of them; so far it may be {bound:.1%}; "
-            f"try {retrains_needed(alpha)} (`auditor bank try`), of which none fails"
-        )
-
-
-def retrains_needed(alpha: float) -> int:
-    """True retrains that show a false-alarm rate of at most alpha if none of them FAILED.
-
-    >>> retrains_needed(0.05)
-    59
-    """
-    return ceil(log(1 - _LEVEL) / log(1 - alpha))
 
 
 def patients_of(scene: Scene, images: Sequence[int]) -> frozenset[str]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from auditor.domain import event as ev
 from auditor.domain.route import Obstacle
+from auditor.learning.starting import starting_weights
 from auditor.unlearning.method import METHODS
 from auditor.unlearning.task import Need
 from auditor.verification.near_duplicates import require_apart
@@ -78,6 +79,8 @@ def _obstacle(work: Casework, held_out: set[int]) -> Obstacle:
         return Obstacle.CLASS_LEFT_EMPTY
     if forgotten and lacking_in(scene.images, scene.split, scene.without(forgotten)):
         return Obstacle.TOO_FEW_TO_COMPARE
+    if forgotten and starting_weights(scene.recipe):
+        return Obstacle.STARTS_TRAINED
     if not held_out.isdisjoint(scene.split.validation) and _read_unseen(work):
         return Obstacle.READ_BY_METHOD
     return Obstacle.NONE
