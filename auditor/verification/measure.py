@@ -1,4 +1,4 @@
-"""From a model to numbers: with `queries`, all of the laboratory that touches torch."""
+"""From a model to numbers: with `queries` and `repeatable` all of the laboratory that has torch."""
 
 from __future__ import annotations
 
