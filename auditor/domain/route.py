@@ -15,6 +15,8 @@ class Obstacle(StrEnum):
     """Too few images of a class would be left for a model to learn it, or to be compared on it."""
     TOO_FEW_TO_COMPARE = "too-few-images-to-compare-by"
     """Too few images of others, of some class, for any model to be audited by: not a retrain."""
+    NOT_AUDITABLE = "models-not-auditable"
+    """Models of this kind answer so that nothing can be measured by it: a retrain's, too."""
     READ_BY_METHOD = "read-as-never-seen-images"
     """No image was trained on, but the method that made the model in service read some."""
 
