@@ -9,6 +9,7 @@
     |   `-- EngineMissingError       1  torch is absent, or doesn't match torchvision
     |-- UnlearningError              1  a method refused or failed to produce a model
     |-- EvidenceError                1  the laboratory was handed something it can't measure
+    |   `-- UnauditableError         1  a model's own answers are what can't be measured
     |-- PolicyError                  1  a rule pack is bad
     |-- LedgerError                  1  the book refused
     |   |-- ConcurrencyError         1  somebody else wrote to the stream first
@@ -63,6 +64,10 @@ class UnlearningError(AuditorError):
 
 class EvidenceError(AuditorError):
     """Scores, references or plan don't allow a measurement."""
+
+
+class UnauditableError(EvidenceError):
+    """What a model answers is no number, or the same for all: by no plan can it be measured."""
 
 
 class PolicyError(AuditorError):

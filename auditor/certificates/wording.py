@@ -67,6 +67,11 @@ _OBSTACLES = {
         "so would every model it could be compared with. Only a model that starts from weights "
         "drawn by chance is free of them."
     ),
+    Obstacle.NOT_AUDITABLE: (
+        "Models of this architecture and recipe answer, somewhere within, the same for all images "
+        "or with what is no number, and nothing can be measured by that: no model without {whose} "
+        "images can be audited, not even one trained again from the start by this recipe."
+    ),
     Obstacle.READ_BY_METHOD: (
         "No model was trained on {whose} images, but the method that made the model in service "
         "read some of them as examples of patients it was not trained on. What that left in the "

@@ -52,6 +52,7 @@ class ErasureCase:
     scores: tuple[ev.ScoresKept, ...] = ()
     handed_over: int = 0
     taken_back: int = 0
+    ruled_out: ev.AuditRuledOut | None = None
     reached: ev.VerdictReached | None = None
     accounted: tuple[ev.ArtefactAccounted, ...] = ()
     drafts: int = 0
@@ -117,7 +118,8 @@ class ErasureCase:
     @property
     def obstacle(self) -> Obstacle:
         """What makes a model without the subjects impossible, as far as is known."""
-        return Obstacle.NONE if self.scope is None else self.scope.obstacle
+        found = self.scope if self.ruled_out is None else self.ruled_out
+        return Obstacle.NONE if found is None else found.obstacle
 
     @property
     def open_attempt(self) -> Attempt | None:
@@ -174,6 +176,8 @@ def evolve(case: ErasureCase, event: Event) -> ErasureCase:
             return replace(case, handed_over=event.number)
         case ev.WeightsTakenBack():
             return replace(case, taken_back=event.number)
+        case ev.AuditRuledOut():
+            return replace(case, ruled_out=event)
         case ev.VerdictReached():
             return replace(case, reached=event)
         case ev.ArtefactAccounted():

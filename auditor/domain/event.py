@@ -271,10 +271,19 @@ class UnlearningCompleted(Event):
     record: Digest
 
 
+@named("audit-ruled-out/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRuledOut(Event):
+    """Before any method ran, the model, a reference or a control couldn't be measured."""
+
+    case: str
+    obstacle: Obstacle
+
+
 @named("attempt-failed/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed(Event):
-    """A method refused or produced no usable model."""
+    """A method refused or produced no usable model, or one that can't be audited."""
 
     case: str
     attempt: int

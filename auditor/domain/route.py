@@ -17,6 +17,8 @@ class Obstacle(StrEnum):
     """Too few images of others, of some class, for any model to be audited by: not a retrain."""
     STARTS_TRAINED = "starts-from-weights-not-drawn"
     """The model's network starts from weights that may have been trained on the subjects."""
+    NOT_AUDITABLE = "models-not-auditable"
+    """Models of this kind answer so that nothing can be measured by it: a retrain's, too."""
     READ_BY_METHOD = "read-as-never-seen-images"
     """No image was trained on, but the method that made the model in service read some."""
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auditor.errors import UnlearningError
-from auditor.unlearning.norms import batches, reestimate_norms
+from auditor.unlearning.norms import batches, reestimate_norms, require_known_buffers
 from auditor.unlearning.passes import BATCH, steady
 from auditor.unlearning.task import Method, Need, Task
 
@@ -34,12 +34,17 @@ Objective = Callable[[Batch, Batch], Tensor]
 """From a step's retained and forgotten images to the loss."""
 
 
-def check_task(method: Method, task: Task) -> None:
+def check_task(method: Method, task: Task, *, afresh: bool = False) -> None:
     """See that there is something to forget, something to keep, and what the method needs.
 
+    Args:
+        afresh: the method takes no buffer of the model's over.
+
     Raises:
-        UnlearningError: there isn't.
+        UnlearningError: there isn't, or the model's buffers would keep something.
     """
+    if not afresh:
+        require_known_buffers(task)
     if not task.forget or not task.retain:
         raise UnlearningError(
             f"{method.name} needs forgotten images and retained ones; name some of each"

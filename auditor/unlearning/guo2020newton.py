@@ -36,6 +36,7 @@ from auditor.errors import UnlearningError
 from auditor.unlearning.guided_steps import GuidedSteps
 from auditor.unlearning.layers import latter
 from auditor.unlearning.newton_steps import DEFAULT_SUBSET, Steps
+from auditor.unlearning.norms import require_known_buffers
 from auditor.unlearning.parameters import parse
 from auditor.unlearning.passes import PRECISIONS
 from auditor.unlearning.task import Cost, Need, Task
@@ -107,10 +108,11 @@ class NewtonStep:
         """Take one step, or the guided ones.
 
         Raises:
-            UnlearningError: it leads to NaN or infinite weights, no damping keeps to the rise, or
-                nobody guides.
+            UnlearningError: it leads to NaN or infinite weights, no damping keeps to the rise,
+                nobody guides, or the model's buffers would keep something.
         """
         parsed = parse(NewtonParameters, self.name, parameters)
+        require_known_buffers(task)
         if parsed.guided:
             *_, last = _guided(task, parsed).walk(parsed.guided)
             return last
@@ -129,8 +131,9 @@ class NewtonStep:
         Where some layer is of a kind that a step doesn't know, on the latter layers only.
 
         Raises:
-            UnlearningError: not on them either.
+            UnlearningError: not on them either, or the model's buffers would keep something.
         """
+        require_known_buffers(task)
         able: list[Mapping[str, str]] = []
         for layers in (latter(task.module), ()):
             named = {"layers": " ".join(layers)} if layers else {}

@@ -164,7 +164,7 @@ class NoisyFineTuning:
     def run(self, task: Task, parameters: Mapping[str, str]) -> nn.Module:
         """Cut, drown and fine-tune; raises UnlearningError where weights become infinite."""
         parsed = parse(NoiseParameters, self.name, parameters)
-        check_task(self, task)
+        check_task(self, task, afresh=True)
         noisy = _drowned(task, parsed, _normals(self._draw_key()))
         return fine_tune(
             task,

@@ -1,4 +1,9 @@
-"""BatchNorm's running statistics, which carry the patient too."""
+"""What a network keeps beside its weights, which carries the patient too.
+
+BatchNorm's running statistics can be taken anew from retained images. What else a training wrote
+into buffers, such as prototypes, codebooks or the statistics of other layers, nobody knows how to
+make without the patient, but by training.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,48 @@ import torch
 from torch import Tensor, nn
 
 from auditor.errors import UnlearningError
+from auditor.learning.models import build
 from auditor.unlearning.passes import BATCH
+from auditor.unlearning.task import Task
+
+
+def written_buffers(task: Task) -> tuple[str, ...]:
+    """Names of the buffers, BatchNorm's aside, in which the model isn't as a fresh network is.
+
+    Constants are; one that is drawn with the weights can't be told from one that was trained.
+    """
+    norms = {
+        f"{name}." if name else ""
+        for name, layer in task.module.named_modules()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    }
+    saved = task.module.state_dict()
+    others = {
+        name: value
+        for name, value in task.module.named_buffers()
+        if name in saved and name[: name.rfind(".") + 1] not in norms
+    }
+    if not others:
+        return ()
+    fresh = dict(build(task.recipe, task.seed).named_buffers())
+    return tuple(
+        name
+        for name, value in others.items()
+        if name not in fresh or not torch.equal(fresh[name].to(value), value)
+    )
+
+
+def require_known_buffers(task: Task) -> None:
+    """See that a model's step away from images leaves nothing of them beside its weights.
+
+    Raises:
+        UnlearningError: it would, in a buffer that the training wrote.
+    """
+    if names := written_buffers(task):
+        raise UnlearningError(
+            f"buffer {names[0]} holds something of all images the model was trained on, which "
+            "can't be taken anew for this kind of layer; choose retrain"
+        )
 
 
 def reestimate_norms(module: nn.Module, images: Tensor, retained: Sequence[int]) -> None:

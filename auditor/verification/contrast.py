@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.errors import EvidenceError
+from auditor.errors import EvidenceError, UnauditableError
 from auditor.verification.layout import Indices, Layout, Numbers
 
 LEAST_PER_CLASS = 3
@@ -37,7 +37,7 @@ def contrast_with(
             infinite or constant.
     """
     if not np.isfinite(margins[np.concatenate([about, *groups])]).all():
-        raise EvidenceError("the model's margins are NaN or infinite; it can't be audited")
+        raise UnauditableError("the model's margins are NaN or infinite; it can't be audited")
     values = margins[about].astype(np.float64)
     squares: list[Numbers] = []
     for label in np.unique(labels):
@@ -51,5 +51,5 @@ def contrast_with(
         squares += [(part - mean) ** 2 for part, mean in zip(parts, means, strict=True)]
     spread = float(np.sqrt(np.concatenate(squares).mean()))
     if not 0 < spread < np.inf:
-        raise EvidenceError("the model's margins are all the same, or too large to be squared")
+        raise UnauditableError("the model's margins are all the same, or too large to be squared")
     return values / spread

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from auditor.domain.evidence import LEAST_IN, LEAST_OUT, Estimate
-from auditor.errors import EvidenceError
+from auditor.errors import EvidenceError, UnauditableError
 from auditor.verification.fieller import Ratio
 from auditor.verification.layout import Indices, Numbers
 
@@ -104,7 +104,7 @@ def fit_scale(out: Numbers, untouched: Numbers, patients: Indices) -> Scale:
             "are needed"
         )
     if not (np.isfinite(out).all() and np.isfinite(untouched).all()):
-        raise EvidenceError("reference scores hold NaN or infinite values")
+        raise UnauditableError("reference scores hold NaN or infinite values")
     return _fit(out, untouched, patients)
 
 
@@ -133,10 +133,10 @@ def _direction(
     variance = out.var(axis=0, ddof=1)
     typical = float(np.median(variance))
     if typical <= 0:
-        raise EvidenceError("reference scores don't vary; were the models trained by seed?")
+        raise UnauditableError("reference scores don't vary; were the models trained by seed?")
     rise = untouched.mean(axis=0) - out.mean(axis=0)
     if not rise.any():
-        raise EvidenceError("IN and OUT models score the same; are they the same models?")
+        raise UnauditableError("IN and OUT models score the same; are they the same models?")
     weights = rise / (variance + typical)  # shrunk: a variance from few models is itself noise
     weights = weights / np.linalg.norm(weights)
     return (

@@ -1,4 +1,4 @@
-"""From a model to numbers: with `queries`, all of the laboratory that touches torch."""
+"""From a model to numbers: with `queries` and `repeatable` all of the laboratory that has torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auditor.errors import EvidenceError
+from auditor.errors import UnauditableError
 from auditor.learning.depths import find_depths, watched
 from auditor.verification.layout import Numbers
 from auditor.verification.measurements import Measurements
@@ -57,7 +57,7 @@ def measure(
     if not all(
         bool(torch.isfinite(part).all()) for part in (values, *augmented, *noisy, *depths.values())
     ):
-        raise EvidenceError("the model's outputs are NaN or infinite; it can't be audited")
+        raise UnauditableError("the model's outputs are NaN or infinite; it can't be audited")
     return Measurements(
         margins=_margin(values, truth).numpy(),
         scores=_margin(values, torch.ones_like(truth)).numpy(),
@@ -79,7 +79,7 @@ def _lengths(module: nn.Module, head: str) -> Numbers:
     apart = last - last.mean(dim=0)  # what is added to all rows alike changes no margin
     squares = [sum(float(value.square().sum()) for value in part) for part in (layers, [apart])]
     if not np.isfinite(squares).all():
-        raise EvidenceError("the model's weights are NaN or infinite; it can't be audited")
+        raise UnauditableError("the model's weights are NaN or infinite; it can't be audited")
     return np.log(np.maximum(squares, np.finfo(np.float64).tiny)) / 2
 
 

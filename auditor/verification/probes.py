@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.errors import EvidenceError
+from auditor.errors import UnauditableError
 from auditor.verification.attacks.scores import patient_means
 from auditor.verification.contrast import contrast_with
 from auditor.verification.layout import Layout, Numbers
@@ -34,7 +34,7 @@ def class_reading(features: NDArray[np.float32], layout: Layout) -> float:
             reads nothing from.
     """
     if not np.ptp(features[layout.unseen], axis=0).any():
-        raise EvidenceError(
+        raise UnauditableError(
             "a model gives every image the same features at one depth; it can't be audited"
         )
     answers = _answers(features.astype(np.float64), layout)

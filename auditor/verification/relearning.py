@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.errors import EvidenceError
+from auditor.errors import EvidenceError, UnauditableError
 from auditor.verification.layout import Indices, Layout, Numbers
 from auditor.verification.matching import Matched, match_patients
 from auditor.verification.measurements import Measurements
@@ -56,11 +56,11 @@ def relearning_speed(margins: Numbers, matched: Matched) -> float:
     if margins.ndim != 2 or len(margins) < 2 or margins.shape[1] != sizes.sum():
         raise EvidenceError("relearned margins are of other images; measure them anew")
     if not np.isfinite(margins).all():
-        raise EvidenceError("relearned margins are NaN or infinite; the model can't be audited")
+        raise UnauditableError("relearned margins are NaN or infinite; the model can't be audited")
     rises = (margins[1:] - margins[0]).mean(axis=0)
     by_patient = np.add.reduceat(rises, np.cumsum(sizes) - sizes) / sizes
     gone, never = by_patient[: matched.forgotten], by_patient[matched.forgotten :]
     size = float(np.sqrt((gone**2).mean() + (never**2).mean()))
     if size <= 0:
-        raise EvidenceError("relearning moved no patient; the model can't be audited")
+        raise UnauditableError("relearning moved no patient; the model can't be audited")
     return float(gone.mean() - never.mean()) / size

@@ -13,7 +13,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from auditor.domain.evidence import Estimate, Reliability
-from auditor.errors import EvidenceError
+from auditor.errors import UnauditableError
 from auditor.verification.delong import clustered_variance
 from auditor.verification.exchangeability import rank_p_value
 from auditor.verification.layout import Indices, Layout, Numbers
@@ -58,7 +58,7 @@ def describe_reliability(
     labels, patients = layout.labels[unseen], layout.patients[unseen]
     everyone = [candidate[unseen], original[unseen], *(item[unseen] for item in out)]
     if not np.isfinite(np.stack(everyone)).all():
-        raise EvidenceError("the model's scores are NaN or infinite; it can't be audited")
+        raise UnauditableError("the model's scores are NaN or infinite; it can't be audited")
     own, before, *others = (squared_errors(item, labels) for item in everyone)
     errors = [calibration_error(item, labels) for item in everyone]
     retrained = np.mean(others, axis=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -238,6 +238,72 @@ def test_a_network_that_keeps_of_its_training_what_it_does_not_save_is_refused()
     assert trained(saved, start=kept[-1]) == whole
     with pytest.raises(ModelError, match="keeps centre of its training"):
         trained(lost)
+
+
+class Hiding(nn.Module):
+    """Keeps what steers its training where no file of weights looks."""
+
+    def __init__(self, kept: object) -> None:
+        super().__init__()
+        self.head = nn.Linear(256, 2)
+        self.kept = kept
+
+    def features(self, x: Tensor) -> Tensor:
+        return x.flatten(1) * (self._next() if self.training else 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+    def _next(self) -> Tensor | float:
+        match self.kept:
+            case Tensor() | float() as kept:
+                self.kept = 0.9 * kept + 0.1
+                return kept
+            case list() as seen:
+                seen.append(1.0)
+                return 1 / len(seen)
+            case random.Random() as draws:
+                return draws.random()
+        return 1.0
+
+
+def in_a_tensor(_recipe: Recipe) -> nn.Module:
+    return Hiding(torch.ones(1) / 2)
+
+
+def in_a_float(_recipe: Recipe) -> nn.Module:
+    return Hiding(0.5)
+
+
+def in_a_list(_recipe: Recipe) -> nn.Module:
+    return Hiding([])
+
+
+def in_a_generator(_recipe: Recipe) -> nn.Module:
+    return Hiding(random.Random(1))
+
+
+def nowhere(_recipe: Recipe) -> nn.Module:
+    return Hiding(None)
+
+
+@pytest.mark.parametrize("place", [in_a_tensor, in_a_float, in_a_list, in_a_generator])
+@pytest.mark.parametrize("slices", [1, 3])
+def test_state_is_found_wherever_a_network_keeps_it(
+    place: Callable[[Recipe], nn.Module], slices: int
+) -> None:
+    """By what it does: a rewind goes on without it, and its replay, too, so neither could tell."""
+    name, none = (f"{__name__}:{factory.__name__}" for factory in (place, nowhere))
+    hiding = replace(SLICED, slices=slices, architecture=name, factories=(name, none))
+    kept: list[Checkpoint] = []
+    with pytest.raises(ModelError, match="can't be gone back to: from a checkpoint it ends else"):
+        trained(hiding, keeping=Keeping(spacing=3, keep=kept.append))
+    for item in (kept[0], kept[-1]):  # kept by an older version, and gone back to
+        with pytest.raises(ModelError, match="can't be gone back to"):
+            trained(hiding, start=item)
+    assert trained(hiding)  # a retrain needs no checkpoint
+    assert trained(replace(hiding, architecture=none), keeping=Keeping(spacing=3))
 
 
 def test_older_recipes_keep_their_digest_and_slices_survive_the_bytes() -> None:

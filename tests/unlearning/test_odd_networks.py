@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -15,9 +16,11 @@ from auditor.learning.recipe import Recipe
 from auditor.learning.training import train
 from auditor.unlearning.guo2020newton import NewtonStep
 from auditor.unlearning.layers import latter
-from auditor.unlearning.method import METHODS
+from auditor.unlearning.method import METHODS, WITH_GUARANTEE
 from auditor.unlearning.norms import reestimate_norms
-from auditor.unlearning.task import Outsiders, Task
+from auditor.unlearning.task import Outsiders, Task, Tunable
+from auditor.workflow.erasure.ladder import _met
+from auditor.workflow.homes.steps import EXACT_METHODS
 from tests.unlearning.dense import pictures
 
 RECIPE = Recipe(input_size=16, width=4, epochs=2, train_images=20)
@@ -209,3 +212,82 @@ def test_one_image_alone_has_no_batch_to_normalise_by() -> None:
     module = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(256), nn.Linear(256, 2))
     with pytest.raises(UnlearningError, match="1 retained images are too few"):
         reestimate_norms(module, pictures().images, [3])
+
+
+class Centring(Odd):
+    """Keeps a mean of its features, as prototypes and whitening do, and two constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.centre: Tensor
+        self.register_buffer("centre", torch.zeros(6))
+        self.register_buffer("places", torch.arange(6))
+        self.register_buffer("ones", torch.ones(6), persistent=False)
+        self.norm = nn.BatchNorm1d(6)
+
+    def features(self, images: Tensor) -> Tensor:
+        return torch.tanh(self.stem(images.flatten(1)))
+
+    def middle(self, hidden: Tensor) -> Tensor:
+        if self.training:
+            self.centre.lerp_(hidden.detach().mean(0), 0.1)
+        found: Tensor = self.norm(hidden - self.centre)[:, self.places]
+        return found
+
+
+class Settled(Centring):
+    """The same, with constants alone."""
+
+    def middle(self, hidden: Tensor) -> Tensor:
+        found: Tensor = self.norm(hidden - self.centre)[:, self.places]
+        return found
+
+
+def centring(_recipe: Recipe) -> nn.Module:
+    return Centring()
+
+
+def settled(_recipe: Recipe) -> nn.Module:
+    return Settled()
+
+
+WAYS = {
+    "newton": {"damping": "1"},
+    "reset-and-heal": {"share": "0.9", "epochs": "1", "learning_rate": "0.001"},
+    "reference-distillation": {"epochs": "1", "learning_rate": "0.001"},
+    "negative-gradient": {"epochs": "1", "learning_rate": "0.001", "beta": "0.1"},
+}
+
+
+def keeping(factory: Callable[[Recipe], nn.Module]) -> Task:
+    name = f"{__name__}:{factory.__name__}"
+    recipe = replace(RECIPE, architecture=name, factories=(name,))
+    asked = task(train(recipe, pictures(), range(15), 1), retained=13)
+    return replace(asked, recipe=recipe, unseen=(15, 16, 17, 18, 19), outsiders=outsiders())
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - EXACT_METHODS))
+def test_what_a_training_wrote_beside_the_weights_is_refused_and_constants_are_not(
+    method: str,
+) -> None:
+    asked = keeping(centring)
+    said = r"buffer centre holds something .*; choose retrain"
+    with pytest.raises(UnlearningError, match=said):
+        METHODS[method].run(asked, WAYS[method])
+    with pytest.raises(UnlearningError, match=said):
+        next(cast("Tunable", METHODS[method]).variants(asked))
+    assert not _met(asked, METHODS[method]) and _met(asked, METHODS["retrain"])
+    plain = keeping(settled)
+    assert METHODS[method].run(plain, WAYS[method]) and _met(plain, METHODS[method])
+
+
+def test_what_a_training_wrote_a_retrain_writes_anew() -> None:
+    asked = keeping(centring)
+    found = METHODS["retrain"].run(asked, {})
+    assert not torch.equal(found.get_buffer("centre"), asked.module.get_buffer("centre"))
+    guaranteed = {
+        **{"epsilon": "1", "delta": "0.001", "radius": "1", "steps": "1", "rate": "0.1"},
+        **{"clip": "1", "decay": "0.1", "epochs": "1", "learning_rate": "0.001"},
+    }
+    found = WITH_GUARANTEE["noisy-fine-tuning"].run(asked, guaranteed)  # from a fresh network
+    assert not torch.equal(found.get_buffer("centre"), asked.module.get_buffer("centre"))

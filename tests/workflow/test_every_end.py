@@ -26,6 +26,7 @@ from auditor.domain.request import (
     Outcome,
     Regime,
 )
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Verdict
 from auditor.verification.bundle import outcome_bytes
 from auditor.workflow.audit.scene import Scene, load_scene
@@ -160,6 +161,18 @@ def without_a_model(home: Home) -> str:
     return work.case
 
 
+def not_auditable(home: Home) -> str:
+    """A control can't be measured."""
+    work = begun(home, someone(home))
+    check_grounds(work)
+    pin(work, examples.failed().plan)
+    service = work.scene.version.weights
+    enter(work, CandidateRole.UNTOUCHED, examples.CONTROLS[0].audit, service, number=0)
+    ruled_out = ev.AuditRuledOut(case=work.case, obstacle=Obstacle.NOT_AUDITABLE)
+    work.write(ruled_out, "ruled-out")
+    return work.case
+
+
 def pin(work: Work, plan: PlanFacts | None) -> None:
     assert plan is not None
     store, case = work.home.store, work.case
@@ -231,6 +244,7 @@ ENDS: list[tuple[End, Outcome]] = [
     (measured(Verdict.FAILED), Outcome.NOT_ERASED),
     (measured(Verdict.INDETERMINATE), Outcome.NOT_ERASED),
     (without_a_model, Outcome.NOT_ERASED),
+    (not_auditable, Outcome.NOT_ERASED),
 ]
 
 

@@ -7,30 +7,38 @@ import json
 import shutil
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image, ImageEnhance
+from torch import Tensor
 
 from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.statement import ENVELOPE
 from auditor.domain import event as ev
+from auditor.domain.bank_events import BankDesign
 from auditor.domain.case import ErasureCase
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import EvidenceError, MisuseError
-from auditor.workflow.audit.scene import Scene, load_scene, train_and_register
+from auditor.learning.models import SmallResNet
+from auditor.learning.recipe import Recipe
+from auditor.workflow.audit.scene import Scene, load_scene, register_trained, train_and_register
+from auditor.workflow.audit.shared_bank import train_shared_bank
 from auditor.workflow.desk.desk import decide, file_request
 from auditor.workflow.documents.notary import certificate_path
 from auditor.workflow.erasure.casework import Casework, RunSettings
 from auditor.workflow.erasure.running import pending_cases, run_case
 from auditor.workflow.erasure.scope import establish_scope
+from auditor.workflow.homes.config import write_config
 from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import load_case
-from auditor.workflow.homes.registry import require_model
+from auditor.workflow.homes.registry import find_model, require_model
 from tests.workflow.trained import (
     MODEL,
     RECIPE,
@@ -319,3 +327,71 @@ def test_a_second_case_waits_until_the_first_on_the_same_model_is_finished(
     decide(home, begun_first.case, DecisionKind.GRANTED, "dpo")
     with pytest.raises(MisuseError, match="file it anew"):
         ran(home, begun_first.case)
+
+
+class Drawing(SmallResNet):
+    """Answers as its code of the day does."""
+
+    noise = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = super().forward(x)
+        return logits if self.training else logits + self.noise * torch.randn_like(logits)
+
+
+def drawing(recipe: Recipe) -> Drawing:
+    return Drawing(recipe.width, recipe.classes)
+
+
+def test_a_network_that_answers_otherwise_each_time_is_refused_before_anything_is_written(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{__name__}:{drawing.__name__}"
+    write_config(home.root / "auditor.toml", replace(home.config, factories=(name,)))
+    home = open_home(home.root)
+    recipe = replace(RECIPE, architecture=name, factories=(name,))
+
+    def train_drawing(model: str) -> None:
+        train_and_register(
+            home, model=model, manifest=manifest_in(home), recipe=recipe, notice=lambda _: None
+        )
+
+    train_drawing("known")
+    weights = home.root / "model.safetensors"
+    weights.write_bytes(home.store.get(require_model(home, "known").current.weights))
+    scene = load_scene(home, "known")
+    first, second = names(scene, scene.training)[:2]
+    monkeypatch.setattr(Drawing, "noise", 0.01)
+    entries = home.ledger.size
+    with pytest.raises(EvidenceError, match="answers otherwise each time"):
+        train_drawing("trained")
+    with pytest.raises(EvidenceError, match="answers otherwise each time"):
+        register_trained(
+            home,
+            model="bought",
+            manifest=divided(manifest_in(home), RECIPE),
+            recipe=recipe,
+            weights=weights,
+            notice=lambda _: None,
+        )
+    assert home.ledger.size == entries and find_model(home, "trained") is None
+    cases = filed(home, [first], model="known"), filed(home, [second], model="known")
+    with pytest.raises(EvidenceError, match="answers otherwise each time"):
+        train_shared_bank(
+            home,
+            "known",
+            BankDesign.LEAVE_COHORT_OUT,
+            models=2,
+            parts=2,
+            today=date(2026, 12, 1),
+            workers=1,
+            progress=lambda *_: None,
+        )
+    for case in cases:  # neither blocks the other
+        with pytest.raises(EvidenceError, match="answers otherwise each time"):
+            ran(home, case)
+        assert load_case(home, case).scope is None
+    (apart, *_) = names(scene, scene.split.held_out)
+    state = ran(home, filed(home, [apart], model="known"))  # nothing to audit
+    assert state.issued is not None and state.issued.outcome is Outcome.NOTHING_TO_UNLEARN
+    home.close()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from auditor.errors import EvidenceError
+from auditor.errors import EvidenceError, UnauditableError
 from auditor.verification.attacks.cka import squared_distances
 from auditor.verification.layout import Numbers
 
@@ -68,7 +68,7 @@ def u_terms(candidate: Numbers, retrain: Numbers, original: Numbers) -> Numbers:
     pooled = np.concatenate([candidate, retrain, original])
     width = float(np.median(squared_distances(pooled, pooled)[np.triu_indices(len(pooled), 1)]))
     if width <= 0:
-        raise EvidenceError("models give most images the same features; they can't be compared")
+        raise UnauditableError("models give most images the same features; they can't be compared")
 
     def kernel(a: Numbers, b: Numbers) -> Numbers:
         return np.asarray(np.exp(-squared_distances(a, b) / (2 * width)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from auditor.errors import EvidenceError
+from auditor.errors import EvidenceError, UnauditableError
 from auditor.verification.layout import Numbers
 
 LEAST_ROWS = 4
@@ -27,7 +27,7 @@ def rbf_gram(features: Numbers) -> Numbers:
     squares = squared_distances(features, features)
     width = float(np.median(squares[np.triu_indices(len(features), 1)]))
     if width <= 0:
-        raise EvidenceError("a model gives most images the same features; it can't be audited")
+        raise UnauditableError("a model gives most images the same features; it can't be audited")
     return np.asarray(np.exp(-squares / (2 * width)))
 
 
@@ -47,7 +47,7 @@ def debiased_cka(grams: Numbers) -> Numbers:
     hsic = centred @ centred.T / (rows * (rows - 3))
     own = np.sqrt(hsic.diagonal())
     if (own <= 0).any():
-        raise EvidenceError("a model gives every image the same features; it can't be audited")
+        raise UnauditableError("a model gives every image the same features; it can't be audited")
     return np.asarray(hsic / np.outer(own, own))
 
 

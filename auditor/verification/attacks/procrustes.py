@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.errors import EvidenceError
+from auditor.errors import UnauditableError
 from auditor.verification.layout import Indices, Numbers
 
 AXES = 12
@@ -58,6 +58,6 @@ def _principal(features: Numbers, anchors: Indices, axes: int) -> Numbers:
     centred = features - features[anchors].mean(axis=0)
     values, vectors = np.linalg.eigh(centred[anchors].T @ centred[anchors])
     if values[-1] <= 0:
-        raise EvidenceError("a model gives every image the same features; it can't be audited")
+        raise UnauditableError("a model gives every image the same features; it can't be audited")
     reduced = centred @ vectors[:, ::-1][:, :axes]
     return np.asarray(reduced / np.sqrt((reduced[anchors] ** 2).sum(axis=1).mean()))

@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from auditor.domain.evidence import AttackRate, Estimate, MembershipAttack
-from auditor.errors import EvidenceError
+from auditor.errors import EvidenceError, UnauditableError
 from auditor.verification.attacks.scores import checked
 from auditor.verification.clopper_pearson import clopper_pearson, most_provable
 from auditor.verification.delong import auc
@@ -37,7 +37,7 @@ def rate_attack(name: str, members: Numbers, others: Numbers, *, unit: str) -> M
         raise EvidenceError(f"{name}: an attack is rated on members and others; one group is empty")
     both = checked(np.concatenate([members, others]), f"{name}: scores")
     if np.ptp(both) == 0:
-        raise EvidenceError(f"{name}: the attack gives everybody the same score")
+        raise UnauditableError(f"{name}: the attack gives everybody the same score")
     area = auc(both, np.repeat([1, 0], [len(members), len(others)]))
     return MembershipAttack(
         name=name,

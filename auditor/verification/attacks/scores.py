@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.errors import EvidenceError
+from auditor.errors import EvidenceError, UnauditableError
 from auditor.verification.layout import Indices, Numbers
 
 LEAST_REFERENCES = 3
@@ -19,7 +19,7 @@ def checked(values: Numbers, what: str) -> Numbers:
         EvidenceError: some are NaN or infinite.
     """
     if not np.isfinite(values).all():
-        raise EvidenceError(f"{what} hold NaN or infinite values; the model can't be attacked")
+        raise UnauditableError(f"{what} hold NaN or infinite values; the model can't be attacked")
     return values
 
 
@@ -33,7 +33,7 @@ def checked_references(values: Numbers, what: str, least: int = LEAST_REFERENCES
         raise EvidenceError(f"{len(values)} {what} models; at least {least} are needed")
     checked(values, f"scores of {what} models")
     if not np.ptp(values, axis=0).any():
-        raise EvidenceError(f"{what} models all score the same; were they trained by seed?")
+        raise UnauditableError(f"{what} models all score the same; were they trained by seed?")
     return values
 
 

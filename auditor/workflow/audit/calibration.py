@@ -7,6 +7,7 @@ request's (DESIGN section 4 point 11).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import nn
 from auditor.domain.calibration import Bounds, Findings, Group, Reading, Trial
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.codec import plain
-from auditor.errors import EvidenceError, UnlearningError
+from auditor.errors import EvidenceError, UnauditableError, UnlearningError
 from auditor.learning.progress import Progress
 from auditor.unlearning.task import Outsiders, Task, Tunable
 from auditor.verification.delong import auc
@@ -124,17 +125,15 @@ def _tried(
         outsiders=outsiders,
     )
     wanted = (*group, *retained, *task.unseen)
-    readings = [
-        (
-            parameters,
-            Reading(
+    readings: list[tuple[Mapping[str, str], Reading]] = []
+    with suppress(UnauditableError):  # it answers all alike; what is stronger does no better
+        for parameters, measured in _measured(scene, task, method, wanted):
+            reading = Reading(
                 influence=influence_on(scale, measured, layout),
                 loss=_loss(measured, retained),
                 auc=_auc(scene, measured),
-            ),
-        )
-        for parameters, measured in _measured(scene, task, method, wanted)
-    ]
+            )
+            readings.append((parameters, reading))
     return readings, Group(strength=scale.gap_t, error=scale.standard_error)
 
 

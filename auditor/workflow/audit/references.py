@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from auditor.domain.artefact import Digest
+from auditor.errors import ModelError, UnauditableError
 from auditor.learning.datasets import ImageSet
 from auditor.learning.determinism import one_thread
 from auditor.learning.parallel import TrainingJob, choose_where, train_many
@@ -50,6 +51,9 @@ def measure_all(bench: Bench, module: nn.Module, relearning: Sequence[int] = ())
 
     Args:
         relearning: images that a copy of it is to relearn (`relearning_images`), if any.
+
+    Raises:
+        UnauditableError: it answers with NaN or infinite values, or can't relearn.
     """
     images, labels = bench.images.images, bench.images.labels
     with one_thread():
@@ -57,7 +61,11 @@ def measure_all(bench: Bench, module: nn.Module, relearning: Sequence[int] = ())
     if not len(relearning):
         return found
     chosen = torch.as_tensor(relearning)
-    return replace(found, relearned=relearn(module, images[chosen], labels[chosen]).numpy())
+    try:
+        relearned = relearn(module, images[chosen], labels[chosen])
+    except ModelError as error:
+        raise UnauditableError(str(error)) from error
+    return replace(found, relearned=relearned.numpy())
 
 
 def layout_for(

@@ -24,6 +24,7 @@ from auditor.learning.training import train
 from auditor.learning.trial import require_trainable
 from auditor.learning.weights import convert_checkpoint, load_weights, weights_bytes
 from auditor.unlearning.shelf import KnownModel
+from auditor.verification.repeatable import require_repeatable
 from auditor.workflow.audit.auditable import lacking_in
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
@@ -115,6 +116,7 @@ def train_and_register(
         DataError, ModelError: data or recipe can't be used, or the data show a patient who must not
             be trained on, or the network starts from weights of before or can't be trained; the
             ledger is as it was.
+        EvidenceError: a network that can't be audited, as its answers aren't an image's own.
         HomeError: another process trains or unlearns in this home.
         TamperedError: the ledger is read-only.
     """
@@ -142,15 +144,17 @@ def register_trained(
             network that starts from weights of before or can't be trained.
         MisuseError, DataError: as `train_and_register`, or weights that an erasure has replaced, or
             a manifest that doesn't say which images are the training's.
+        EvidenceError: as `train_and_register`.
     """
     content = convert_checkpoint(weights)
     require_not_replaced(home, Digest.of(content), str(weights))
     require_trainable(recipe)
     require_drawn(recipe)
-    load_weights(recipe, content)
+    module = load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
     _require_split(loaded.manifest)
     intake = _intake(home, loaded, recipe, 0, notice)  # nothing is drawn: it says its split itself
+    require_repeatable(module, intake.images.images, intake.images.labels)
     return _enter(home, model, intake, recipe, content)
 
 
@@ -231,6 +235,7 @@ def _train(
     images, indices = intake.images, intake.split.train
     shelf = CheckpointShelf(home)
     module = train(recipe, images, indices, seed, keeping=shelf.keeping, progress=progress)
+    require_repeatable(module, images.images, images.labels)
     content = weights_bytes(module)
     record_training(
         home,
@@ -312,3 +317,13 @@ def load_scene(home: Home, model: str, *, asking: str = "") -> Scene:
 def load_module(home: Home, scene: Scene, weights: Digest) -> nn.Module:
     """A model of the scene's recipe from the store."""
     return load_weights(scene.recipe, home.store.get(weights))
+
+
+def require_auditable(home: Home, scene: Scene) -> None:
+    """See that the model in service can be audited, before references are trained for it.
+
+    Raises:
+        EvidenceError: its answers aren't an image's own.
+    """
+    module = load_module(home, scene, scene.version.weights)
+    require_repeatable(module, scene.images.images, scene.images.labels)

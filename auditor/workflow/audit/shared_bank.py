@@ -29,7 +29,7 @@ from auditor.workflow.audit.false_alarms import (
     require_decisive,
 )
 from auditor.workflow.audit.references import Block, measure_block, train_models
-from auditor.workflow.audit.scene import Scene, derive_seed, load_scene
+from auditor.workflow.audit.scene import Scene, derive_seed, load_scene, require_auditable
 from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
@@ -71,6 +71,7 @@ def train_shared_bank(
 
     Raises:
         MisuseError: a case is under way, numbers that don't fit, or nobody waits to be left out.
+        EvidenceError: the model can't be audited, so nothing could be measured by the bank.
         HomeError: another process trains or unlearns in this home.
         TamperedError: the ledger is read-only.
     """
@@ -83,6 +84,7 @@ def train_shared_bank(
         scene = load_scene(home, model)
         bank = next((bank for bank in shared_banks(home, model) if bank.unfinished), None)
         if bank is None:
+            require_auditable(home, scene)
             inclusion = _draw(home, scene, design, models=models, parts=parts)
             bank = plan_bank(home, model, inclusion, today=today)
         return _finish(home, scene, bank, workers=workers, progress=progress)

@@ -19,8 +19,9 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import Attempt
 from auditor.domain.codec import plain
 from auditor.domain.evidence import CandidateRole
+from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, FindingStatus, Verdict
-from auditor.errors import MisuseError, UnlearningError
+from auditor.errors import MisuseError, UnauditableError, UnlearningError
 from auditor.learning.training import train
 from auditor.learning.weights import weights_bytes
 from auditor.policies.evaluate import evaluate
@@ -138,6 +139,25 @@ def climb(work: Casework) -> None:
         )
 
 
+def take(work: Casework, step: Step) -> str:
+    """Take a step. Where the models that everything is measured by can't be audited, record it.
+
+    No method has run by then, and none would be of use: the case ends in a record of that.
+
+    Returns:
+        Why they can't; empty where nothing was in the way.
+    """
+    try:
+        STEPS[step](work)
+    except UnauditableError as error:
+        if step not in _BEFORE_METHODS:
+            raise
+        event = ev.AuditRuledOut(case=work.case, obstacle=Obstacle.NOT_AUDITABLE)
+        work.write(event, "ruled-out")
+        return str(error)
+    return ""
+
+
 def reach_verdict(work: Casework) -> None:
     """Name the verdict and the basis of assurance, or that there is none."""
     state, service = work.state, work.scene.version.weights
@@ -173,10 +193,7 @@ def _unlearn(work: Casework, attempt: Attempt) -> None:
     try:
         made = _run_method(work, method)
     except UnlearningError:
-        work.write(
-            ev.AttemptFailed(case=work.case, attempt=number, method=method),
-            f"attempt-{number}-failed",
-        )
+        _fail(work, attempt)
         return
     event = ev.UnlearningCompleted(
         case=work.case,
@@ -193,22 +210,31 @@ def _unlearn(work: Casework, attempt: Attempt) -> None:
 
 
 def _replay(work: Casework, attempt: Attempt, completed: ev.UnlearningCompleted) -> None:
-    number, method = attempt.started.attempt, attempt.started.method
-    again = _run_method(work, method).record.after
+    number = attempt.started.attempt
+    again = _run_method(work, attempt.started.method).record.after
     if again == completed.after:
         work.write(
             ev.ReplayConfirmed(case=work.case, attempt=number, weights=again),
             f"attempt-{number}-replayed",
         )
     else:
-        work.write(
-            ev.AttemptFailed(case=work.case, attempt=number, method=method),
-            f"attempt-{number}-failed",
-        )
+        _fail(work, attempt)
+
+
+def _fail(work: Casework, attempt: Attempt) -> None:
+    number, method = attempt.started.attempt, attempt.started.method
+    event = ev.AttemptFailed(case=work.case, attempt=number, method=method)
+    work.write(event, f"attempt-{number}-failed")
 
 
 def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: int) -> None:
-    """Audit a candidate; that it was begun is on the books before anything is measured."""
+    """Audit a candidate; that it was begun is on the books before anything is measured.
+
+    An attempt whose candidate can't be measured has failed; the next rung may do better.
+
+    Raises:
+        UnauditableError: a control can't be, so that nothing else would tell anything.
+    """
     pinned, readiness = work.pinned, work.readiness
     number = work.state.audits_begun(attempt, role) + 1
     begun = ev.AuditStarted(
@@ -221,15 +247,21 @@ def _verify(work: Casework, role: CandidateRole, weights: Digest, *, attempt: in
     )
     work.write(begun, f"audit-{attempt}-{role.value}-{number}")
     module = load_module(work.home, work.scene, weights)
-    measured = measure_all(work.scene, module, readiness.relearning.tolist())
-    evidence, decision = audit(
-        pinned,
-        readiness,
-        measured,
-        role=role,
-        by_recipe=_said_by_recipe(work, role),
-        weights=weights,
-    )
+    try:
+        measured = measure_all(work.scene, module, readiness.relearning.tolist())
+        evidence, decision = audit(
+            pinned,
+            readiness,
+            measured,
+            role=role,
+            by_recipe=_said_by_recipe(work, role),
+            weights=weights,
+        )
+    except UnauditableError:
+        if role is not CandidateRole.REQUEST:
+            raise
+        _fail(work, work.state.attempts[-1])
+        return
     stored = work.home.store.put(outcome_bytes(evidence, decision))
     if work.settings.keep_scores:
         scores = work.home.store.put(pack_scores(readiness, measured))
@@ -274,6 +306,8 @@ def _clear_cohort(work: Casework, weights: Digest, *, attempt: int) -> None:
         )
         work.write(event, f"cleared-{attempt}")
 
+
+_BEFORE_METHODS = frozenset({Step.BANK, Step.ROUTE, Step.PLAN, Step.CONTROLS})
 
 STEPS: dict[Step, Callable[[Casework], None]] = {
     Step.GROUNDS: check_grounds,

@@ -9,6 +9,7 @@ from auditor.domain import event as ev
 from auditor.domain.route import Due
 from auditor.errors import MisuseError
 from auditor.unlearning.method import METHODS
+from auditor.unlearning.norms import written_buffers
 from auditor.unlearning.rewind import way_back
 from auditor.unlearning.task import Method, Need, Task, Tunable
 from auditor.workflow.audit.calibration_book import enter_calibration
@@ -103,4 +104,6 @@ def _facts(work: Casework, method: Method) -> MethodFacts:
 
 def _met(task: Task, method: Method) -> bool:
     at_hand = {Need.UNSEEN: bool(task.unseen), Need.HISTORY: task.history is not None}
-    return all(at_hand[need] for need in method.needs)
+    if not all(at_hand[need] for need in method.needs):
+        return False
+    return method.exact or not written_buffers(task)

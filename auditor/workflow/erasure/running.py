@@ -21,7 +21,7 @@ from auditor.workflow.documents.notary import (
     publish,
 )
 from auditor.workflow.erasure.casework import Casework, RunSettings
-from auditor.workflow.erasure.erasure import STEPS
+from auditor.workflow.erasure.erasure import take
 from auditor.workflow.erasure.handing_over import require_taken_back
 from auditor.workflow.erasure.training_hold import TRAINING, require_free_to_train
 from auditor.workflow.homes.alone import alone
@@ -114,7 +114,8 @@ def run_case(
                     require_current(home, state)
                     if step in TRAINING:
                         require_free_to_train(work)
-                    STEPS[step](work)
+                    if told := take(work, step):
+                        notice(f"case {case}: {told}")
         if state.stopped:
             notice(f"case {case}: the desk has stopped it; what was done is kept")
         if state.issued is not None:

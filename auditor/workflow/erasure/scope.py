@@ -12,6 +12,7 @@ from auditor.unlearning.task import Need
 from auditor.verification.near_duplicates import require_apart
 from auditor.workflow.audit.auditable import lacking_in
 from auditor.workflow.audit.references import thin_classes
+from auditor.workflow.audit.scene import require_auditable
 from auditor.workflow.audit.training_history import carrying_checkpoints
 from auditor.workflow.erasure.casework import Casework
 from auditor.workflow.models.inventory import standing_copies
@@ -25,10 +26,13 @@ def establish_scope(work: Casework) -> None:
     Raises:
         MisuseError: another case has begun on the same model and isn't finished, or a shared bank
             of it isn't.
-        EvidenceError: other images show the subjects under another name.
+        EvidenceError: other images show the subjects under another name, or the model in service
+            can't be audited.
     """
     require_free(work.home, work.requested.model, work.case)
     _require_no_copies(work)
+    if work.forgotten:
+        require_auditable(work.home, work.scene)
     images, asked = work.scene.images, frozenset(work.asked)
     held_out = {i for i in work.scene.split.held_out if images.subjects[i] in asked}
     event = ev.ScopeEstablished(

@@ -37,6 +37,7 @@ _LISTED = {
     "scouts": ArtefactKind.SCOUT,
     "out": ArtefactKind.REFERENCE_OUT,
 }
+_UNLISTED = {"in": _LISTED["in"], "scout": _LISTED["scouts"], "out": _LISTED["out"]}
 
 
 def account(home: Home, case: str, state: ErasureCase) -> None:
@@ -117,14 +118,25 @@ def _put_into_service(
 
 
 def _destroy_references(home: Home, case: str, state: ErasureCase) -> None:
+    folder = references_folder(home, _before(state))
     if state.bank is None:
+        _destroy_unlisted(home, case, folder)
         return
-    for path in sorted(references_folder(home, _before(state)).glob("*")):
+    for path in sorted(folder.glob("*")):
         destroy_file(path)
     listing = json.loads(home.store.get(state.bank.bank))
     for name, kind in _LISTED.items():
         for text in listing[name]:
             _write(home, case, Digest.parse(text), kind, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
+
+
+def _destroy_unlisted(home: Home, case: str, folder: Path) -> None:
+    """References that no bank lists, since one of them couldn't be audited; say first."""
+    for path in sorted(folder.glob("*.safetensors")):
+        kind = _UNLISTED[path.name.partition("-")[0]]
+        digest = Digest.of(path.read_bytes())
+        _write(home, case, digest, kind, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
+        destroy_file(path)
 
 
 def _settle_curvatures(home: Home, case: str, model: str, before: Digest, *, erased: bool) -> None:
@@ -178,7 +190,8 @@ def _before(state: ErasureCase) -> Digest:
 
 def _candidates(state: ErasureCase) -> set[Digest]:
     produced = {item.completed.after for item in state.attempts if item.completed is not None}
-    return produced | {item.weights for item in state.controls}
+    begun = {item.weights for item in state.audits}  # a control that couldn't be audited, too
+    return produced | begun | {item.weights for item in state.controls}
 
 
 def _write(

@@ -36,7 +36,7 @@ from auditor.workflow.audit.qualification_book import (
     qualification_folder,
     requested_patients,
 )
-from auditor.workflow.audit.scene import derive_seed, load_module, load_scene
+from auditor.workflow.audit.scene import derive_seed, load_module, load_scene, require_auditable
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
@@ -69,6 +69,7 @@ def qualify(
     Raises:
         MisuseError: no such method or model, an exact method, a case under way, or too few
             patients that nobody asked to erase.
+        EvidenceError: the model can't be audited, so nothing that a method makes of it.
         HomeError: another process trains or unlearns in this home.
         TamperedError: the ledger is read-only.
     """
@@ -78,6 +79,7 @@ def qualify(
         for case, _ in under_way(home, model):
             raise MisuseError(f"case {case} is under way on the same model; finish it first")
         scene = load_scene(home, model)
+        require_auditable(home, scene)
         weights = scene.version.weights
         folder = qualification_folder(home, weights)
         begun = begin(home, model, weights, method, profile)
