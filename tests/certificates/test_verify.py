@@ -10,7 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from asn1crypto.cms import ContentInfo
+from asn1crypto.algos import DigestAlgorithm, SignedDigestAlgorithm
+from asn1crypto.cms import CMSAttribute, ContentInfo
+from asn1crypto.core import Null, OctetString
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 
 from auditor.certificates.render import render_certificate
 from auditor.certificates.seal import load_seal, make_test_seal
@@ -73,6 +79,7 @@ def test_any_flipped_bit_is_refused(issued: Issued) -> None:
             assert found.status is Status.INVALID, place
 
 
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 Signature = dict[str, Any]
 """A CMS signature as `asn1crypto` reads it."""
 
@@ -94,8 +101,46 @@ def name_another_digest(cms: Signature) -> None:
     cms["digest_algorithms"] = [{"algorithm": "sha384"}]
 
 
+def add_an_attribute(cms: Signature) -> None:
+    attribute = CMSAttribute({"type": "1.2.3.4.5", "values": [OctetString(b"x")]})
+    cms["signer_infos"][0]["unsigned_attrs"] = [attribute]
+
+
+def add_no_attribute(cms: Signature) -> None:
+    cms["signer_infos"][0]["unsigned_attrs"] = []
+
+
+def write_parameters(cms: Signature) -> None:
+    algorithm = cms["signer_infos"][0]["signature_algorithm"]["algorithm"].native
+    parameters = {"algorithm": algorithm, "parameters": Null()}
+    cms["signer_infos"][0]["signature_algorithm"] = SignedDigestAlgorithm(parameters)
+
+
+def drop_parameters(cms: Signature) -> None:
+    bare = DigestAlgorithm.load(bytes.fromhex("300b0609608648016503040201"))  # SHA-256, no NULL
+    cms["signer_infos"][0]["digest_algorithm"] = bare
+    cms["digest_algorithms"] = [bare]
+
+
+def mirror_s(cms: Signature) -> None:
+    signer = cms["signer_infos"][0]
+    r, s = decode_dss_signature(signer["signature"].native)
+    signer["signature"] = encode_dss_signature(r, P256_ORDER - s)
+
+
 @pytest.mark.parametrize(
-    "change", [rename_issuer, rewrite_version, rewrite_signers_version, name_another_digest]
+    "change",
+    [
+        rename_issuer,
+        rewrite_version,
+        rewrite_signers_version,
+        name_another_digest,
+        add_an_attribute,
+        add_no_attribute,
+        write_parameters,
+        drop_parameters,
+        mirror_s,
+    ],
 )
 def test_what_the_signature_leaves_open_is_not_rewritten(
     issued: Issued, change: Callable[[Signature], None]
