@@ -128,6 +128,21 @@ def mirror_s(cms: Signature) -> None:
     signer["signature"] = encode_dss_signature(r, P256_ORDER - s)
 
 
+def rewritten(pdf: bytes, change: Callable[[Signature], None]) -> bytes:
+    """The file with another signature object in the hole that no signature covers."""
+    signature = read_sealed_pdf(pdf).signature
+    (_, before, after, _) = signature.byte_range
+    hole, info = pdf[before + 1 : after - 1], ContentInfo.load(signature.pkcs7_content)
+    whole = info.dump(force=True)
+    assert bytes.fromhex(hole.decode()).startswith(whole)
+    change(info["content"])
+    other = info.dump(force=True)
+    assert other != whole
+    filled = other.ljust(len(hole) // 2, b"\0").hex().encode()
+    filled = filled.upper() if hole.isupper() else filled
+    return pdf[: before + 1] + filled + pdf[after - 1 :]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -146,19 +161,11 @@ def test_what_the_signature_leaves_open_is_not_rewritten(
     issued: Issued, change: Callable[[Signature], None]
 ) -> None:
     """Else whoever holds a withdrawn document makes another file of it under the same seal."""
-    signature = read_sealed_pdf(issued.pdf).signature
-    (_, before, after, _) = signature.byte_range
-    hole, info = issued.pdf[before + 1 : after - 1], ContentInfo.load(signature.pkcs7_content)
-    whole = info.dump(force=True)
-    assert bytes.fromhex(hole.decode()).startswith(whole)
-    change(info["content"])
-    rewritten = info.dump(force=True)
-    assert rewritten != whole
-    filled = rewritten.ljust(len(hole) // 2, b"\0").hex().encode()
-    filled = filled.upper() if hole.isupper() else filled
-    forged = issued.pdf[: before + 1] + filled + issued.pdf[after - 1 :]
     found = verify_certificate(
-        forged, parse_trust(issued.trust), sidecar=None, now=datetime.now(UTC)
+        rewritten(issued.pdf, change),
+        parse_trust(issued.trust),
+        sidecar=None,
+        now=datetime.now(UTC),
     )
     assert found.status is Status.INVALID
 
