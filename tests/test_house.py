@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from auditor.domain import event
@@ -105,6 +108,25 @@ def test_every_command_is_probed_above() -> None:
     }
     assert main is not None
     assert commands == set(COMMANDS) - {""}
+
+
+def _helps(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+    """What each command, and each below it, says of itself."""
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _helps(below, click.Context(below, info_name=name, parent=context))
+
+
+def test_no_command_tells_a_user_what_is_for_a_programmer() -> None:
+    from auditor.cli.main import cli
+
+    told = dict(_helps(cli, click.Context(cli, info_name="auditor")))
+    assert len(told) > 100
+    section = re.compile(r"Raises:|Args:|Returns:|Attributes:|\b\w+Error\b|``")
+    assert not {command for command, words in told.items() if section.search(words)}
 
 
 def test_every_event_kind_stands_in_the_one_table_of_them() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import cms, crl, pem
+from asn1crypto import crl, pem
 from asn1crypto import x509 as asn1
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.diff_analysis import ModificationLevel
@@ -24,6 +24,7 @@ from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
+from auditor.certificates.seal_form import require_our_seal
 from auditor.certificates.sealed_pdf import SealedPdf
 from auditor.errors import InvalidCertificateError
 
@@ -112,7 +113,7 @@ class _Checking:
             ),
         )
         self._require_whole(status, archived)
-        _require_bare(seal, status.signing_cert)
+        require_our_seal(seal, status.signing_cert)
         if moment is not None and not _holds(status.timestamp_validity):
             raise InvalidCertificateError(
                 "the seal's time stamp doesn't hold, or leads to no trusted authority"
@@ -197,25 +198,6 @@ class _Checking:
                 raise InvalidCertificateError("what tells of revoked certificates was taken away")
             return "B-T"
         return "B-LT" if archived is None else "B-LTA"
-
-
-def _require_bare(seal: EmbeddedPdfSignature, certificate: asn1.Certificate) -> None:
-    """What the signature itself leaves open (RFC 5652 sections 5.1 and 5.3) says what it must.
-
-    A file in which it said something else would be another file under the same seal.
-    """
-    data, signer = seal.signed_data, seal.signer_info
-    named = cms.IssuerAndSerialNumber(
-        {"issuer": certificate.issuer, "serial_number": certificate.serial_number}
-    )
-    must = ("v1", "v1", [signer["digest_algorithm"].dump()], named.dump())
-    if must != (
-        data["version"].native,
-        signer["version"].native,
-        [algorithm.dump() for algorithm in data["digest_algorithms"]],
-        signer["sid"].chosen.dump(),
-    ):
-        raise InvalidCertificateError("something was changed beside the seal's own signature")
 
 
 def _stamp_on(seal: EmbeddedPdfSignature) -> Any:

@@ -26,6 +26,7 @@ from asn1crypto import x509 as asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from auditor.certificates.seal import Seal, SealToken
+from auditor.certificates.seal_form import STRICT, lowered
 from auditor.errors import CertificateError
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def seal_pdf(pdf: bytes, seal: Seal, trusted: TrustedTime | None = None) -> byte
 
 def _metadata(seal: Seal, trusted: TrustedTime | None) -> PdfSignatureMetadata:
     from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
+    from pyhanko.sign.signers.pdf_byterange import BuildProps
     from pyhanko.sign.signers.pdf_signer import (
         DSSContentSettings,
         PdfSignatureMetadata,
@@ -105,6 +107,7 @@ def _metadata(seal: Seal, trusted: TrustedTime | None) -> PdfSignatureMetadata:
     long_term = trusted is not None and LEVELS.index(trusted.level) >= LEVELS.index("B-LT")
     return PdfSignatureMetadata(
         field_name=FIELD,
+        app_build_props=BuildProps(name="auditor", revision=STRICT),
         md_algorithm=_DIGEST,
         subfilter=SigSeedSubFilter.PADES,
         certify=True,
@@ -140,11 +143,18 @@ def _signer(seal: Seal) -> Iterator[Signer]:
     certificate = asn1.Certificate.load(seal.certificate.public_bytes(Encoding.DER))
     others = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # pyHanko leaves it bare
     others.register_multiple(_others(seal))
+
+    class FileSigner(SimpleSigner):
+        """ECDSA with the lower s."""
+
+        def sign_raw(self, data: bytes, digest_algorithm: str) -> bytes:
+            return _written(certificate, super().sign_raw(data, digest_algorithm))
+
     if isinstance(seal.key, SealToken):
         with _token_signer(seal.key, certificate, others) as signer:
             yield signer
     else:
-        yield SimpleSigner(
+        yield FileSigner(
             signing_cert=certificate,
             signing_key=keys.PrivateKeyInfo.load(seal.key),
             cert_registry=others,
@@ -161,15 +171,29 @@ def _token_signer(token: SealToken, certificate: asn1.Certificate, others: Any) 
         raise CertificateError(
             "a seal on a token needs its library; install it: pip install 'auditor[hsm]'"
         ) from None
+
+    class TokenSigner(PKCS11Signer):
+        """ECDSA with the lower s, and each certificate once."""
+
+        @property
+        def cert_registry(self) -> Any:
+            """Without the signer's own, which is put in besides."""
+            return others
+
+        async def async_sign_raw(
+            self, data: bytes, digest_algorithm: str, dry_run: bool = False
+        ) -> bytes:
+            signature = await super().async_sign_raw(data, digest_algorithm, dry_run)
+            return signature if dry_run else _written(certificate, signature)
+
     try:
         with open_pkcs11_session(
             str(token.module), token_criteria=TokenCriteria(label=token.token), user_pin=token.pin
         ) as session:
-            yield PKCS11Signer(
+            yield TokenSigner(
                 session,
                 signing_cert=certificate,
                 key_label=token.label,
-                ca_chain=list(others),
                 use_raw_mechanism=True,  # not every token makes the digest itself
             )
     except (pkcs11.PKCS11Error, RuntimeError) as error:
@@ -179,8 +203,13 @@ def _token_signer(token: SealToken, certificate: asn1.Certificate, others: Any) 
         ) from None
 
 
+def _written(certificate: asn1.Certificate, signature: bytes) -> bytes:
+    return lowered(signature) if certificate.public_key.algorithm == "ec" else signature
+
+
 def _others(seal: Seal) -> list[asn1.Certificate]:
-    return [asn1.Certificate.load(item.public_bytes(Encoding.DER)) for item in seal.others]
+    others = [item for item in seal.others if item != seal.certificate]
+    return [asn1.Certificate.load(item.public_bytes(Encoding.DER)) for item in others]
 
 
 def _stamper(ask: Callable[[bytes], bytes]) -> TimeStamper:

@@ -38,16 +38,14 @@ _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The document in question, as it stands in the ledger.
+    """The document in question, as it stands in a ledger of the trust file.
 
     Attributes:
         pdf: of its bytes.
-        ledger: the ledger's name.
     """
 
     case: str
     pdf: Digest
-    ledger: str
 
 
 class State(StrEnum):
@@ -146,7 +144,8 @@ def judge_status(
 
     One that is forged, stale or about something else says nothing, neither good nor bad: whoever
     hands it over could have left it out. But a case has one document, and a true status of the
-    same case about another file says that this one isn't it.
+    same case about another file says that this one isn't it, whichever of the trust file's origins
+    each stands under: they are names of one ledger.
 
     Returns:
         True where the document is good and the status fresh, None where nothing can be told; and
@@ -161,7 +160,7 @@ def judge_status(
     except (ProofError, CertificateError) as error:
         return None, f"the status can't be relied on: {error}"
     if facts.pdf != document.pdf:
-        if (facts.case, facts.ledger.origin) != (document.case, document.ledger):
+        if facts.case != document.case:
             return None, _ANOTHER
         raise InvalidCertificateError("the issuer's status of this case is about another file")
     if facts.state is State.WITHDRAWN:
@@ -208,6 +207,11 @@ def _why_stale(facts: StatusFacts, trust: TrustFile, now: datetime) -> str:
         return f"the status is of {facts.as_of.strftime(_INSTANT)}, which is yet to come"
     if now > facts.fresh_until:
         return f"the status was fresh until {facts.fresh_until.strftime(_INSTANT)}"
+    if facts.ledger.origin != trust.log_origin:
+        return (
+            f"the status is of when the ledger was {facts.ledger.origin}, the trust file has it "
+            f"go on as {trust.log_origin}"
+        )
     if trust.checkpoint:
         known = parse_checkpoint(trust.checkpoint)
         if known.origin == facts.ledger.origin and known.size > facts.ledger.size:

@@ -288,11 +288,7 @@ class Verification:
 
     def status(self) -> Found:
         """Whether it is still vouched for."""
-        document = Document(
-            case=self.predicate["request"]["case"],
-            pdf=Digest.of(self.pdf),
-            ledger=self.checkpoint.origin,
-        )
+        document = Document(case=self.predicate["request"]["case"], pdf=Digest.of(self.pdf))
         return judge_statuses(self.statuses, self.trust, document, now=self.now)
 
     def entry(self, proof: str) -> tuple[int, Witnessed, Event]:

@@ -67,9 +67,6 @@ def export(case: str, folder: Path, home: Path | None, as_json: bool) -> None:
     """Copy a case's document, and a fresh proof of its issue, to hand them over.
 
     Witnesses asked since it was issued cosign the fresh proof: send it to whoever has the document.
-
-    Raises:
-        TamperedError: the document in the home is not the one the ledger says was issued.
     """
     from auditor.domain.artefact import Digest
     from auditor.workflow.documents.notary import certificate_path, proof_of_issue, sidecar_path

@@ -37,6 +37,8 @@ def read_input(path: Path, most: int | None = LARGEST_PAPER) -> bytes:
     Raises:
         UnreadableError: it can't be read, or is larger.
     """
+    if _is_waited_for(path):
+        raise UnreadableError(f"can't read {path}: a named pipe; give a file")
     try:
         with path.open("rb") as file:
             content = file.read() if most is None else file.read(most + 1)
@@ -45,6 +47,11 @@ def read_input(path: Path, most: int | None = LARGEST_PAPER) -> bytes:
     if most is not None and len(content) > most:
         raise UnreadableError(f"{path} is larger than {most >> 20} MiB")
     return content
+
+
+def _is_waited_for(path: Path) -> bool:
+    """A pipe that nobody may ever write into; the shell's own, under /dev, is open already."""
+    return path.is_fifo() and not path.absolute().is_relative_to("/dev")
 
 
 def read_lines(file: IO[str]) -> tuple[str, ...]:

@@ -76,15 +76,23 @@ def _verified(
     document: Path, trust: TrustFile, statuses: Sequence[bytes], now: datetime
 ) -> VerificationReport:
     pdf = read_input(document)
-    proof = document.with_name(f"{document.name}.tlog-proof")
-    status = document.with_suffix(".status.json")
+    proof = _beside(document.with_name(f"{document.name}.tlog-proof"))
+    status = _beside(document.with_suffix(".status.json"))
     return verify_certificate(
         pdf,
         trust,
-        sidecar=read_input(proof).decode("utf-8", "replace") if proof.exists() else None,
-        statuses=[*statuses, read_input(status)] if status.exists() else statuses,
+        sidecar=None if proof is None else proof.decode("utf-8", "replace"),
+        statuses=statuses if status is None else [*statuses, status],
         now=now,
     )
+
+
+def _beside(path: Path) -> bytes | None:
+    """What lies beside a document, if anything does."""
+    try:
+        return read_input(path) if path.exists() else None
+    except OSError:  # a longer name than a file can have
+        return None
 
 
 def _code(report: VerificationReport, require_status: bool) -> int:

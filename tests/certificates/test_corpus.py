@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from auditor.certificates.seal_form import lowered
+from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.verify import verify_certificate
 from auditor.proof.trust import parse_trust
 from tests.browser import Browser, browsing
@@ -46,6 +48,15 @@ def test_the_corpus_is_whole_and_small() -> None:
         "VALID_STATUS_UNKNOWN",
         "INVALID",
     }
+
+
+def test_it_keeps_a_document_from_before_seals_had_the_lower_s() -> None:
+    """Which stays good, as the index has it; no sealer makes another."""
+    seal = read_sealed_pdf((FOLDER / "approved.pdf").read_bytes()).signature
+    signature = seal.signer_info["signature"].native
+    assert lowered(signature) != signature and "/Prop_Build" not in seal.sig_object
+    (case,) = (case for case in CASES if case["name"] == "approved")
+    assert case["auditor"]["failed"] == ""
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

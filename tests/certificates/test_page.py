@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,11 +28,12 @@ from auditor.certificates.statement import ENVELOPE, PAYLOAD_TYPE, PROOF, parse_
 from auditor.certificates.status import State, status_bytes
 from auditor.domain.artefact import Digest
 from auditor.proof.dsse import sign_envelope, verify_envelope
-from auditor.proof.trust import fingerprint, parse_trust
+from auditor.proof.trust import fingerprint, parse_trust, trust_bytes
 from tests.browser import Browser, browsing, resize
 from tests.certificates.checking import MADE, PAGE, Seen, check, choose, results, spoken
 from tests.certificates.conftest import Issued
 from tests.certificates.test_status import facts as status_facts
+from tests.certificates.test_status import renamed
 from tests.vectors.make_certificate_corpus import amended, with_files
 
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -166,10 +168,10 @@ _CHECK = """
 const [shared, variants, done] = arguments;
 const raw = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 (async () => {
-  const trust = await readTrust(raw(shared.trust)), found = [];
+  const found = [];
   for (const variant of variants) {
     const files = Object.fromEntries(Object.entries({ ...shared, ...variant }).map(([k, v]) => [k, raw(v)]));
-    const { made } = await check({ ...files, trust, proof: undefined });
+    const { made } = await check({ ...files, trust: await readTrust(files.trust), proof: undefined });
     found.push([(made.find(({ state }) => state === "failed") ?? { name: "" }).name, made.at(-1).detail]);
   }
   done(found);
@@ -283,6 +285,36 @@ def test_no_twin_of_a_document_escapes_what_is_said_of_it(browser: Browser, issu
     )
     assert [failing for failing, _ in told] == ["status", "status", "form", "form"]
     assert "another file" in told[1][1]
+
+
+def test_origins_of_one_trust_file_are_one_ledger(browser: Browser, issued: Issued) -> None:
+    """After `ledger recover --new-origin` statuses speak under the new name, and a good one of
+    before is stale."""
+    went_on = "ledger.example/went-on"
+    later = replace(status_facts(issued).ledger, origin=went_on)
+    trust = trust_bytes(renamed(parse_trust(issued.trust), went_on))
+
+    def said(**changes: object) -> dict[str, bytes]:
+        payload = status_bytes(status_facts(issued, **changes))
+        status = sign_envelope(PAYLOAD_TYPE, payload, issued.home.statement_signers)
+        return {"trust": trust, "status": status}
+
+    gone, twin = {"state": State.WITHDRAWN, "reason": "issued-in-error"}, Digest.of(b"twin")
+    told = found(
+        browser,
+        issued,
+        said(ledger=later),
+        said(ledger=later, **gone),
+        said(ledger=later, pdf=twin),
+        said(ledger=later, pdf=twin, **gone),
+        said(),
+        said(**gone),
+    )
+    assert [failing for failing, _ in told] == ["", "status", "status", "status", "", "status"]
+    good, withdrawn, another, twins, stale, old = (detail for _, detail in told)
+    assert good.startswith("good as of") and withdrawn == old == "withdrawn by its issuer"
+    assert another == twins == "the issuer’s status of this case is about another file"
+    assert "went on under another name" in stale
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,7 @@ def judged(
 
 
 def document(issued: Issued) -> Document:
-    known = issued.home.newest_checkpoint()
-    assert known is not None
-    return Document(case=issued.case, pdf=Digest.of(issued.pdf), ledger=known.origin)
+    return Document(case=issued.case, pdf=Digest.of(issued.pdf))
 
 
 def judged_alone(issued: Issued, status: bytes, trust: TrustFile) -> tuple[bool | None, str]:
@@ -207,13 +205,35 @@ def test_no_twin_of_a_document_escapes_what_is_said_of_it(issued: Issued) -> Non
     assert "about another file" in report.checks[-1].detail
 
 
-def test_a_ledger_that_goes_on_under_another_name_can_still_withdraw(issued: Issued) -> None:
-    """After `ledger recover --new-origin` the old documents are spoken of under the new one."""
+def renamed(trust: TrustFile, origin: str) -> TrustFile:
+    """The trust file after `ledger recover --new-origin`: both names are listed."""
+    later = note_key(origin, NOTE_ED25519, b"\7" * 32)
+    return replace(trust, log_origin=origin, log_policy=f"log {later.vkey}\n{trust.log_policy}")
+
+
+def test_origins_of_one_trust_file_are_one_ledger(issued: Issued) -> None:
+    """After `ledger recover --new-origin` the old documents, and whatever is shown in their place,
+    are spoken of under the new name."""
     known = replace(facts(issued).ledger, origin="ledger.example/went-on")
+    trust = renamed(parse_trust(issued.trust), known.origin)
     gone = facts(issued, state=State.WITHDRAWN, reason="issued-in-error", ledger=known)
-    trust = parse_trust(issued.trust)
-    later = note_key(known.origin, NOTE_ED25519, b"\7" * 32)
-    trust = replace(trust, log_policy=f"log {later.vkey}\n{trust.log_policy}")
+    for said, why in (
+        (gone, "withdrawn"),
+        (replace(gone, pdf=Digest.of(b"twin")), "about another file"),
+        (facts(issued, ledger=known, pdf=Digest.of(b"twin")), "about another file"),
+    ):
+        with pytest.raises(InvalidCertificateError, match=why):
+            judged_alone(issued, signed(issued, said), trust)
+    held, _ = judged_alone(issued, signed(issued, facts(issued, ledger=known)), trust)
+    assert held is True
+
+
+def test_a_good_status_of_before_the_ledger_went_on_is_stale(issued: Issued) -> None:
+    """However many entries it knew: those of the new name are counted anew."""
+    trust = renamed(parse_trust(issued.trust), "ledger.example/went-on")
+    held, why = judged_alone(issued, signed(issued, facts(issued)), trust)
+    assert held is None and "go on as ledger.example/went-on" in why
+    gone = facts(issued, state=State.WITHDRAWN, reason="issued-in-error")
     with pytest.raises(InvalidCertificateError, match="withdrawn"):
         judged_alone(issued, signed(issued, gone), trust)
 

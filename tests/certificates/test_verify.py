@@ -10,7 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from asn1crypto.cms import ContentInfo
+from asn1crypto.algos import DigestAlgorithm, SignedDigestAlgorithm
+from asn1crypto.cms import CMSAttribute, ContentInfo
+from asn1crypto.core import Null, OctetString
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 
 from auditor.certificates.render import render_certificate
 from auditor.certificates.seal import load_seal, make_test_seal
@@ -73,6 +79,7 @@ def test_any_flipped_bit_is_refused(issued: Issued) -> None:
             assert found.status is Status.INVALID, place
 
 
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 Signature = dict[str, Any]
 """A CMS signature as `asn1crypto` reads it."""
 
@@ -94,26 +101,71 @@ def name_another_digest(cms: Signature) -> None:
     cms["digest_algorithms"] = [{"algorithm": "sha384"}]
 
 
+def add_an_attribute(cms: Signature) -> None:
+    attribute = CMSAttribute({"type": "1.2.3.4.5", "values": [OctetString(b"x")]})
+    cms["signer_infos"][0]["unsigned_attrs"] = [attribute]
+
+
+def add_no_attribute(cms: Signature) -> None:
+    cms["signer_infos"][0]["unsigned_attrs"] = []
+
+
+def write_parameters(cms: Signature) -> None:
+    algorithm = cms["signer_infos"][0]["signature_algorithm"]["algorithm"].native
+    parameters = {"algorithm": algorithm, "parameters": Null()}
+    cms["signer_infos"][0]["signature_algorithm"] = SignedDigestAlgorithm(parameters)
+
+
+def drop_parameters(cms: Signature) -> None:
+    bare = DigestAlgorithm.load(bytes.fromhex("300b0609608648016503040201"))  # SHA-256, no NULL
+    cms["signer_infos"][0]["digest_algorithm"] = bare
+    cms["digest_algorithms"] = [bare]
+
+
+def mirror_s(cms: Signature) -> None:
+    signer = cms["signer_infos"][0]
+    r, s = decode_dss_signature(signer["signature"].native)
+    signer["signature"] = encode_dss_signature(r, P256_ORDER - s)
+
+
+def rewritten(pdf: bytes, change: Callable[[Signature], None]) -> bytes:
+    """The file with another signature object in the hole that no signature covers."""
+    signature = read_sealed_pdf(pdf).signature
+    (_, before, after, _) = signature.byte_range
+    hole, info = pdf[before + 1 : after - 1], ContentInfo.load(signature.pkcs7_content)
+    whole = info.dump(force=True)
+    assert bytes.fromhex(hole.decode()).startswith(whole)
+    change(info["content"])
+    other = info.dump(force=True)
+    assert other != whole
+    filled = other.ljust(len(hole) // 2, b"\0").hex().encode()
+    filled = filled.upper() if hole.isupper() else filled
+    return pdf[: before + 1] + filled + pdf[after - 1 :]
+
+
 @pytest.mark.parametrize(
-    "change", [rename_issuer, rewrite_version, rewrite_signers_version, name_another_digest]
+    "change",
+    [
+        rename_issuer,
+        rewrite_version,
+        rewrite_signers_version,
+        name_another_digest,
+        add_an_attribute,
+        add_no_attribute,
+        write_parameters,
+        drop_parameters,
+        mirror_s,
+    ],
 )
 def test_what_the_signature_leaves_open_is_not_rewritten(
     issued: Issued, change: Callable[[Signature], None]
 ) -> None:
     """Else whoever holds a withdrawn document makes another file of it under the same seal."""
-    signature = read_sealed_pdf(issued.pdf).signature
-    (_, before, after, _) = signature.byte_range
-    hole, info = issued.pdf[before + 1 : after - 1], ContentInfo.load(signature.pkcs7_content)
-    whole = info.dump(force=True)
-    assert bytes.fromhex(hole.decode()).startswith(whole)
-    change(info["content"])
-    rewritten = info.dump(force=True)
-    assert rewritten != whole
-    filled = rewritten.ljust(len(hole) // 2, b"\0").hex().encode()
-    filled = filled.upper() if hole.isupper() else filled
-    forged = issued.pdf[: before + 1] + filled + issued.pdf[after - 1 :]
     found = verify_certificate(
-        forged, parse_trust(issued.trust), sidecar=None, now=datetime.now(UTC)
+        rewritten(issued.pdf, change),
+        parse_trust(issued.trust),
+        sidecar=None,
+        now=datetime.now(UTC),
     )
     assert found.status is Status.INVALID
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -153,6 +154,34 @@ def test_what_the_first_look_refuses_meets_no_library_for_pdfs(desk: Desk) -> No
 
     assert loaded(desk.forged) == (3, [])
     assert loaded(desk.one) == (0, ["jinja2", "pyhanko", "segno"])
+
+
+def test_a_pipe_that_nobody_writes_into_is_not_waited_for(auditor: Auditor, desk: Desk) -> None:
+    pipe = desk.folder / "pipe"
+    os.mkfifo(pipe)
+    ran = auditor("verify", pipe, desk.one, "--trust", desk.trust)
+    assert ran.code == 1 and f"can't read {pipe}: a named pipe" in ran.err
+    assert "VALID_STATUS_UNKNOWN" in ran.out
+    os.mkfifo(desk.folder / "one.tlog-proof")
+    assert auditor("verify", desk.one, "--trust", desk.trust).code == 1
+
+
+def test_what_the_shell_pipes_in_is_read(desk: Desk) -> None:
+    words = ["verify", "/dev/stdin", "--trust", str(desk.trust)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "auditor.cli.main", *words],
+        input=desk.one.read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 0 and b"VALID_STATUS_UNKNOWN" in ran.stdout
+
+
+def test_a_name_too_long_for_what_lies_beside_stops_no_file(auditor: Auditor, desk: Desk) -> None:
+    long = desk.one.rename(desk.folder / ("a" * 250))
+    ran = auditor("verify", long, desk.two, "--trust", desk.trust)
+    assert (ran.code, ran.err) == (0, "")
+    assert "2 VALID_STATUS_UNKNOWN" in ran.out
 
 
 def test_what_is_no_file_or_no_trust_file_is_told(auditor: Auditor, desk: Desk) -> None:

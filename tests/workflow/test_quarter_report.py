@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -55,6 +55,7 @@ from auditor.workflow.exports.log import log_lines
 from auditor.workflow.homes.home import Home, create_home
 from tests.certificates.conftest import Issued as IssuedCertificate
 from tests.certificates.conftest import issue_record
+from tests.certificates.test_verify import add_an_attribute, mirror_s, rewritten
 from tests.cli.conftest import Auditor, stock
 from tests.policies import road
 from tests.workflow import casebook
@@ -228,6 +229,14 @@ def test_a_changed_byte_is_noticed(papers: Papers, place: int) -> None:
     pdf = bytearray(papers.second.files[PDF])
     pdf[place] ^= 1
     assert papers.verify(bytes(pdf)).status is Status.INVALID
+
+
+@pytest.mark.parametrize("change", [mirror_s, add_an_attribute])
+def test_no_other_file_is_made_under_the_same_seal(
+    papers: Papers, change: Callable[[dict[str, Any]], None]
+) -> None:
+    """A report has no status that would name the one file that was issued."""
+    assert failed(papers.verify(rewritten(papers.second.files[PDF], change))) == "seal"
 
 
 def test_a_stranger_to_the_trust_file_is_noticed(papers: Papers, tmp_path: Path) -> None:
