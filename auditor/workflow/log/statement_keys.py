@@ -106,7 +106,7 @@ def rotate_statement_keys(home: Home) -> tuple[StatementKey, ...]:
     Documents signed before stay as good as they are. The old private keys are destroyed.
 
     Raises:
-        HomeError: a key can't be read or written.
+        HomeError: a key can't be read or written, or the passphrase isn't that of the keys in use.
         TamperedError: the ledger is read-only.
     """
     names, now = STATEMENT_KEYS, _now()
@@ -163,6 +163,9 @@ def _next(name: str) -> str:
 def _next_signers(keyring: Keyring) -> list[Signer]:
     """Keys of a rotation that was stopped, else new ones."""
     if not all((keyring.folder / _next(name)).exists() for name in STATEMENT_KEYS.values()):
+        for name in STATEMENT_KEYS.values():
+            if (keyring.folder / name).exists():  # one that was lost is replaced like any other
+                keyring.read(name)  # lest the next one be written under another passphrase, or none
         for algorithm, name in STATEMENT_KEYS.items():
             keyring.write(_next(name), generate_private_key(algorithm))
     return [load_signer(keyring.read(_next(name))) for name in STATEMENT_KEYS.values()]
