@@ -230,12 +230,13 @@ def _as_told(papers: Papers, day: date, text: str, *leaves: Leaf[Event]) -> Obse
     """Support; for a person where it rests on an extension that nobody is on record to have told.
 
     The person has to be told within the first limit (Art. 12(3) GDPR, Cal. Civ. Code
-    1798.130(a)(2)(A)); a letter may have left without being entered.
+    1798.130(a)(2)(A)); a letter may have left without being entered, and one that was entered later
+    may have been thought of then.
     """
     facts, limit = papers.facts, _required_limit(papers)
     first = _counted(limit, facts).day
     told = any(
-        leaf.event.letter is LetterKind.EXTENDED and leaf.event.on <= first
+        leaf.event.letter is LetterKind.EXTENDED and max(leaf.event.on, leaf.day) <= first
         for leaf in facts.all(ev.LetterSent)
     )
     if day <= first or told:

@@ -114,6 +114,17 @@ def test_an_extension_gives_more_time_if_it_came_in_time_and_was_told(
         assert laid(rule, edit) is status
 
 
+def test_a_letter_of_extension_that_was_entered_too_late_shows_nothing() -> None:
+    """Dated back to within the first month, and entered when the answer was late already."""
+    extended = decision(DecisionKind.EXTENDED, DecisionReason.COMPLEXITY)
+    edit = both(
+        later(ev.ScopeEstablished, 80),
+        after_request(extended, days=20),
+        at_end(letter_on(LetterKind.EXTENDED, 20), days=80),
+    )
+    assert laid("GDPR-12-3-RESPOND", edit) is PERSON
+
+
 # Documents ----------------------------------------------------------------------------------------
 
 
