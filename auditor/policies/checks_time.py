@@ -258,9 +258,8 @@ def _counted(limit: TimeLimit, facts: CaseFacts, *, extended: bool = False) -> D
     return last_day(limit, facts.received, facts.holidays, facts.stops, extended=extended)
 
 
-def _carried_out(
-    facts: CaseFacts,
-) -> tuple[Leaf[ev.RequestDecided], Leaf[ev.VerdictReached] | Leaf[ev.ScopeEstablished]] | None:
+def _carried_out(facts: CaseFacts) -> tuple[Leaf[ev.RequestDecided], Leaf[Event]] | None:
+    """The grant, and what carried it out: the verdict, once the new model is in service."""
     granted = facts.find_decision(DecisionKind.GRANTED)
     if granted is None or not facts.has_decided(DecisionKind.GRANTED):
         return None
@@ -269,7 +268,12 @@ def _carried_out(
     reached = facts.find_last(ev.VerdictReached)
     if reached is None or reached.event.basis is Basis.NONE:
         return None
-    return granted, reached
+    weights = reached.event.weights
+    served = [leaf for leaf in facts.all(ev.ModelDeployed) if leaf.event.weights == weights]
+    if not served:
+        return None
+    since = next((leaf for leaf in served if leaf.number > reached.number), reached)
+    return granted, since
 
 
 def _received(papers: Papers) -> str:

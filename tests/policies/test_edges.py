@@ -125,6 +125,19 @@ def test_a_letter_of_extension_that_was_entered_too_late_shows_nothing() -> None
     assert laid("GDPR-12-3-RESPOND", edit) is PERSON
 
 
+@pytest.mark.parametrize(
+    ("served", "as_of", "status"),
+    [(29, None, MET), (30, None, NOT_MET), (None, 29, MISSING), (None, 30, NOT_MET)],
+)
+def test_an_erasure_is_carried_out_when_the_new_model_is_in_service(
+    served: int | None, as_of: int | None, status: FindingStatus
+) -> None:
+    """A verdict alone leaves the old model where it was."""
+    edit = until(ev.VerdictReached) if served is None else later(ev.ModelRetired, served)
+    day = None if as_of is None else RECEIVED + timedelta(as_of)
+    assert laid("GDPR-12-3-RESPOND", edit, as_of=day) is status
+
+
 # Documents ----------------------------------------------------------------------------------------
 
 
