@@ -36,6 +36,7 @@ class ErasureCase:
     extended: ev.RequestDecided | None = None
     identity: ev.IdentityChecked | None = None
     paused: ev.ClockStopped | None = None
+    resumed: ev.ClockResumed | None = None
     restricted: ev.ProcessingRestricted | None = None
     recipients: tuple[str, ...] = ()
     informed: tuple[ev.RecipientInformed, ...] = ()
@@ -195,7 +196,7 @@ def _evolve_desk(case: ErasureCase, event: Event) -> ErasureCase:
         case ev.ClockStopped():
             return replace(case, paused=event)
         case ev.ClockResumed():
-            return replace(case, paused=None)
+            return replace(case, paused=None, resumed=event)
         case ev.ProcessingRestricted():
             return replace(case, restricted=event)
         case ev.RestrictionLifted():

@@ -418,6 +418,20 @@ def test_a_second_stop_or_resumption_in_a_row_changes_nothing() -> None:
         assert answer is not None and answer.due == date(2027, 3, 5)
 
 
+def test_days_on_which_the_clock_stood_still_count_once() -> None:
+    """Stopped again and again over the same days, or over some of them."""
+    for again in (
+        [stopped(9), resumed(14)] * 3,
+        [stopped(11), resumed(13)],
+        [stopped(2), resumed(14)],
+    ):
+        stops = at_end(stopped(9), resumed(14), *again)
+        given = facts(entries(both(until(ev.ErasureRequested), stops), Regime.UK_GDPR))
+        answer = answer_of(packs_for(Regime.UK_GDPR), given)
+        assert answer is not None and answer.due == date(2027, 3, 5)
+        assert "stood still for 5 days" in found("UK-12A-CLOCK", given).explanation
+
+
 # Days of the controller's zone --------------------------------------------------------------------
 
 
