@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.domain import event as ev
-from auditor.domain.artefact import ArtefactFate
+from auditor.domain.artefact import ArtefactFate, Digest
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, IdentityResult
@@ -213,9 +213,9 @@ def _evolve_paper(case: ErasureCase, event: Event) -> ErasureCase:
     match event:
         case ev.ApprovalRequested():
             return replace(case, drafted=event, drafts=case.drafts + 1)
-        case ev.ApprovalDeclined():
-            return replace(case, drafted=None)
-        case ev.StatementApproved():
+        case ev.ApprovalDeclined() if _is_drafted(case, event.envelope):
+            return replace(case, drafted=None, approved=None)
+        case ev.StatementApproved() if _is_drafted(case, event.envelope):
             return replace(case, approved=event)
         case ev.CertificatePrepared():
             return replace(case, prepared=event)
@@ -227,6 +227,11 @@ def _evolve_paper(case: ErasureCase, event: Event) -> ErasureCase:
             return replace(case, superseded=event)
         case _:
             return case
+
+
+def _is_drafted(case: ErasureCase, envelope: Digest) -> bool:
+    """Whether it is this statement that waits; an answer to an earlier one came too late."""
+    return case.drafted is not None and case.drafted.envelope == envelope
 
 
 def _evolve_attempt(case: ErasureCase, event: Event) -> ErasureCase:
