@@ -62,7 +62,10 @@ def answered_in_time(papers: Papers) -> Observation:
 
 
 def refused_in_time(papers: Papers) -> Observation:
-    """Refused within the first limit; Art. 12(4) knows no extension."""
+    """Refused within the first limit; Art. 12(4) knows no extension.
+
+    What was refused in time, taken back, and refused again later is for a person.
+    """
     facts, limit, say = papers.facts, _required_limit(papers), papers.say
     deadline, received = _counted(limit, facts), _received(papers)
     refused = facts.find_decision(DecisionKind.REFUSED)
@@ -78,7 +81,16 @@ def refused_in_time(papers: Papers) -> Observation:
     ends = _ends(papers, deadline)
     if refused.day <= deadline.day:
         text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
-        return supports(text, facts.request, refused)
+        last = facts.decided
+        if last is None or last.day <= deadline.day or not facts.has_decided(DecisionKind.REFUSED):
+            return supports(text, facts.request, refused)
+        text = say(
+            "{text} What stands was decided only on {day} ({entry}), after the time limit.",
+            text=text,
+            day=last.day,
+            entry=last,
+        )
+        return for_a_person(text, facts.request, refused, last)
     text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
     return contradicts(text, facts.request, refused)
 

@@ -138,6 +138,21 @@ def test_an_erasure_is_carried_out_when_the_new_model_is_in_service(
     assert laid("GDPR-12-3-RESPOND", edit, as_of=day) is status
 
 
+@pytest.mark.parametrize(("again", "status"), [(20, MET), (29, MET), (30, PERSON)])
+def test_a_refusal_that_was_taken_back_and_repeated_too_late_is_for_a_person(
+    again: int, status: FindingStatus
+) -> None:
+    """The first, in time, is not the one that stands."""
+    no = decision(DecisionKind.REFUSED, DecisionReason.NO_GROUND)
+    edit = both(
+        until(ev.ErasureRequested),
+        at_end(no, letter_on(LetterKind.REFUSED, 3), days=3),
+        at_end(decision(DecisionKind.HELD), days=10),
+        at_end(no, days=again),
+    )
+    assert laid("GDPR-12-4-REFUSE", edit) is status
+
+
 # Documents ----------------------------------------------------------------------------------------
 
 
