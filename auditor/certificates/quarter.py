@@ -21,7 +21,7 @@ from auditor import __version__
 from auditor.certificates import quarter_wording as words
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import Parties, SealFacts
-from auditor.certificates.small_numbers import LEAST, Cell, merged, told
+from auditor.certificates.small_numbers import LEAST, Cell, Part, linked, tells, told
 from auditor.certificates.statement import STATEMENT_TYPE, read_canonical
 from auditor.domain.artefact import Digest
 from auditor.domain.canonical import Canonical, canonical_bytes
@@ -35,6 +35,16 @@ SCHEMA = "quarter-report-v1.schema.json"
 CATALOGUE = "quarter"
 STATE = "ledger.checkpoint"  # the attachment that holds the signed state reported on
 FEWER = f"<{LEAST}"
+
+_LATE = frozenset({"late"})
+_OPEN: Part = ("outcomes", frozenset({"open"}))
+_NO_LIMIT: Part = ("answers", frozenset({"no-limit"}))
+_LINKS: tuple[tuple[Part, Part], ...] = (
+    (_OPEN, ("flow", frozenset({"received", "carried-over"}))),
+    (_NO_LIMIT, ("regimes", frozenset({"hipaa"}))),
+    (_NO_LIMIT, ("outcomes", frozenset({"withdrawn"}))),
+)
+"""What two tables count alike: what isn't closed, and what no law sets a time limit to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +165,9 @@ def _predicate(facts: QuarterFacts) -> dict[str, Canonical]:
         "cases": _count(told(facts.total)),
         "late": "yes" if facts.tables["answers"].get("late", 0) else "no",
         "tables": [
-            {"name": name, "rows": [_row(cell) for cell in merged(counts)]}
-            for name, counts in facts.tables.items()
-            if any(counts.values())
+            {"name": name, "rows": [_row(cell) for cell in cells]}
+            for name, cells in _tables(facts).items()
+            if cells
         ],
         "seal": {"level": facts.seal.level, "trustedTime": facts.seal.trusted_time},
         "summary": list(_summary(facts, language)),
@@ -166,6 +176,15 @@ def _predicate(facts: QuarterFacts) -> dict[str, Canonical]:
         ),
         "nonClaims": list(_non_claims(facts, language)),
     }
+
+
+def _tables(facts: QuarterFacts) -> dict[str, tuple[Cell, ...]]:
+    """The tables as they may be told; why answers were late only where how many were may be."""
+    cells = linked(facts.tables, _LINKS)
+    late = facts.tables["answers"].get("late", 0)
+    if late >= LEAST and not tells(cells["answers"], _LATE):
+        return {name: each for name, each in cells.items() if name != "lateness"}
+    return cells
 
 
 def _row(cell: Cell) -> Canonical:
@@ -187,7 +206,9 @@ def _summary(facts: QuarterFacts, language: Language) -> Iterable[str]:
         return
     yield say(words.FEW_CASES, least=LEAST) if total is None else say(words.CASES, cases=total)
     late = facts.tables["answers"].get("late", 0)
-    yield say(words.SOME_LATE) if late else say(words.NONE_LATE)
+    why_told = "lateness" in _tables(facts)
+    some_late = say(words.SOME_LATE) if why_told else say(words.SOME_LATE_UNTOLD)
+    yield some_late if late else say(words.NONE_LATE)
     if facts.tables.get("standing", {}).get("no-longer-vouched-for", 0):
         yield say(words.SOME_NOT_VOUCHED_FOR)
     yield say(words.SUPPRESSED, least=LEAST)

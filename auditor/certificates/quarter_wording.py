@@ -14,13 +14,17 @@ FEW_CASES = "There were fewer than {least} such cases."
 CASES = "There were {cases} such cases."
 NONE_LATE = "No answer was late."
 SOME_LATE = "At least one answer was late; why is told below."
+SOME_LATE_UNTOLD = (
+    "At least one answer was late; why isn't told here, as a smaller number could be had from it."
+)
 SOME_NOT_VOUCHED_FOR = (
     "At least one document of these cases is no longer vouched for: it was withdrawn or superseded "
     "after it had been issued."
 )
 SUPPRESSED = (
-    "Counts below {least} are added to others, or said to be fewer than {least}, so that nobody "
-    "can be recognised by them."
+    "Counts below {least} are added to others, or said to be fewer than {least}, in each table, "
+    "and where two tables count the same. What can be worked out from several tables and from what "
+    "is known otherwise is not ruled out."
 )
 
 COMPLETE = (

@@ -130,11 +130,18 @@ _NO_TRUSTED_TIME = (
 )
 
 
-_REFUSED = (
-    "The request was refused and no unlearning was run. The reasons, and the right to lodge a "
-    "complaint with a supervisory authority and to seek a judicial remedy, belong in the "
-    "controller's reply to the person (Article 12(4) GDPR)."
-)
+_NOT_RUN = "The request was refused and no unlearning was run."
+_REPLY = "The reasons belong in the controller's reply to the person."
+_REPLIES = {
+    Regime.GDPR: (
+        "The reasons, and the right to lodge a complaint with a supervisory authority and to seek "
+        "a judicial remedy, belong in the controller's reply to the person (Article 12(4) GDPR)."
+    ),
+    Regime.UK_GDPR: (
+        "The reasons, and the right to lodge a complaint with a supervisory authority and to seek "
+        "a judicial remedy, belong in the controller's reply to the person (Article 12(4) UK GDPR)."
+    ),
+}
 _WITHDRAWN = "The request was withdrawn by the person who made it; the case was closed."
 
 
@@ -149,7 +156,8 @@ def summary(facts: DocumentFacts) -> tuple[str, ...]:
         case Outcome.NOTHING_TO_UNLEARN:
             return (*_nothing(facts, language), *_also(facts, language))
         case Outcome.REFUSED:
-            return (language.say(_REFUSED),)
+            reply = language.say(_REPLIES.get(facts.request.regime, _REPLY))
+            return (f"{language.say(_NOT_RUN)} {reply}",)
         case Outcome.WITHDRAWN:
             return (language.say(_WITHDRAWN),)
 

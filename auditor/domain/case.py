@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.domain import event as ev
-from auditor.domain.artefact import ArtefactFate
+from auditor.domain.artefact import ArtefactFate, Digest
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, IdentityResult
@@ -36,6 +36,7 @@ class ErasureCase:
     extended: ev.RequestDecided | None = None
     identity: ev.IdentityChecked | None = None
     paused: ev.ClockStopped | None = None
+    resumed: ev.ClockResumed | None = None
     restricted: ev.ProcessingRestricted | None = None
     recipients: tuple[str, ...] = ()
     informed: tuple[ev.RecipientInformed, ...] = ()
@@ -199,7 +200,7 @@ def _evolve_desk(case: ErasureCase, event: Event) -> ErasureCase:
         case ev.ClockStopped():
             return replace(case, paused=event)
         case ev.ClockResumed():
-            return replace(case, paused=None)
+            return replace(case, paused=None, resumed=event)
         case ev.ProcessingRestricted():
             return replace(case, restricted=event)
         case ev.RestrictionLifted():
@@ -216,9 +217,9 @@ def _evolve_paper(case: ErasureCase, event: Event) -> ErasureCase:
     match event:
         case ev.ApprovalRequested():
             return replace(case, drafted=event, drafts=case.drafts + 1)
-        case ev.ApprovalDeclined():
-            return replace(case, drafted=None)
-        case ev.StatementApproved():
+        case ev.ApprovalDeclined() if _is_drafted(case, event.envelope):
+            return replace(case, drafted=None, approved=None)
+        case ev.StatementApproved() if _is_drafted(case, event.envelope):
             return replace(case, approved=event)
         case ev.CertificatePrepared():
             return replace(case, prepared=event)
@@ -230,6 +231,11 @@ def _evolve_paper(case: ErasureCase, event: Event) -> ErasureCase:
             return replace(case, superseded=event)
         case _:
             return case
+
+
+def _is_drafted(case: ErasureCase, envelope: Digest) -> bool:
+    """Whether it is this statement that waits; an answer to an earlier one came too late."""
+    return case.drafted is not None and case.drafted.envelope == envelope
 
 
 def _evolve_attempt(case: ErasureCase, event: Event) -> ErasureCase:

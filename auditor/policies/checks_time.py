@@ -62,7 +62,10 @@ def answered_in_time(papers: Papers) -> Observation:
 
 
 def refused_in_time(papers: Papers) -> Observation:
-    """Refused within the first limit; Art. 12(4) knows no extension."""
+    """Refused within the first limit; Art. 12(4) knows no extension.
+
+    What was refused in time, taken back, and refused again later is for a person.
+    """
     facts, limit, say = papers.facts, _required_limit(papers), papers.say
     deadline, received = _counted(limit, facts), _received(papers)
     refused = facts.find_decision(DecisionKind.REFUSED)
@@ -78,7 +81,16 @@ def refused_in_time(papers: Papers) -> Observation:
     ends = _ends(papers, deadline)
     if refused.day <= deadline.day:
         text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
-        return supports(text, facts.request, refused)
+        last = facts.decided
+        if last is None or last.day <= deadline.day or not facts.has_decided(DecisionKind.REFUSED):
+            return supports(text, facts.request, refused)
+        text = say(
+            "{text} What stands was decided only on {day} ({entry}), after the time limit.",
+            text=text,
+            day=last.day,
+            entry=last,
+        )
+        return for_a_person(text, facts.request, refused, last)
     text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
     return contradicts(text, facts.request, refused)
 
@@ -230,12 +242,13 @@ def _as_told(papers: Papers, day: date, text: str, *leaves: Leaf[Event]) -> Obse
     """Support; for a person where it rests on an extension that nobody is on record to have told.
 
     The person has to be told within the first limit (Art. 12(3) GDPR, Cal. Civ. Code
-    1798.130(a)(2)(A)); a letter may have left without being entered.
+    1798.130(a)(2)(A)); a letter may have left without being entered, and one that was entered later
+    may have been thought of then.
     """
     facts, limit = papers.facts, _required_limit(papers)
     first = _counted(limit, facts).day
     told = any(
-        leaf.event.letter is LetterKind.EXTENDED and leaf.event.on <= first
+        leaf.event.letter is LetterKind.EXTENDED and max(leaf.event.on, leaf.day) <= first
         for leaf in facts.all(ev.LetterSent)
     )
     if day <= first or told:
@@ -257,9 +270,8 @@ def _counted(limit: TimeLimit, facts: CaseFacts, *, extended: bool = False) -> D
     return last_day(limit, facts.received, facts.holidays, facts.stops, extended=extended)
 
 
-def _carried_out(
-    facts: CaseFacts,
-) -> tuple[Leaf[ev.RequestDecided], Leaf[ev.VerdictReached] | Leaf[ev.ScopeEstablished]] | None:
+def _carried_out(facts: CaseFacts) -> tuple[Leaf[ev.RequestDecided], Leaf[Event]] | None:
+    """The grant, and what carried it out: the verdict, once the new model is in service."""
     granted = facts.find_decision(DecisionKind.GRANTED)
     if granted is None or not facts.has_decided(DecisionKind.GRANTED):
         return None
@@ -268,7 +280,12 @@ def _carried_out(
     reached = facts.find_last(ev.VerdictReached)
     if reached is None or reached.event.basis is Basis.NONE:
         return None
-    return granted, reached
+    weights = reached.event.weights
+    served = [leaf for leaf in facts.all(ev.ModelDeployed) if leaf.event.weights == weights]
+    if not served:
+        return None
+    since = next((leaf for leaf in served if leaf.number > reached.number), reached)
+    return granted, since
 
 
 def _received(papers: Papers) -> str:

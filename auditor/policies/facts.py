@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Generic, TypeVar
@@ -166,7 +167,10 @@ class CaseFacts:
 
     @property
     def stops(self) -> tuple[Stop, ...]:
-        """When the clock stood still (`dates`); one that still does, up to the day of judgement."""
+        """When the clock stood still (`dates`); one that still does, up to the day of judgement.
+
+        No day counts twice: a stop that reaches back behind the end of one before begins with that.
+        """
         found: list[Stop] = []
         open_: Leaf[ev.ClockStopped] | None = None
         for item in self.stream:
@@ -174,11 +178,10 @@ class CaseFacts:
             if isinstance(event, ev.ClockStopped) and open_ is None:
                 open_ = self._leaf(item, event)
             elif isinstance(event, ev.ClockResumed) and open_ is not None:
-                found.append(Stop(start=open_.event.on, end=event.on, entered=open_.day))
+                found.append(_stop(open_, event.on, found))
                 open_ = None
         if open_ is not None:
-            start = open_.event.on
-            found.append(Stop(start=start, end=max(start, self.as_of), entered=open_.day))
+            found.append(_stop(open_, self.as_of, found))
         return tuple(found)
 
     @property
@@ -226,3 +229,8 @@ class CaseFacts:
         if instant.tzinfo is None:
             raise PolicyError(f"entry {item.sequence} carries a time without its zone")
         return local_day(instant, self.zone)
+
+
+def _stop(begun: Leaf[ev.ClockStopped], end: date, before: Sequence[Stop]) -> Stop:
+    start = max([begun.event.on, *(stop.end for stop in before)])
+    return Stop(start=start, end=max(start, end), entered=begun.day)

@@ -14,21 +14,31 @@ import pytest
 
 from auditor.certificates.signatures import keys_in_force
 from auditor.certificates.verify import Status, verify_certificate
-from auditor.domain.event import CertificatePrepared
-from auditor.domain.request import Outcome
+from auditor.domain.event import ApprovalDeclined, CertificatePrepared, StatementApproved
+from auditor.domain.request import DecisionKind, DecisionReason, Outcome
 from auditor.errors import CertificateError, MisuseError, ProofError
 from auditor.proof.dsse import add_signatures
 from auditor.proof.signing import Signer, generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust, trust_bytes
+from auditor.workflow.desk.desk import decide
 from auditor.workflow.documents.approval import approve, decline, drafted_statement
 from auditor.workflow.documents.notary import prepare_statement
+from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.running import run_case
 from auditor.workflow.homes.config import write_config
 from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
-from auditor.workflow.homes.record import case_stream, load_case, record
+from auditor.workflow.homes.record import case_stream, load_case, record, record_next
 from auditor.workflow.homes.steps import Step, next_step
-from auditor.workflow.log.statement_keys import add_pair, make_pair, read_pair
+from auditor.workflow.log.statement_keys import (
+    add_pair,
+    make_pair,
+    read_pair,
+    revoke_key,
+    rotate_statement_keys,
+)
 from tests.certificates.conftest import Issued, issue_record, refused_case
 from tests.cli.conftest import stock
+from tests.workflow.desks import employ, filed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,3 +259,75 @@ def add_signatures_of_strangers(envelope: bytes) -> bytes:
     payload = b64decode(fields["payload"]).replace(b"refused", b"granted")
     fields["payload"] = b64encode(payload).decode("ascii")
     return add_signatures(json.dumps(fields).encode(), strangers())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A home in which a person of the desk, an approver and the home itself sign by keys."""
+
+    home: Home
+    desk: tuple[Signer, ...]
+    approver: tuple[Signer, ...]
+    case: str
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Iterator[Signed]:
+    """A refused case whose statement waits for approval."""
+    with closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as made:
+        stock(made)
+        desk = employ(made, tmp_path, "ada")
+        approver = employ(made, tmp_path, "approver", "approval")
+    with closing(in_home(tmp_path / "home", four_eyes=True)) as home:
+        case = filed(home)
+        refuse(home, case, desk)
+        prepare_statement(home, case, load_case(home, case))
+        yield Signed(home=home, desk=desk, approver=approver, case=case)
+
+
+def refuse(home: Home, case: str, signers: tuple[Signer, ...]) -> None:
+    decide(home, case, DecisionKind.REFUSED, reason=DecisionReason.NO_GROUND, signers=signers)
+
+
+@pytest.mark.parametrize("approved", [False, True])
+@pytest.mark.parametrize("whose", ["desk", "approver", "home"])
+def test_a_statement_by_a_key_revoked_since_is_sent_back_and_signed_anew(
+    signed: Signed, tmp_path: Path, whose: str, approved: bool
+) -> None:
+    home, case, desk, approver = signed.home, signed.case, signed.desk, signed.approver
+    if approved:
+        approve(home, case, approver)
+    revoked = {"desk": desk, "approver": approver, "home": home.statement_signers}[whose]
+    for signer in revoked:
+        revoke_key(home, signer.key_id)
+    if whose == "home":
+        rotate_statement_keys(home)
+    if approved:
+        with pytest.raises(ProofError, match="revoked"):
+            run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
+    assert load_case(home, case).prepared is None
+    decline(home, case)
+    if whose == "desk":
+        refuse(home, case, employ(home, tmp_path, "bob"))
+    if whose == "approver":
+        approver = employ(home, tmp_path, "another", "approval")
+    prepare_statement(home, case, load_case(home, case))
+    approve(home, case, approver)
+    prepare_statement(home, case, load_case(home, case))
+    assert issue_record(home, case).verify().status is Status.VALID_STATUS_UNKNOWN
+
+
+def test_an_answer_to_a_statement_that_was_sent_back_is_none_to_the_next(signed: Signed) -> None:
+    home, case = signed.home, signed.case
+    first = load_case(home, case).drafted
+    assert first is not None
+    decline(home, case)
+    prepare_statement(home, case, load_case(home, case))
+    late = StatementApproved(
+        case=case, envelope=first.envelope, approved=first.envelope, actor="dpo"
+    )
+    record_next(home, case_stream(case), late)
+    record_next(home, case_stream(case), ApprovalDeclined(case=case, envelope=first.envelope))
+    state = load_case(home, case)
+    assert state.approved is None and state.drafted not in (None, first)
+    assert next_step(state) is Step.APPROVE

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from auditor.certificates.wording import non_claims
-from tests.certificates.examples import cohort, exact, failed, passed
+import pytest
+
+from auditor.certificates.wording import non_claims, summary
+from auditor.domain.request import Regime
+from tests.certificates.examples import cohort, exact, failed, passed, refused
 
 
 def test_an_interval_of_the_auc_that_ends_above_1_is_explained() -> None:
@@ -40,3 +43,17 @@ def test_a_cohort_says_how_often_one_of_it_would_go_unseen() -> None:
     assert "probability" not in line
     for other in (passed(), failed(), exact()):
         assert not any(unseen in line for line in non_claims(other))
+
+
+@pytest.mark.parametrize("locale", ["en", "de", "fr", "es"])
+def test_a_refusal_names_the_rights_and_the_law_of_its_own_regime(locale: str) -> None:
+    facts = replace(refused(), locale=locale)
+    said = {
+        regime: " ".join(summary(replace(facts, request=replace(facts.request, regime=regime))))
+        for regime in Regime
+    }
+    assert len(set(said.values())) == 3
+    assert said[Regime.HIPAA] == said[Regime.CCPA]
+    assert not any(digit in said[Regime.HIPAA] for digit in "0123456789")
+    british = {"en": "UK GDPR", "de": "UK-DSGVO", "fr": "britannique", "es": "Reino Unido"}[locale]
+    assert (british in said[Regime.UK_GDPR], british in said[Regime.GDPR]) == (True, False)

@@ -124,6 +124,35 @@ def test_one_late_answer_is_never_hidden() -> None:
     assert rows["lateness"] == [{"names": ["undecided"], "count": FEWER}]
 
 
+def test_no_small_number_follows_from_two_tables() -> None:
+    """Six late of nine would leave three in time."""
+    nine = {
+        **NONE,
+        **{name: {next(iter(rows)): 9} for name, rows in MANY.items()},
+        "answers": {"in-time": 3, "late": 6},
+        "lateness": {"undecided": 6},
+    }
+    told = statement(facts(nine))["predicate"]
+    rows = {table["name"]: table["rows"] for table in told["tables"]}
+    assert rows["answers"] == [{"names": ["in-time", "late"], "count": "9"}]
+    assert "lateness" not in rows and told["late"] == "yes"
+    assert any("why isn't told here" in line for line in told["summary"])
+    both = {
+        **nine,
+        "outcomes": {"certified": 20, "open": 6},
+        "standing": {"standing": 26},
+        "flow": {"received-and-closed": 17, "received": 6, "closed": 3},
+        "answers": {"in-time": 20, "no-limit": 6},
+        "lateness": {},
+        "verdicts": {"PASSED": 26},
+        "regimes": {"gdpr": 17, "uk-gdpr": 3, "hipaa": 6},
+    }
+    told = statement(facts(both))["predicate"]
+    rows = {table["name"]: table["rows"] for table in told["tables"]}
+    for name in ("outcomes", "answers"):
+        assert [row["count"] for row in rows[name]] == ["26"]
+
+
 def test_a_report_made_before_the_quarters_end_says_so() -> None:
     early = statement(facts(issued=date(2026, 12, 31)))["predicate"]["summary"]
     assert any("not over" in line for line in early)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.certificates.small_numbers import LEAST, merged, told
+from auditor.certificates.small_numbers import LEAST, linked, merged, tells, told
 
 COUNTS = st.dictionaries(
     st.sampled_from("abcdefgh"), st.integers(0, 12) | st.integers(0, 10_000), max_size=8
@@ -69,3 +69,33 @@ def test_single_counts_and_nonsense() -> None:
     for wrong in (lambda: told(-1), lambda: merged({"a": -1})):
         with pytest.raises(ValueError, match="fewer than 0"):
             wrong()
+
+
+A, B = frozenset("a"), frozenset("b")
+
+
+@given(st.integers(0, 20), COUNTS, COUNTS)
+def test_what_one_table_keeps_back_does_not_follow_from_another(
+    same: int, first: dict[str, int], second: dict[str, int]
+) -> None:
+    """The part that both count is told by both, by none, or it is all there is."""
+    one = {**{name: first[name] for name in first if name != "a"}, "a": same}
+    two = {**{name: second[name] for name in second if name != "b"}, "b": same}
+    cells = linked({"one": one, "two": two}, [(("one", A), ("two", B))])
+    whole = same in (sum(one.values()), sum(two.values()))
+    assert whole or tells(cells["one"], A) == tells(cells["two"], B)
+    for table, counts in (("one", one), ("two", two)):
+        for cell in cells[table]:
+            true = sum(counts[name] for name in cell.names)
+            assert cell.count == (None if true < LEAST else true)
+
+
+def test_the_rest_of_a_merged_cell_is_not_had_by_subtraction() -> None:
+    tables = {
+        "outcomes": {"certified": 20, "open": 6},
+        "flow": {"closed-early": 17, "received": 6, "closed": 3},
+    }
+    links = [(("outcomes", frozenset({"open"})), ("flow", frozenset({"received"})))]
+    cells = linked(tables, links)
+    assert not tells(cells["flow"], {"received"})
+    assert not tells(cells["outcomes"], {"open"})

@@ -114,6 +114,45 @@ def test_an_extension_gives_more_time_if_it_came_in_time_and_was_told(
         assert laid(rule, edit) is status
 
 
+def test_a_letter_of_extension_that_was_entered_too_late_shows_nothing() -> None:
+    """Dated back to within the first month, and entered when the answer was late already."""
+    extended = decision(DecisionKind.EXTENDED, DecisionReason.COMPLEXITY)
+    edit = both(
+        later(ev.ScopeEstablished, 80),
+        after_request(extended, days=20),
+        at_end(letter_on(LetterKind.EXTENDED, 20), days=80),
+    )
+    assert laid("GDPR-12-3-RESPOND", edit) is PERSON
+
+
+@pytest.mark.parametrize(
+    ("served", "as_of", "status"),
+    [(29, None, MET), (30, None, NOT_MET), (None, 29, MISSING), (None, 30, NOT_MET)],
+)
+def test_an_erasure_is_carried_out_when_the_new_model_is_in_service(
+    served: int | None, as_of: int | None, status: FindingStatus
+) -> None:
+    """A verdict alone leaves the old model where it was."""
+    edit = until(ev.VerdictReached) if served is None else later(ev.ModelRetired, served)
+    day = None if as_of is None else RECEIVED + timedelta(as_of)
+    assert laid("GDPR-12-3-RESPOND", edit, as_of=day) is status
+
+
+@pytest.mark.parametrize(("again", "status"), [(20, MET), (29, MET), (30, PERSON)])
+def test_a_refusal_that_was_taken_back_and_repeated_too_late_is_for_a_person(
+    again: int, status: FindingStatus
+) -> None:
+    """The first, in time, is not the one that stands."""
+    no = decision(DecisionKind.REFUSED, DecisionReason.NO_GROUND)
+    edit = both(
+        until(ev.ErasureRequested),
+        at_end(no, letter_on(LetterKind.REFUSED, 3), days=3),
+        at_end(decision(DecisionKind.HELD), days=10),
+        at_end(no, days=again),
+    )
+    assert laid("GDPR-12-4-REFUSE", edit) is status
+
+
 # Documents ----------------------------------------------------------------------------------------
 
 
@@ -392,6 +431,20 @@ def test_a_second_stop_or_resumption_in_a_row_changes_nothing() -> None:
         given = facts(entries(both(until(ev.ErasureRequested), edit), Regime.UK_GDPR))
         answer = answer_of(packs_for(Regime.UK_GDPR), given)
         assert answer is not None and answer.due == date(2027, 3, 5)
+
+
+def test_days_on_which_the_clock_stood_still_count_once() -> None:
+    """Stopped again and again over the same days, or over some of them."""
+    for again in (
+        [stopped(9), resumed(14)] * 3,
+        [stopped(11), resumed(13)],
+        [stopped(2), resumed(14)],
+    ):
+        stops = at_end(stopped(9), resumed(14), *again)
+        given = facts(entries(both(until(ev.ErasureRequested), stops), Regime.UK_GDPR))
+        answer = answer_of(packs_for(Regime.UK_GDPR), given)
+        assert answer is not None and answer.due == date(2027, 3, 5)
+        assert "stood still for 5 days" in found("UK-12A-CLOCK", given).explanation
 
 
 # Days of the controller's zone --------------------------------------------------------------------

@@ -105,6 +105,8 @@ def test_the_clock_stops_and_goes_on_in_turn(stocked: Home) -> None:
         resume_clock(stocked, case, BY, date(2026, 11, 4))
     resume_clock(stocked, case, BY, date(2026, 11, 5))
     assert load_case(stocked, case).paused is None
+    with pytest.raises(MisuseError, match="stopped again before"):
+        stop_clock(stocked, case, PauseReason.FEE, BY, date(2026, 11, 4))
     stop_clock(stocked, case, PauseReason.FEE, BY)
     assert load_case(stocked, case).paused is not None
 

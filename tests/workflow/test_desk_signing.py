@@ -36,10 +36,12 @@ from auditor.workflow.documents.notary import prepare_statement
 from auditor.workflow.erasure.casework import RunSettings
 from auditor.workflow.erasure.running import run_case
 from auditor.workflow.homes.home import Home, create_home, open_home
-from auditor.workflow.homes.record import case_stream, load_case, record_at
+from auditor.workflow.homes.record import case_stream, load_case, record_at, record_next
 from auditor.workflow.log.statement_keys import revoke_key
 from tests.cli.conftest import stock
 from tests.workflow.desks import employ, filed, person, with_four_eyes
+from tests.workflow.test_desk_rules import GONE, REACHED
+from tests.workflow.test_steps import scope
 
 GRANTED, REFUSED, HELD = DecisionKind.GRANTED, DecisionKind.REFUSED, DecisionKind.HELD
 
@@ -268,6 +270,24 @@ def test_a_revoked_key_has_decided_nothing(office: Office) -> None:
         require_authentic(home, case)
     decide(home, case, GRANTED, signers=office.bob)
     require_authentic(home, case)
+
+
+def test_a_key_revoked_after_every_copy_was_accounted_for_is_decided_anew(office: Office) -> None:
+    """Nothing is left to decide but this; else the erased patient's case would never be closed."""
+    home, case = office.home, filed(office.home)
+    decide(home, case, GRANTED, signers=office.ada)
+    for event in (scope(), REACHED, GONE):
+        record_next(home, case_stream(case), replace(event, case=case))  # type: ignore[call-arg]
+    assert load_case(home, case).all_accounted
+    revoke_key(home, office.ada[0].key_id)
+    for other in (HELD, REFUSED, DecisionKind.WITHDRAWN):
+        reason = DecisionReason.NO_GROUND if other is REFUSED else DecisionReason.NONE
+        with pytest.raises(MisuseError, match="accounted for"):
+            decide(home, case, other, reason=reason, signers=office.bob)
+    decide(home, case, GRANTED, signers=office.bob)
+    require_authentic(home, case)
+    with pytest.raises(MisuseError, match="already granted"):
+        decide(home, case, GRANTED, signers=office.bob)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ def stop_clock(
     """Let the time limit stand still while something is asked of the requester (Art. 12A UK GDPR).
 
     Raises:
-        MisuseError: another law than the UK GDPR, or the clock stands still already.
+        MisuseError: another law than the UK GDPR, the clock stands still already, or it stood still
+            on that day before.
     """
     state = _open(home, case)
     if state.requested is not None and state.requested.regime is not Regime.UK_GDPR:
@@ -49,9 +50,12 @@ def stop_clock(
         )
     if state.paused is not None:
         raise MisuseError(f"the clock of case {case} stands still since {state.paused.on}")
-    event = ev.ClockStopped(
-        case=case, reason=reason, on=day_in(state, on), actor=by.role, signature=UNSIGNED
-    )
+    day = day_in(state, on)
+    if state.resumed is not None and day < state.resumed.on:
+        raise MisuseError(
+            f"the clock went on on {state.resumed.on}; it can't have been stopped again before"
+        )
+    event = ev.ClockStopped(case=case, reason=reason, on=day, actor=by.role, signature=UNSIGNED)
     return enter(home, event, by)
 
 

@@ -147,14 +147,14 @@ def _require_sense(home: Home, case: str, state: ErasureCase, choice: Choice) ->
     requested, standing = state.requested, state.decided
     if requested is None:
         raise MisuseError(f"no case {case}; see `auditor request list`")
-    same = standing is not None and standing.decision is choice.decision
-    if same and standing is not None and _stands(home, standing):
+    stands = standing is None or _stands(home, standing)
+    if stands and standing is not None and standing.decision is choice.decision:
         raise MisuseError(f"case {case} is already {choice.decision.value}")
     due = None
     if choice.decision is DecisionKind.EXTENDED:
         answer = answer_of(packs_of(home, case), case_facts(home, case))
         due = None if answer is None else answer.due
-    flaw = why_not(state, requested.regime, choice, today=today_of(state), due=due)
+    flaw = why_not(state, requested.regime, choice, today=today_of(state), due=due, stands=stands)
     if flaw:
         raise MisuseError(f"case {case}: {flaw}")
 

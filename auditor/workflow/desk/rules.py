@@ -56,16 +56,23 @@ class Choice:
 
 
 def why_not(
-    case: ErasureCase, regime: Regime, choice: Choice, *, today: date, due: date | None
+    case: ErasureCase,
+    regime: Regime,
+    choice: Choice,
+    *,
+    today: date,
+    due: date | None,
+    stands: bool = True,
 ) -> str:
     """Why the desk can't decide so; "" where it can.
 
     Args:
+        stands: the last decision is by the desk's own hand; one that isn't holds the case up.
         today: by the controller's calendar.
         due: last day of the time limit that runs, None where the regime knows none.
     """
     return (
-        _too_late(case, choice.decision)
+        _too_late(case, choice.decision, stands=stands)
         or _wrong_reason(regime, choice)
         or _wrong_review(choice, today)
         or _wrong_identity(case, choice)
@@ -73,7 +80,7 @@ def why_not(
     )
 
 
-def _too_late(case: ErasureCase, decision: DecisionKind) -> str:
+def _too_late(case: ErasureCase, decision: DecisionKind, *, stands: bool) -> str:
     if case.forgotten:
         return "whom it concerns is forgotten; a new request is filed anew"
     if case.prepared is not None:
@@ -82,7 +89,7 @@ def _too_late(case: ErasureCase, decision: DecisionKind) -> str:
         return "a statement waits for approval; decline it first: auditor certificate decline"
     if case.reached is None:
         return ""
-    if case.all_accounted:
+    if case.all_accounted and (stands or decision is not DecisionKind.GRANTED):
         return "every copy is accounted for; it can't be decided again"
     if decision in (DecisionKind.REFUSED, DecisionKind.WITHDRAWN):
         return "it has reached its verdict; it can only be held, and granted again"

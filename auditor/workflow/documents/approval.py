@@ -11,12 +11,16 @@ from typing import Any
 
 from auditor.certificates.signatures import ALGORITHMS, APPROVER, PERFORMER, in_force, signed_by
 from auditor.certificates.statement import parse_statement
+from auditor.domain.case import ErasureCase
 from auditor.domain.event import ApprovalDeclined, ApprovalRequested, StatementApproved
-from auditor.errors import MisuseError
+from auditor.errors import MisuseError, ProofError
 from auditor.proof.dsse import add_signatures, verify_envelope
 from auditor.proof.signing import Signer
+from auditor.workflow.desk.signing import require_authentic
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import case_stream, load_case, record
+
+_ANEW = "have another signed: auditor certificate decline {case}, then auditor run"
 
 
 def drafted_statement(home: Home, case: str) -> Mapping[str, Any]:
@@ -41,6 +45,7 @@ def approve(home: Home, case: str, signers: Sequence[Signer]) -> StatementApprov
         ProofError: the performer's signatures don't hold.
     """
     asked, payload = _draft(home, case)
+    drafts = load_case(home, case).drafts
     issued = str(parse_statement(payload)["predicate"]["issued"])
     _require_approver(home, signers, issued)
     approved = add_signatures(home.store.get(asked.envelope), signers)
@@ -50,20 +55,50 @@ def approve(home: Home, case: str, signers: Sequence[Signer]) -> StatementApprov
         approved=home.store.put(approved),
         actor=signers[0].key_id,
     )
-    record(home, case_stream(case), event, "approved")
+    record(home, case_stream(case), event, "approved" if drafts == 1 else f"approved-{drafts}")
     return event
 
 
 def decline(home: Home, case: str) -> ApprovalDeclined:
     """Send the statement back: the next run gathers its facts anew and signs another.
 
+    One that is approved is sent back only if it can't be issued any more: a key that signed it, or
+    what the desk decided, doesn't hold since.
+
     Raises:
         MisuseError: nothing of this case waits for approval.
     """
-    asked, _ = _draft(home, case)
-    event = ApprovalDeclined(case=case, envelope=asked.envelope)
-    record(home, case_stream(case), event, f"declined-{load_case(home, case).drafts}")
+    state = load_case(home, case)
+    if state.drafted is None or state.prepared is not None or _may_be_issued(home, case, state):
+        raise MisuseError(f"no statement of case {case} waits for approval")
+    event = ApprovalDeclined(case=case, envelope=state.drafted.envelope)
+    record(home, case_stream(case), event, f"declined-{state.drafts}")
     return event
+
+
+def require_approval_holds(home: Home, case: str, approved: StatementApproved) -> None:
+    """See that both who signed a statement could still be believed, before it is issued.
+
+    Raises:
+        ProofError: a key of theirs is revoked.
+    """
+    envelope = home.store.get(approved.approved)
+    try:
+        for role in (PERFORMER, APPROVER):
+            signed_by(envelope, home.trust, role)
+    except ProofError as error:
+        raise ProofError(f"{error}; {_ANEW.format(case=case)}") from None
+
+
+def _may_be_issued(home: Home, case: str, state: ErasureCase) -> bool:
+    if state.approved is None:
+        return False
+    try:
+        require_authentic(home, case)
+        require_approval_holds(home, case, state.approved)
+    except ProofError:
+        return False
+    return True
 
 
 def _draft(home: Home, case: str) -> tuple[ApprovalRequested, bytes]:
@@ -71,7 +106,10 @@ def _draft(home: Home, case: str) -> tuple[ApprovalRequested, bytes]:
     if state.drafted is None or state.approved is not None:
         raise MisuseError(f"no statement of case {case} waits for approval")
     envelope = home.store.get(state.drafted.envelope)
-    keys = signed_by(envelope, home.trust, PERFORMER)
+    try:
+        keys = signed_by(envelope, home.trust, PERFORMER)
+    except ProofError as error:
+        raise ProofError(f"{error}; {_ANEW.format(case=case)}") from None
     opened = verify_envelope(envelope, [key.verifier() for key in keys])
     return state.drafted, opened.payload
 

@@ -33,6 +33,7 @@ from auditor.errors import CertificateError, TamperedError
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.tlog_proof import format_proof
 from auditor.workflow.desk.signing import require_authentic
+from auditor.workflow.documents.approval import require_approval_holds
 from auditor.workflow.documents.document import document_facts
 from auditor.workflow.documents.serving import ask_endpoint
 from auditor.workflow.homes.files import sync_folder, write_file
@@ -61,10 +62,12 @@ def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
         CertificateError: the case isn't ready, another model than the statement's is in service or
             served, the trust file names approvers or an endpoint whom the settings pass over, or
             the document couldn't be drawn: a name that is corrected lets the case go on.
-        ProofError: what the desk decided isn't by its own hand.
+        ProofError: what the desk decided isn't by its own hand, or a key by which the statement is
+            signed and approved was revoked since.
         TamperedError: the stored weights aren't those that were measured.
     """
     if state.approved is not None:
+        require_approval_holds(home, case, state.approved)
         _prepare(home, case, state, state.approved.approved)
         return
     require_authentic(home, case)
