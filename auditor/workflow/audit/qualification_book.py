@@ -22,7 +22,6 @@ from auditor.workflow.homes.record import CASE_PREFIX, load_case, model_stream, 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:auditor:method-qualification:v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_FOLDER = "qualifications"
 
 
 def begin(
@@ -138,11 +137,6 @@ def requested_patients(home: Home, model: str) -> frozenset[str]:
         if home.vault.holds(requested.payload):
             named.update(subjects_of(home, requested))
     return frozenset(named)
-
-
-def qualification_folder(home: Home, weights: Digest) -> Path:
-    """Where models trained for a qualification lie until it ends; they carry patients."""
-    return home.root / _FOLDER / weights.value[:16]
 
 
 def clear(folder: Path) -> None:
