@@ -84,6 +84,10 @@ def _served(served: ServedFacts) -> Canonical:
 def _request(facts: DocumentFacts) -> Canonical:
     request = facts.request
     images = request.training_images
+    before: list[Canonical] = [
+        {"case": item.case, "plan": str(item.plan), "margin": decimal_text(item.margin)}
+        for item in request.audited_before
+    ]
     return {
         "case": request.case,
         "regime": request.regime.value,
@@ -93,6 +97,7 @@ def _request(facts: DocumentFacts) -> Canonical:
         "decidedBy": request.decided_by.value,
         "subjects": request.subjects,
         **({} if images is None else {"trainingImages": images}),
+        **({"auditedBefore": before} if before else {}),
     }
 
 

@@ -8,7 +8,7 @@ Never "erased from existence", "anonymous", "compliant" (DESIGN section 2).
 
 from __future__ import annotations
 
-from auditor.certificates.catalogue import language_of
+from auditor.certificates.catalogue import language_of, percent
 from auditor.certificates.facts import DocumentFacts, PlanFacts
 from auditor.domain.language import Language
 from auditor.domain.request import Outcome, Regime
@@ -127,20 +127,28 @@ _REFUSED = (
 _WITHDRAWN = "The request was withdrawn by the person who made it; the case was closed."
 
 
+_AUDITED_BEFORE = (
+    "Models were audited before in case {case}, for some of the same persons or for persons whose "
+    "identifiers are destroyed since, with a margin of {margin} (plan {plan}); that case certified "
+    "nothing."
+)
+
+
 def summary(facts: DocumentFacts) -> tuple[str, ...]:
     """The first lines of the document: what may be relied on, and what can't be excluded."""
     language = language_of(facts.locale)
+    before = _audited_before(facts, language)
     match facts.outcome:
         case Outcome.CERTIFIED:
-            return (*_certified(facts, language), *_also(facts, language))
+            return (*_certified(facts, language), *_also(facts, language), *before)
         case Outcome.NOT_ERASED:
-            return _not_erased(facts, language)
+            return (*_not_erased(facts, language), *before)
         case Outcome.NOTHING_TO_UNLEARN:
             return (*_nothing(facts, language), *_also(facts, language))
         case Outcome.REFUSED:
-            return (language.say(_REFUSED),)
+            return (language.say(_REFUSED), *before)
         case Outcome.WITHDRAWN:
-            return (language.say(_WITHDRAWN),)
+            return (language.say(_WITHDRAWN), *before)
 
 
 def basis_explanation(facts: DocumentFacts, basis: Basis) -> str:
@@ -194,15 +202,6 @@ def whose(facts: DocumentFacts) -> str:
     """``the patient's`` or ``the 5 patients'``."""
     language = language_of(facts.locale)
     return language.count("the patient's", "the {count} patients'", facts.request.subjects)
-
-
-def percent(share: float, language: Language) -> str:
-    """A share as a percentage without needless digits.
-
-    >>> percent(0.35, language_of("en")), percent(0.125, language_of("de"))
-    ('35 %', '12,5 %')
-    """
-    return language.decimals(f"{100 * share:.1f}".removesuffix(".0")) + " %"
 
 
 def _certified(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
@@ -283,6 +282,19 @@ def _also(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
             )
         )
     return tuple(lines)
+
+
+def _audited_before(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
+    """Looks that were taken already: who looks often enough finds a margin that suits."""
+    return tuple(
+        language.say(
+            _AUDITED_BEFORE,
+            case=item.case,
+            margin=percent(item.margin, language),
+            plan=item.plan.value[:16],
+        )
+        for item in facts.request.audited_before
+    )
 
 
 def _obstructed(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
