@@ -26,7 +26,7 @@ from auditor.verification.readiness import Readiness, prepare
 from auditor.verification.relearning import relearning_images
 from auditor.workflow.audit.bank import Bank, sparing, train_bank
 from auditor.workflow.audit.calibration import Calibration, calibrate
-from auditor.workflow.audit.qualification_book import find_current
+from auditor.workflow.audit.qualification_book import Terms, find_current
 from auditor.workflow.audit.references import layout_for, measure_all
 from auditor.workflow.audit.scene import Scene, derive_seed, load_module, load_scene
 from auditor.workflow.audit.scouting import Scouts, send_scouts
@@ -252,8 +252,19 @@ class Casework:
             recipe=self.scene.recipe.digest,
             data=self.scene.commitment,
             code=engine_digest(),
+            terms=self._terms,
             today=datetime.now(UTC).date(),
         )
+
+    @property
+    def _terms(self) -> Terms:
+        """Those of the plan; before one is pinned, those that it will be drawn up by."""
+        by: Plan | Readiness
+        if self.state.plan is None:
+            by, power = self.ready_for(1), self.settings.required_power
+        else:
+            by, power = self.plan, self.plan.required_power
+        return Terms(margin=by.margin, alpha=by.alpha, required_power=power)
 
     def seed(self, name: str) -> int:
         """Seed of a method, or of the `CONTROL`; the plan holds them all.
