@@ -52,3 +52,12 @@ def _catalogue(name: str, locale: str) -> GNUTranslations:
         write_mo(compiled, read_po(file, locale=locale))
     compiled.seek(0)
     return GNUTranslations(compiled)
+
+
+def percent(share: float, language: Language) -> str:
+    """A share as a percentage without needless digits.
+
+    >>> percent(0.35, language_of("en")), percent(0.125, language_of("de"))
+    ('35 %', '12,5 %')
+    """
+    return language.decimals(f"{100 * share:.1f}".removesuffix(".0")) + " %"

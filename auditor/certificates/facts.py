@@ -37,12 +37,25 @@ class Parties:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierAudit:
+    """Another case in which models were audited for some of the same subjects, and not certified.
+
+    ``margin`` and ``plan`` are those it was audited by.
+    """
+
+    case: str
+    plan: Digest
+    margin: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
     """The request: an opaque case id, counts, the days of receipt and decision, and by whose hand.
 
     ``training_images`` is None where nobody looked them up: the request was refused or withdrawn
     before. ``held_out_images`` are the subjects', set apart from training; ``earlier`` are cases in
-    which the request, or part of it, was settled before.
+    which the request, or part of it, was settled before; ``audited_before`` those that looked and
+    settled nothing.
     """
 
     case: str
@@ -54,6 +67,7 @@ class RequestFacts:
     training_images: int | None
     held_out_images: int = 0
     earlier: tuple[str, ...] = ()
+    audited_before: tuple[EarlierAudit, ...] = ()
     obstacle: Obstacle = Obstacle.NONE
     decided_by: DecidedBy = DecidedBy.UNSIGNED
 

@@ -14,10 +14,10 @@ from datetime import date
 
 from auditor.certificates import labels
 from auditor.certificates import letter_wording as words
-from auditor.certificates.catalogue import language_of
+from auditor.certificates.catalogue import language_of, percent
 from auditor.certificates.facts import require_printable
 from auditor.certificates.page import template
-from auditor.certificates.wording import HIPAA_BANNER, percent
+from auditor.certificates.wording import HIPAA_BANNER
 from auditor.domain.language import Language
 from auditor.domain.request import DecisionReason, LetterKind, Outcome, PauseReason, Regime
 from auditor.domain.verdict import Basis

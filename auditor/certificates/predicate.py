@@ -23,6 +23,7 @@ from auditor.certificates.facts import (
     TriedRung,
 )
 from auditor.certificates.measured import estimate, measured, yes_or_no
+from auditor.certificates.non_claims import non_claims
 from auditor.certificates.reasons import reasons_in_words
 from auditor.certificates.served import INSTANT
 from auditor.domain.artefact import item_status
@@ -58,7 +59,7 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
         "controls": [_control(control) for control in facts.controls],
         "inventory": [_artefact(item) for item in facts.inventory],
         "findings": [_finding(finding) for finding in facts.findings],
-        "nonClaims": list(wording.non_claims(facts)),
+        "nonClaims": list(non_claims(facts)),
         "approval": facts.approval.value,
         "seal": {"level": facts.seal.level, "trustedTime": facts.seal.trusted_time},
     }
@@ -84,6 +85,10 @@ def _served(served: ServedFacts) -> Canonical:
 def _request(facts: DocumentFacts) -> Canonical:
     request = facts.request
     images = request.training_images
+    before: list[Canonical] = [
+        {"case": item.case, "plan": str(item.plan), "margin": decimal_text(item.margin)}
+        for item in request.audited_before
+    ]
     return {
         "case": request.case,
         "regime": request.regime.value,
@@ -93,6 +98,7 @@ def _request(facts: DocumentFacts) -> Canonical:
         "decidedBy": request.decided_by.value,
         "subjects": request.subjects,
         **({} if images is None else {"trainingImages": images}),
+        **({"auditedBefore": before} if before else {}),
     }
 
 

@@ -8,7 +8,7 @@ Never "erased from existence", "anonymous", "compliant" (DESIGN section 2).
 
 from __future__ import annotations
 
-from auditor.certificates.catalogue import language_of
+from auditor.certificates.catalogue import language_of, percent
 from auditor.certificates.facts import DocumentFacts, PlanFacts
 from auditor.domain.language import Language
 from auditor.domain.request import Outcome, Regime
@@ -79,57 +79,6 @@ _OBSTACLES = {
     ),
 }
 
-_ALWAYS_DISCLAIMED = (
-    "That the measurements were made on the model in service is the controller's signed statement, "
-    "unless the evidence bundle is replayed or a witness holds the reference models.",
-    "Copies of the images kept outside the training of this model, such as the medical record, are "
-    "not removed by what is described here; those known are listed in the inventory.",
-    "This is neither legal advice nor a finding that the controller's processing as a whole is "
-    "lawful, nor that the model is outside data-protection law.",
-    "The model's fitness for clinical use was not assessed; its accuracy was compared with that "
-    "before only to show that unlearning did not damage it.",
-)
-_NO_FORMAL_GUARANTEE = (
-    "No formal privacy guarantee in the sense of differential privacy is given: no noise mechanism "
-    "with such a guarantee was run."
-)
-_NOT_ZERO = (
-    "The influence is not said to be zero. A difference smaller than the margin, or one that the "
-    "tests listed do not look for, would go unseen."
-)
-_ONE_AMONG_SEVERAL = (
-    "The verdict is about several patients together. Each was looked at alone, too; yet one of "
-    "them who was not forgotten can go unseen among the others."
-)
-_ONE_TOLD_APART = (
-    "Declared before the run: such a patient would be told apart with probability {one}, in the "
-    "mean of these patients."
-)
-_EXACT_LIMITS = (
-    "The exact basis covers the training of this model. Choices made earlier with {whose} images "
-    "in view (such as architecture or settings), and copies of those images filed under another "
-    "person, are not covered by it."
-)
-_COUNTED_IN = (
-    "The order in which the other images were shown had been drawn with {whose} images counted in. "
-    "They were left out of it, not drawn again without: how many there were, and where in the "
-    "order, can show in it. What they show cannot."
-)
-_ENDPOINTS_WORD = (
-    "What the endpoint answered is its own word at that moment, by its own key: not what it "
-    "computes its results with, nor what it serves later."
-)
-_UNBOUNDED = (
-    "An AUC is never above 1, though an interval of it printed here is: the interval (DeLong) "
-    "allows for chance on both sides alike and knows no bound. It is printed as it was computed "
-    "and signed."
-)
-_NO_TRUSTED_TIME = (
-    "Dates are those of the issuer's clock. The ledger fixes the order of events, but no "
-    "independent time-stamp was obtained."
-)
-
-
 _NOT_RUN = "The request was refused and no unlearning was run."
 _REPLY = "The reasons belong in the controller's reply to the person."
 _REPLIES = {
@@ -145,57 +94,34 @@ _REPLIES = {
 _WITHDRAWN = "The request was withdrawn by the person who made it; the case was closed."
 
 
+_AUDITED_BEFORE = (
+    "Models were audited before in case {case}, for some of the same persons or for persons whose "
+    "identifiers are destroyed since, with a margin of {margin} (plan {plan}); that case certified "
+    "nothing."
+)
+
+
 def summary(facts: DocumentFacts) -> tuple[str, ...]:
     """The first lines of the document: what may be relied on, and what can't be excluded."""
     language = language_of(facts.locale)
+    before = _audited_before(facts, language)
     match facts.outcome:
         case Outcome.CERTIFIED:
-            return (*_certified(facts, language), *_also(facts, language))
+            return (*_certified(facts, language), *_also(facts, language), *before)
         case Outcome.NOT_ERASED:
-            return _not_erased(facts, language)
+            return (*_not_erased(facts, language), *before)
         case Outcome.NOTHING_TO_UNLEARN:
             return (*_nothing(facts, language), *_also(facts, language))
         case Outcome.REFUSED:
             reply = language.say(_REPLIES.get(facts.request.regime, _REPLY))
-            return (f"{language.say(_NOT_RUN)} {reply}",)
+            return (f"{language.say(_NOT_RUN)} {reply}", *before)
         case Outcome.WITHDRAWN:
-            return (language.say(_WITHDRAWN),)
+            return (language.say(_WITHDRAWN), *before)
 
 
 def basis_explanation(facts: DocumentFacts, basis: Basis) -> str:
     """What the basis of assurance means, in plain words."""
     return language_of(facts.locale).say(_BASES[basis], whose=whose(facts))
-
-
-def non_claims(facts: DocumentFacts) -> tuple[str, ...]:
-    """What the document does not say."""
-    language = language_of(facts.locale)
-    say = language.say
-    lines = [say(line) for line in _ALWAYS_DISCLAIMED]
-    if facts.conclusion is not None:
-        basis = facts.conclusion.basis
-        exact = basis is Basis.EXACT
-        lines += [say(_EXACT_LIMITS, whose=whose(facts)) if exact else say(_NOT_ZERO)]
-        if basis is Basis.STATISTICAL_COHORT:
-            lines.append(_one_among_several(facts.plan, language))
-        if exact and facts.attempts[-1].method == "rewind":
-            lines.append(say(_COUNTED_IN, whose=whose(facts)))
-        lines.append(say(_NO_FORMAL_GUARANTEE))
-    if _beyond_one(facts):
-        lines.append(say(_UNBOUNDED))
-    if facts.served is not None:
-        lines.append(say(_ENDPOINTS_WORD))
-    if facts.seal.trusted_time == "none":
-        lines.append(say(_NO_TRUSTED_TIME))
-    return tuple(lines)
-
-
-def _beyond_one(facts: DocumentFacts) -> bool:
-    """Whether an interval of an AUC that is printed ends above 1."""
-    if facts.decisive is None or facts.decisive.audit is None:
-        return False
-    auc = facts.decisive.audit.evidence.auc
-    return max(auc.original.upper, auc.candidate.upper) > 1
 
 
 def notices(facts: DocumentFacts) -> tuple[tuple[str, str], ...]:
@@ -213,15 +139,6 @@ def whose(facts: DocumentFacts) -> str:
     """``the patient's`` or ``the 5 patients'``."""
     language = language_of(facts.locale)
     return language.count("the patient's", "the {count} patients'", facts.request.subjects)
-
-
-def percent(share: float, language: Language) -> str:
-    """A share as a percentage without needless digits.
-
-    >>> percent(0.35, language_of("en")), percent(0.125, language_of("de"))
-    ('35 %', '12,5 %')
-    """
-    return language.decimals(f"{100 * share:.1f}".removesuffix(".0")) + " %"
 
 
 def _certified(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
@@ -304,6 +221,19 @@ def _also(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _audited_before(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
+    """Looks that were taken already: who looks often enough finds a margin that suits."""
+    return tuple(
+        language.say(
+            _AUDITED_BEFORE,
+            case=item.case,
+            margin=percent(item.margin, language),
+            plan=item.plan.value[:16],
+        )
+        for item in facts.request.audited_before
+    )
+
+
 def _obstructed(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
     obstacle = language.say(_OBSTACLES[facts.request.obstacle], whose=whose(facts))
     return (
@@ -337,14 +267,6 @@ def _not_erased(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
             "the start."
         ),
     )
-
-
-def _one_among_several(plan: PlanFacts | None, language: Language) -> str:
-    sentences = [language.say(_ONE_AMONG_SEVERAL)]
-    if plan is not None and plan.detect_one is not None:
-        one = language.decimals(f"{plan.detect_one:.2f}")
-        sentences.append(language.say(_ONE_TOLD_APART, one=one))
-    return " ".join(sentences)
 
 
 def _declared_power(plan: PlanFacts, language: Language) -> str:

@@ -12,6 +12,7 @@ from auditor.certificates.facts import (
     Conclusion,
     Control,
     DocumentFacts,
+    EarlierAudit,
     ModelFacts,
     ModelVersion,
     Parties,
@@ -431,9 +432,10 @@ def cohort() -> DocumentFacts:
     conclusion = Conclusion(
         decision=PASSED, basis=Basis.STATISTICAL_COHORT, qualification=named("qualification")
     )
+    looked = EarlierAudit(case="0c4f2a7e91d35b68", plan=named("looked"), margin=0.1)
     return replace(
         facts,
-        request=replace(facts.request, subjects=24),
+        request=replace(facts.request, subjects=24, audited_before=(looked,)),
         plan=replace(PLAN, detect_one=0.91),
         conclusion=conclusion,
     )

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from auditor.certificates.wording import non_claims, summary
+from auditor.certificates.non_claims import non_claims
+from auditor.certificates.wording import summary
 from auditor.domain.request import Regime
 from tests.certificates.examples import cohort, exact, failed, passed, refused
 

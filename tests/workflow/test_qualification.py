@@ -21,7 +21,13 @@ from auditor.unlearning.fakes import EDITS
 from auditor.unlearning.task import Task
 from auditor.verification.clopper_pearson import clopper_pearson
 from auditor.verification.engine_code import engine_digest
-from auditor.workflow.audit.qualification_book import begin, enter, find_current, read_report
+from auditor.workflow.audit.qualification_book import (
+    Terms,
+    begin,
+    enter,
+    find_current,
+    read_report,
+)
 from auditor.workflow.audit.scene import load_module, load_scene, train_and_register
 from auditor.workflow.homes.guard import require_extends_kept
 from auditor.workflow.homes.home import Home, create_home
@@ -200,14 +206,14 @@ def test_each_shortfall_is_seen(found: tuple[Qualification, ev.MethodQualified])
 
 def test_what_is_current(home: Home, found: tuple[Qualification, ev.MethodQualified]) -> None:
     report = replace(good(found[0]), number=7)
+    terms = Terms(margin=report.margin, alpha=report.alpha, required_power=report.required_power)
 
     def current(**changes: object) -> ev.MethodQualified | None:
         about = {
             "recipe": report.recipe,
             "data": report.data,
             "code": report.code,
-            "margin": report.margin,
-            "required_power": report.required_power,
+            "terms": terms,
             "today": TODAY,
             **changes,
         }
@@ -220,10 +226,14 @@ def test_what_is_current(home: Home, found: tuple[Qualification, ev.MethodQualif
     assert current(today=report.valid_until + timedelta(days=1)) is None
     for name in ("recipe", "data", "code"):
         assert current(**{name: Digest.of(b"other")}) is None
-    assert current(required_power=report.required_power / 2) == entered
-    assert current(required_power=report.required_power + 0.01) is None
-    for margin in (report.margin - 0.01, report.margin + 0.01):  # judged otherwise, either way
-        assert current(margin=margin) is None
+    for other in (
+        replace(terms, margin=terms.margin - 0.1),  # tried by a wider one
+        replace(terms, margin=terms.margin + 0.1),
+        replace(terms, alpha=0.01),
+        replace(terms, required_power=0.9),
+    ):
+        assert current(terms=other) is None
+    assert current(terms=replace(terms, required_power=0.5)) == entered
     enter(home, replace(found[0], number=8))  # a later one that fell short takes it back
     assert current() is None
 

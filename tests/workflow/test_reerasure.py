@@ -23,7 +23,7 @@ from auditor.workflow.homes.registry import require_model, retire
 from auditor.workflow.log.checkpoints import record_checkpoint
 from auditor.workflow.log.publishing import export_ledger
 from auditor.workflow.log.recovery import recover
-from auditor.workflow.models.accounting import references_folder
+from auditor.workflow.models.left_behind import references_folder
 from auditor.workflow.models.reerasure import CameBack, came_back, forget_subject
 from tests.cli.conftest import stock
 

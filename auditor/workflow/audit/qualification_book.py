@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.codec import plain, typed
 from auditor.domain.qualification import Profile, Qualification
-from auditor.errors import TamperedError
+from auditor.errors import ProofError, TamperedError
 from auditor.learning.store import destroy_file
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.workflow.desk.desk import subjects_of
@@ -22,7 +23,15 @@ from auditor.workflow.homes.record import CASE_PREFIX, load_case, model_stream, 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:auditor:method-qualification:v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_FOLDER = "qualifications"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What verdicts are reached by, see `auditor.verification.plan.Plan`."""
+
+    margin: float
+    alpha: float
+    required_power: float
 
 
 def begin(
@@ -108,16 +117,21 @@ def find_current(
     recipe: Digest,
     data: Digest,
     code: Digest,
-    margin: float,
-    required_power: float,
+    terms: Terms,
     today: date,
 ) -> ev.MethodQualified | None:
     """The qualification that a verdict on a cohort may rest on.
 
     It is the method's last one for this recipe and data, it found no shortfall, the code that
-    decides is still the same, its period isn't over, and its candidates were judged as the cohort's
-    are: by this margin, and with at least this power required. What a wide margin found fit says
-    nothing of a narrow one.
+    decides is still the same, its period isn't over, and it was tried by the same terms.
+
+    Args:
+        terms: of the verdict. A wider margin shows nothing of what the method leaves within a
+            narrower one, nor a narrower one of the fakes that pass a wider; a report that asked for
+            less power allowed for a laboratory that sees less.
+
+    Raises:
+        LedgerError, TamperedError: the report isn't in the store as it was signed.
     """
     found = [
         item.event
@@ -128,11 +142,17 @@ def find_current(
     if not found:
         return None
     last = found[-1]
-    if last.shortfalls or last.code != code or today > last.valid_until:
-        return None
-    report = read_report(home, last.report)
-    alike = report.margin == margin and report.required_power >= required_power
-    return last if alike else None
+    current = not last.shortfalls and last.code == code and today <= last.valid_until
+    return last if current and _tried_by(home, last.report, terms) else None
+
+
+def _tried_by(home: Home, report: Digest, terms: Terms) -> bool:
+    try:
+        tried = read_report(home, report)
+    except ProofError:  # its key was revoked: nobody vouches for it any more
+        return False
+    same = (tried.margin, tried.alpha) == (terms.margin, terms.alpha)
+    return same and tried.required_power >= terms.required_power
 
 
 def requested_patients(home: Home, model: str) -> frozenset[str]:
@@ -145,11 +165,6 @@ def requested_patients(home: Home, model: str) -> frozenset[str]:
         if home.vault.holds(requested.payload):
             named.update(subjects_of(home, requested))
     return frozenset(named)
-
-
-def qualification_folder(home: Home, weights: Digest) -> Path:
-    """Where models trained for a qualification lie until it ends; they carry patients."""
-    return home.root / _FOLDER / weights.value[:16]
 
 
 def clear(folder: Path) -> None:

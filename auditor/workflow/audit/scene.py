@@ -38,10 +38,10 @@ from auditor.workflow.homes.registry import (
     register_version,
     require_model,
 )
-from auditor.workflow.models.accounting import references_folder
 from auditor.workflow.models.curvature_book import known_model
 from auditor.workflow.models.deployment import require_not_replaced
 from auditor.workflow.models.exclusion import excluded_rows, require_admitted
+from auditor.workflow.models.left_behind import references_folder
 from auditor.workflow.models.lineage import settled
 from auditor.workflow.models.pseudonymising import pseudonyms_of
 from auditor.workflow.models.training_book import CheckpointShelf, record_training, seal_seed

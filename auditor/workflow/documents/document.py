@@ -15,6 +15,7 @@ from auditor.certificates.facts import (
     Conclusion,
     Control,
     DocumentFacts,
+    EarlierAudit,
     ModelFacts,
     ModelVersion,
     Parties,
@@ -43,6 +44,7 @@ from auditor.workflow.homes.record import case_stream
 from auditor.workflow.homes.registry import data_record, require_model
 from auditor.workflow.homes.steps import EXACT_METHODS, last_audit, outcome_of
 from auditor.workflow.log.seals import seal_facts
+from auditor.workflow.models.earlier_audits import audited_before
 from auditor.workflow.models.shared_bank_book import kept_until
 
 _REVIEW_YEARS = 3
@@ -105,9 +107,20 @@ def _request(home: Home, case: str, state: ErasureCase) -> RequestFacts:
         training_images=None if state.scope is None else state.scope.training_images,
         held_out_images=0 if state.scope is None else state.scope.held_out_images,
         earlier=() if state.scope is None else state.scope.earlier,
+        audited_before=_audited_before(home, case, state),
         obstacle=state.obstacle,
         decided_by=decided_by(home, case),
     )
+
+
+def _audited_before(home: Home, case: str, state: ErasureCase) -> tuple[EarlierAudit, ...]:
+    found = []
+    for other, past in audited_before(home, case, state):
+        if past.plan is not None:
+            plan = home.read_mapping(past.plan.plan)
+            margin = float(str(plan["margin"]))
+            found.append(EarlierAudit(case=other, plan=past.plan.plan, margin=margin))
+    return tuple(found)
 
 
 def _model(state: ErasureCase, versions: tuple[ModelRegistered, ...]) -> ModelFacts:

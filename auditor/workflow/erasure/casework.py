@@ -26,7 +26,7 @@ from auditor.verification.readiness import Readiness, prepare
 from auditor.verification.relearning import relearning_images
 from auditor.workflow.audit.bank import Bank, sparing, train_bank
 from auditor.workflow.audit.calibration import Calibration, calibrate
-from auditor.workflow.audit.qualification_book import find_current
+from auditor.workflow.audit.qualification_book import Terms, find_current
 from auditor.workflow.audit.references import layout_for, measure_all
 from auditor.workflow.audit.scene import Scene, derive_seed, load_module, load_scene
 from auditor.workflow.audit.scouting import Scouts, send_scouts
@@ -243,10 +243,8 @@ class Casework:
         """The model in service."""
         return load_module(self.home, self.scene, self.scene.version.weights)
 
-    def qualification(
-        self, method: str, *, margin: float, required_power: float
-    ) -> ev.MethodQualified | None:
-        """The method's qualification for cohorts judged so, where it is current today."""
+    def qualification(self, method: str) -> ev.MethodQualified | None:
+        """The method's qualification for cohorts, where it is current today."""
         return find_current(
             self.home,
             self.requested.model,
@@ -254,10 +252,19 @@ class Casework:
             recipe=self.scene.recipe.digest,
             data=self.scene.commitment,
             code=engine_digest(),
-            margin=margin,
-            required_power=required_power,
+            terms=self._terms,
             today=datetime.now(UTC).date(),
         )
+
+    @property
+    def _terms(self) -> Terms:
+        """Those of the plan; before one is pinned, those that it will be drawn up by."""
+        by: Plan | Readiness
+        if self.state.plan is None:
+            by, power = self.ready_for(1), self.settings.required_power
+        else:
+            by, power = self.plan, self.plan.required_power
+        return Terms(margin=by.margin, alpha=by.alpha, required_power=power)
 
     def seed(self, name: str) -> int:
         """Seed of a method, or of the `CONTROL`; the plan holds them all.

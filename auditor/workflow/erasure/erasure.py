@@ -297,10 +297,7 @@ def _write_kept(work: Casework, role: CandidateRole, scores: Digest, *, attempt:
 def _clear_cohort(work: Casework, weights: Digest, *, attempt: int) -> None:
     """Say that the method is qualified for cohorts now, where it is; a verdict may rest on it."""
     method = work.state.attempts[-1].started.method
-    plan = work.plan
-    if current := work.qualification(
-        method, margin=plan.margin, required_power=plan.required_power
-    ):
+    if current := work.qualification(method):
         event = ev.CohortCleared(
             case=work.case, attempt=attempt, method=method, weights=weights, report=current.report
         )

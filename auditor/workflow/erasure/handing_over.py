@@ -30,7 +30,7 @@ from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import case_stream, record
 from auditor.workflow.homes.registry import data_record
 from auditor.workflow.homes.steps import last_audit
-from auditor.workflow.models.accounting import references_folder
+from auditor.workflow.models.left_behind import references_folder
 from auditor.workflow.models.shared_bank_book import bank_store
 
 _TOO_LATE = (

@@ -64,8 +64,7 @@ def route_facts(work: Casework, due: tuple[Due, ...]) -> RouteFacts:
     """
     config = work.home.config
     ready = [work.ready_for(rungs) for rungs in range(1, MOST_RUNGS + 1)]
-    asked = {"margin": config.margin, "required_power": work.settings.required_power}
-    qualified = {name for name in config.methods if work.qualification(name, **asked)}
+    qualified = {name for name in config.methods if work.qualification(name) is not None}
     return RouteFacts(
         qualified=frozenset(qualified),
         memorisation=tuple(work.memorisation.values()),

@@ -29,7 +29,7 @@ from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import load_case
 from auditor.workflow.homes.register import list_cases
 from auditor.workflow.homes.steps import Step, next_step, outcome_of
-from auditor.workflow.models.accounting import account
+from auditor.workflow.models.accounting import account, account_closed
 from auditor.workflow.models.exclusion import exclude
 from auditor.workflow.models.inventory import left_open, retain_unerased
 from auditor.workflow.models.kept_scores import forget_due
@@ -98,6 +98,9 @@ def run_case(
                         retain_unerased(home, case, state, NOT_ESTABLISHED)
                     account(home, case, state)
                 case Step.PREPARE:
+                    if outcome_of(state) in (Outcome.REFUSED, Outcome.WITHDRAWN):
+                        account_closed(home, case, state)
+                        state = load_case(home, case)
                     if lines := left_open(home, case, state):
                         for line in lines:
                             notice(f"case {case}: {line}")

@@ -7,7 +7,6 @@ bank's listing, so the step can be taken again after a stop, when half of it is 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from auditor.domain import event as ev
 from auditor.domain.artefact import NOT_ESTABLISHED as NOT_ERASED
@@ -20,10 +19,10 @@ from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import case_stream, record
 from auditor.workflow.homes.registry import data_record, deploy, register_version, require_model
 from auditor.workflow.models.curvature_book import curvatures_of
+from auditor.workflow.models.left_behind import LISTED_KINDS, left_behind
+from auditor.workflow.models.lineage import under_way
 from auditor.workflow.models.shared_bank_book import bank_store, members, shared_banks
 from auditor.workflow.models.training_book import checkpoint_store, checkpoints_of
-
-REFERENCES = "references"
 
 REPLACED = "replaced-in-service"
 NO_LONGER_NEEDED = "no-longer-needed"
@@ -31,13 +30,6 @@ MEDICAL_RECORD = "medical-record-retention"
 ACCOUNTABILITY = "gdpr-5-2-accountability"
 OTHER_REQUESTS = "verification-of-other-requests"
 EXCLUSION = "exclusion-from-training"
-
-_LISTED = {
-    "in": ArtefactKind.REFERENCE_IN,
-    "scouts": ArtefactKind.SCOUT,
-    "out": ArtefactKind.REFERENCE_OUT,
-}
-_UNLISTED = {"in": _LISTED["in"], "scout": _LISTED["scouts"], "out": _LISTED["out"]}
 
 
 def account(home: Home, case: str, state: ErasureCase) -> None:
@@ -52,12 +44,13 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
     erased = reached.basis is not Basis.NONE
     if erased:
         _put_into_service(home, state.requested.model, before, reached.weights, state.scope)
-    _destroy_references(home, case, state)
+    _account_references(home, case, state)
     for weights in sorted(_candidates(state) - {reached.weights, before}, key=str):
         home.store.destroy(weights)
         _write(
             home, case, weights, ArtefactKind.CANDIDATE, ArtefactFate.DESTROYED, NO_LONGER_NEEDED
         )
+    _destroy_left_behind(home, case, state.requested.model)
     _settle_curvatures(home, case, state.requested.model, before, erased=erased)
     _settle_checkpoints(home, case, state.requested.model, state.scope)
     _settle_shared_banks(home, case, state.requested.model, state.scope, erased=erased)
@@ -80,17 +73,24 @@ def account(home: Home, case: str, state: ErasureCase) -> None:
         _write(home, case, before, ArtefactKind.MODEL, ArtefactFate.RETAINED, NOT_ERASED)
 
 
+def account_closed(home: Home, case: str, state: ErasureCase) -> None:
+    """Destroy and account for what a case leaves that the desk closed after it had begun.
+
+    Where another case of the model is under way, what lies there may be that one's: it is seen to
+    when that one ends. Once a statement is drafted, nothing more can come into it.
+    """
+    if state.requested is None or state.scope is None or state.drafted is not None:
+        return
+    if not any(other != case for other, _ in under_way(home, state.requested.model)):
+        _destroy_left_behind(home, case, state.requested.model)
+
+
 def _data_commitment(home: Home, state: ErasureCase) -> Digest:
     """What the ledger knows the training images by."""
     if state.requested is None:
         raise MisuseError("a case without a request has no data")
     name = require_model(home, state.requested.model).versions[0].data_set
     return data_record(home, name)[0].commitment
-
-
-def references_folder(home: Home, weights: Digest) -> Path:
-    """Where reference models of a model version lie while they are needed."""
-    return home.root / REFERENCES / weights.value[:16]
 
 
 def _put_into_service(
@@ -117,26 +117,22 @@ def _put_into_service(
     deploy(home, known[after])
 
 
-def _destroy_references(home: Home, case: str, state: ErasureCase) -> None:
-    folder = references_folder(home, _before(state))
+def _account_references(home: Home, case: str, state: ErasureCase) -> None:
+    """Those of the case's own bank; their files go with whatever is left behind."""
     if state.bank is None:
-        _destroy_unlisted(home, case, folder)
         return
-    for path in sorted(folder.glob("*")):
-        destroy_file(path)
     listing = json.loads(home.store.get(state.bank.bank))
-    for name, kind in _LISTED.items():
+    for name, kind in LISTED_KINDS.items():
         for text in listing[name]:
             _write(home, case, Digest.parse(text), kind, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
 
 
-def _destroy_unlisted(home: Home, case: str, folder: Path) -> None:
-    """References that no bank lists, since one of them couldn't be audited; say first."""
-    for path in sorted(folder.glob("*.safetensors")):
-        kind = _UNLISTED[path.name.partition("-")[0]]
-        digest = Digest.of(path.read_bytes())
-        _write(home, case, digest, kind, ArtefactFate.DESTROYED, NO_LONGER_NEEDED)
-        destroy_file(path)
+def _destroy_left_behind(home: Home, case: str, model: str) -> None:
+    """The books say so first: afterwards nobody could tell what it was."""
+    for found in left_behind(home, case, model):
+        fate, ground = ArtefactFate.DESTROYED, NO_LONGER_NEEDED
+        _write(home, case, found.artefact, found.kind, fate, ground)
+        destroy_file(found.path)
 
 
 def _settle_curvatures(home: Home, case: str, model: str, before: Digest, *, erased: bool) -> None:
@@ -180,12 +176,6 @@ def _settle_shared_banks(
                 bank_store(home).destroy(digest)
                 fate, ground = ArtefactFate.DESTROYED, NO_LONGER_NEEDED
             _write(home, case, digest, ArtefactKind.SHARED_REFERENCE, fate, ground)
-
-
-def _before(state: ErasureCase) -> Digest:
-    if state.scope is None:
-        raise MisuseError("a case without scope has no model to account for")
-    return state.scope.weights
 
 
 def _candidates(state: ErasureCase) -> set[Digest]:

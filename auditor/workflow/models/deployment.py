@@ -18,6 +18,7 @@ from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import CASE_PREFIX, load_case
 from auditor.workflow.homes.registry import deploy, list_models, require_model, retire
+from auditor.workflow.models.left_behind import made_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +100,27 @@ def serving(home: Home, affected: Collection[Digest]) -> tuple[InService, ...]:
 
 
 def replaced_versions(home: Home) -> Mapping[Digest, str]:
-    """What an erasure took out of service for good, each with the case."""
+    """What an erasure took out of service for good, each with the case.
+
+    So are models that any case made of such a version, but for those that an erasure put there.
+    """
     found: dict[Digest, str] = {}
+    taken: set[Digest] = set()
+    made: list[tuple[Digest, set[Digest]]] = []
     for stream in home.ledger.streams(CASE_PREFIX):
         case = stream.removeprefix(CASE_PREFIX)
         state = load_case(home, case)
-        if state.reached is None or state.reached.basis is Basis.NONE or state.scope is None:
+        if state.scope is None:
             continue
+        made.append((state.scope.weights, made_by(state)))
+        if state.reached is None or state.reached.basis is Basis.NONE:
+            continue
+        taken.add(state.reached.weights)
         for digest in {state.scope.weights, *state.scope.affected}:
             found.setdefault(digest, case)
+    for before, models in made:
+        if before in found:
+            found |= dict.fromkeys(models - taken - found.keys(), found[before])
     return found
 
 

@@ -16,8 +16,8 @@ from auditor.domain.verdict import Basis
 from auditor.learning.store import destroy_file
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import record
-from auditor.workflow.models.accounting import REFERENCES, references_folder
 from auditor.workflow.models.deployment import serving
+from auditor.workflow.models.left_behind import REFERENCES, references_folder
 from auditor.workflow.models.shared_bank_book import bank_store, strays
 from auditor.workflow.models.training_book import checkpoint_store, listed_checkpoints
 

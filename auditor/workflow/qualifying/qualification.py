@@ -33,7 +33,6 @@ from auditor.workflow.audit.qualification_book import (
     begin,
     clear,
     enter,
-    qualification_folder,
     requested_patients,
 )
 from auditor.workflow.audit.scene import derive_seed, load_module, load_scene, require_auditable
@@ -42,6 +41,7 @@ from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.registry import data_record
 from auditor.workflow.log.tampering import try_tampering
+from auditor.workflow.models.left_behind import qualification_folder
 from auditor.workflow.models.lineage import under_way
 from auditor.workflow.qualifying.bench import EFFORTS, Bench, Effort, Trained, set_up
 from auditor.workflow.qualifying.trials import Court, Judged, open_court, power_lines, tally
