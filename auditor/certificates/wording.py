@@ -80,6 +80,10 @@ _OBSTACLES = {
 }
 
 _NOT_RUN = "The request was refused and no unlearning was run."
+_RUN_BEFORE = (
+    "The request was refused. Unlearning had been begun before; no model that came of it was put "
+    "into service."
+)
 _REPLY = "The reasons belong in the controller's reply to the person."
 _REPLIES = {
     Regime.GDPR: (
@@ -114,7 +118,8 @@ def summary(facts: DocumentFacts) -> tuple[str, ...]:
             return (*_nothing(facts, language), *_also(facts, language))
         case Outcome.REFUSED:
             reply = language.say(_REPLIES.get(facts.request.regime, _REPLY))
-            return (f"{language.say(_NOT_RUN)} {reply}", *before)
+            ran = language.say(_RUN_BEFORE if facts.attempts else _NOT_RUN)
+            return (f"{ran} {reply}", *before)
         case Outcome.WITHDRAWN:
             return (language.say(_WITHDRAWN), *before)
 

@@ -58,3 +58,11 @@ def test_a_refusal_names_the_rights_and_the_law_of_its_own_regime(locale: str) -
     assert not any(digit in said[Regime.HIPAA] for digit in "0123456789")
     british = {"en": "UK GDPR", "de": "UK-DSGVO", "fr": "britannique", "es": "Reino Unido"}[locale]
     assert (british in said[Regime.UK_GDPR], british in said[Regime.GDPR]) == (True, False)
+
+
+def test_a_refusal_after_attempts_says_that_there_were_some() -> None:
+    before, after = refused(), replace(refused(), attempts=failed().attempts)
+    assert "no unlearning was run" in " ".join(summary(before))
+    (told,) = summary(after)
+    assert "no unlearning was run" not in told and "Unlearning had been begun before" in told
+    assert "Article 12(4)" in told
