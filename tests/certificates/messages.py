@@ -13,7 +13,7 @@ from babel.messages.extract import extract_python
 from jinja2.ext import extract_from_ast
 
 import auditor
-from auditor.certificates import labels, wording
+from auditor.certificates import labels, non_claims, wording
 from auditor.domain import language
 from auditor.domain.artefact import ArtefactFate
 from auditor.domain.request import DecisionKind, Regime
@@ -26,7 +26,7 @@ Message = str | tuple[str, str]  # a pair where there is a plural
 
 _HOUSE = Path(auditor.__file__).parent
 _ROOMS = ("certificates", "policies", "domain")
-_TABLES = (labels, wording, words, checks_erasure, evaluate, language)
+_TABLES = (labels, wording, non_claims, words, checks_erasure, evaluate, language)
 _PAPERS = ("letter", "quarter")  # these have catalogues of their own
 _GROUNDS = tuple(labels.REASONS)
 

@@ -17,7 +17,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from auditor.certificates import page, predicate, wording
+from auditor.certificates import non_claims, page, predicate, wording
 from auditor.certificates.catalogue import LOCALES, language_of
 from auditor.certificates.facts import DocumentFacts
 from auditor.certificates.page import document_html
@@ -148,7 +148,7 @@ def test_every_word_of_a_page_comes_through_the_catalogue(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marking = Language(locale="en", translations=Marking())
-    for module in (page, predicate, wording):
+    for module in (page, predicate, wording, non_claims):
         monkeypatch.setattr(module, "language_of", lambda _: marking)
     facts = examples.ALL[name]()
     entries = road.road(regime=facts.request.regime, ground=facts.request.ground)
