@@ -38,7 +38,7 @@ class Parties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierAudit:
-    """Another case in which models were audited for some of the same subjects, and not certified.
+    """Another case in which models were audited for some of the same subjects, to no certificate.
 
     ``margin`` and ``plan`` are those it was audited by.
     """

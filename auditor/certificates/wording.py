@@ -100,8 +100,8 @@ _WITHDRAWN = "The request was withdrawn by the person who made it; the case was 
 
 _AUDITED_BEFORE = (
     "Models were audited before in case {case}, for some of the same persons or for persons whose "
-    "identifiers are destroyed since, with a margin of {margin} (plan {plan}); that case certified "
-    "nothing."
+    "identifiers are destroyed since, with a margin of {margin} (plan {plan}); that case led to no "
+    "certificate."
 )
 
 

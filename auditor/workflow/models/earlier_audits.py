@@ -1,4 +1,4 @@
-"""Cases that looked at a model for the same subjects before, and certified nothing.
+"""Cases that looked at a model for the same subjects before, and led to no certificate.
 
 Who may look, withdraw, change the settings and file again gets a verdict by the settings that suit
 (DESIGN section 4 point 9: no rung is tuned on a result of this case). So it is told.
