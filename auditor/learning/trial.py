@@ -37,8 +37,9 @@ def require_trainable(recipe: Recipe) -> None:
         logits = _logits(module, pictures)
         fit = logits is not None and logits.shape == (len(pictures), recipe.classes)
         if logits is not None and fit:
-            cross_entropy(logits, torch.tensor([0, 1])).backward()  # type: ignore[no-untyped-call]
-    except Exception as error:  # it is another's code
+            loss = cross_entropy(logits, torch.tensor([0, 1]))
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves Tensor.backward bare
+    except Exception as error:  # a hospital's own network raises what it likes
         (told, *_) = str(error).splitlines() or [""]
         raise ModelError(
             f"{recipe.architecture} can't be trained on grey pictures of {recipe.input_size} "
