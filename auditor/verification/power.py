@@ -39,13 +39,21 @@ def pass_power(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     """
     if not scale.established:
         return 0.0
-    count = scale.degrees
-    arms = _arms(scale, outs) / scale.standard_error
-    reach = margin / scale.standard_error
-    told = stats.t.ppf(_GRID, count)[:, None]  # a new model's rho, in the bank's spread
-    drawn = stats.t.ppf(_GRID, count - 1)[:, None]  # one of the bank's, in the spread of the others
-    others = np.sqrt(count / (count - 1 + drawn**2))  # that spread, where all have the bank's
-    return min(_inside(told, arms, reach), _inside(drawn, arms, reach / others))
+    return min(pass_over_banks(scale, margin, outs), _pass_by_this_bank(scale, margin, outs))
+
+
+def pass_over_banks(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
+    """The same, right on average over banks; arguments as of `pass_power`, the gap established."""
+    others = scale.degrees - 1
+    rho = stats.t.ppf(_GRID, others)[:, None]  # one of the bank's, in the spread of the others
+    spread = scale.standard_error * np.sqrt(scale.degrees / (others + rho**2))
+    return _inside(rho, _arms(scale, outs) / scale.standard_error, margin / spread)
+
+
+def _pass_by_this_bank(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
+    rho = stats.t.ppf(_GRID, scale.degrees)[:, None]  # a new model's, in the bank's spread
+    arms, reach = (each / scale.standard_error for each in (_arms(scale, outs), margin))
+    return _inside(rho, arms, reach)
 
 
 def _inside(rho: Numbers, arms: Numbers, reach: Numbers | float) -> float:
