@@ -52,8 +52,7 @@ def pass_over_banks(scale: Scale, margin: float, outs: Sequence[Estimate]) -> fl
 
 def _pass_by_this_bank(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:
     rho = stats.t.ppf(_GRID, scale.degrees)[:, None]  # a new model's, in the bank's spread
-    arms, reach = (each / scale.standard_error for each in (_arms(scale, outs), margin))
-    return _inside(rho, arms, reach)
+    return _inside(rho, _arms(scale, outs) / scale.standard_error, margin / scale.standard_error)
 
 
 def _inside(rho: Numbers, arms: Numbers, reach: Numbers | float) -> float:
