@@ -19,7 +19,7 @@ from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import case_stream, record
 from auditor.workflow.homes.registry import data_record, deploy, register_version, require_model
 from auditor.workflow.models.curvature_book import curvatures_of
-from auditor.workflow.models.left_behind import LISTED_KINDS, left_behind
+from auditor.workflow.models.left_behind import LISTED_KINDS, left_behind, made_by
 from auditor.workflow.models.lineage import under_way
 from auditor.workflow.models.shared_bank_book import bank_store, members, shared_banks
 from auditor.workflow.models.training_book import checkpoint_store, checkpoints_of
@@ -179,9 +179,8 @@ def _settle_shared_banks(
 
 
 def _candidates(state: ErasureCase) -> set[Digest]:
-    produced = {item.completed.after for item in state.attempts if item.completed is not None}
-    begun = {item.weights for item in state.audits}  # a control that couldn't be audited, too
-    return produced | begun | {item.weights for item in state.controls}
+    """Controls of earlier versions were entered once audited, so they stand there alone."""
+    return made_by(state) | {item.weights for item in state.controls}
 
 
 def _write(
