@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
 from auditor.domain.evidence import CandidateRole, Evidence, Power
+from auditor.domain.model_events import MadeOf
 from auditor.domain.printable import flaw_of
 from auditor.domain.request import DecidedBy, Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
@@ -90,17 +91,37 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartFacts:
+    """Weights of before that every training of the model starts from, as the controller has them.
+
+    ``withdrawn``: it doesn't declare any more what they were made of.
+    """
+
+    weights: Digest
+    name: str
+    made_of: MadeOf
+    declared: date
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """The model in service on receipt, and its successor where there is one."""
+    """The model in service on receipt, and its successor where there is one.
+
+    ``start`` is None where its trainings draw all weights from a seed.
+    """
 
     name: str
     architecture: str
     recipe: Digest
     before: ModelVersion
     after: ModelVersion | None = None
+    start: StartFacts | None = None
 
     def __post_init__(self) -> None:
         """Refuse names that can't be printed (CertificateError)."""
+        if self.start is not None:
+            require_printable("name of the weights to start from", self.start.name)
         require_printable("model name", self.name)
         require_printable("architecture", self.architecture)
 

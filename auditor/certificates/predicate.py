@@ -20,6 +20,7 @@ from auditor.certificates.facts import (
     PlanFacts,
     ServedFacts,
     SkippedRung,
+    StartFacts,
     TriedRung,
 )
 from auditor.certificates.measured import estimate, measured, yes_or_no
@@ -111,7 +112,19 @@ def _model(facts: DocumentFacts) -> Canonical:
     }
     if facts.model.after is not None:
         model["after"] = _version(facts.model.after)
+    if facts.model.start is not None:
+        model["startsFrom"] = _start(facts.model.start)
     return model
+
+
+def _start(start: StartFacts) -> Canonical:
+    return {
+        "weights": str(start.weights),
+        "name": start.name,
+        "madeOf": start.made_of.value,
+        "declared": start.declared.isoformat(),
+        "withdrawn": yes_or_no(start.withdrawn),
+    }
 
 
 def _version(version: ModelVersion) -> Canonical:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from auditor.certificates.catalogue import language_of, percent
 from auditor.certificates.facts import DocumentFacts, PlanFacts
 from auditor.domain.language import Language
+from auditor.domain.model_events import MadeOf
 from auditor.domain.request import Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
@@ -104,18 +105,38 @@ _AUDITED_BEFORE = (
     "certificate."
 )
 
+_STARTS_FROM = (
+    "Each training of this model starts from weights that were there beforehand, {name} ({digest})."
+)
+_MADE_OF = {
+    MadeOf.OTHER_THINGS: (
+        "The controller declared on {day} that they were made of images of other things than "
+        "patients."
+    ),
+    MadeOf.OTHER_PATIENTS: (
+        "The controller declared on {day} that they were made of images of patients elsewhere, and "
+        "of none whose images it holds."
+    ),
+}
+_DECLARED_NO_MORE = "It has taken that back since."
+_MERELY_DECLARED = (
+    "That cannot be seen in them and was not verified, and no test here tells: the models compared "
+    "start from them, too."
+)
+
 
 def summary(facts: DocumentFacts) -> tuple[str, ...]:
     """The first lines of the document: what may be relied on, and what can't be excluded."""
     language = language_of(facts.locale)
     before = _audited_before(facts, language)
+    start = _starts_from(facts, language)
     match facts.outcome:
         case Outcome.CERTIFIED:
-            return (*_certified(facts, language), *_also(facts, language), *before)
+            return (*_certified(facts, language), *start, *_also(facts, language), *before)
         case Outcome.NOT_ERASED:
-            return (*_not_erased(facts, language), *before)
+            return (*_not_erased(facts, language), *start, *before)
         case Outcome.NOTHING_TO_UNLEARN:
-            return (*_nothing(facts, language), *_also(facts, language))
+            return (*_nothing(facts, language), *start, *_also(facts, language))
         case Outcome.REFUSED:
             reply = language.say(_REPLIES.get(facts.request.regime, _REPLY))
             ran = language.say(_RUN_BEFORE if facts.attempts else _NOT_RUN)
@@ -224,6 +245,19 @@ def _also(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
             )
         )
     return tuple(lines)
+
+
+def _starts_from(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
+    start, say = facts.model.start, language.say
+    if start is None:
+        return ()
+    lines = [
+        say(_STARTS_FROM, name=start.name, digest=start.weights.value[:16]),
+        say(_MADE_OF[start.made_of], day=start.declared),
+        *([say(_DECLARED_NO_MORE)] if start.withdrawn else []),
+        say(_MERELY_DECLARED),
+    ]
+    return (" ".join(lines),)
 
 
 def _audited_before(facts: DocumentFacts, language: Language) -> tuple[str, ...]:

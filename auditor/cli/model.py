@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli.model_copy import copy
+from auditor.cli.model_start import start
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option, progress_reporter, read_input
 from auditor.cli.request_desk import key_option, role_option, signers_in
@@ -196,6 +197,7 @@ def answer(name: str, challenge: str, weights: Path, key: Path) -> None:
 
 
 model.add_command(copy)
+model.add_command(start)
 
 
 @model.command("list")
@@ -285,7 +287,7 @@ def _row(version: ModelRegistered) -> dict[str, object]:
 def _recipe(path: Path | None, home: Home) -> Recipe:
     from auditor.learning.recipe import QUICK, read_recipe
 
-    return QUICK if path is None else read_recipe(path, home.config.factories)
+    return QUICK if path is None else read_recipe(path, home.config.factories, home.store.root)
 
 
 def _notice(text: str) -> None:

@@ -44,6 +44,8 @@ from auditor.domain.model_events import DataRegistered as DataRegistered
 from auditor.domain.model_events import ModelDeployed as ModelDeployed
 from auditor.domain.model_events import ModelRegistered as ModelRegistered
 from auditor.domain.model_events import ModelRetired as ModelRetired
+from auditor.domain.model_events import StartingWeightsDeclared as StartingWeightsDeclared
+from auditor.domain.model_events import StartingWeightsWithdrawn as StartingWeightsWithdrawn
 from auditor.domain.model_events import TrainingRecorded as TrainingRecorded
 from auditor.domain.paper_events import ApprovalDeclined as ApprovalDeclined
 from auditor.domain.paper_events import ApprovalRequested as ApprovalRequested

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from auditor.domain.artefact import Digest
 from auditor.domain.kind import Event, named
@@ -84,3 +85,35 @@ class CurvatureCached(Event):
     key: Digest
     cache: Digest
     images: int
+
+
+class MadeOf(StrEnum):
+    """What weights that a training starts from were made of, as the controller declares."""
+
+    OTHER_THINGS = "images-of-other-things"
+    """No pictures of patients, such as ImageNet."""
+    OTHER_PATIENTS = "images-of-patients-elsewhere"
+    """Pictures of patients, none of them the controller's own."""
+
+
+@named("starting-weights-declared/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartingWeightsDeclared(Event):
+    """The controller declares that weights to start from hold nobody whose images it trains on.
+
+    Nobody can see that in them: it is the controller's word, and told on every document.
+    """
+
+    weights: Digest
+    called: str
+    made_of: MadeOf
+    actor: str
+
+
+@named("starting-weights-withdrawn/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartingWeightsWithdrawn(Event):
+    """The controller doesn't declare that any more; nothing is trained from them."""
+
+    weights: Digest
+    actor: str

@@ -29,6 +29,7 @@ from auditor.learning.models import build
 from auditor.learning.order import batch_order
 from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe
+from auditor.learning.start import begin
 from auditor.learning.training import one_cycle
 
 _CPU = torch.device("cpu")
@@ -107,7 +108,7 @@ def train_stacked(
     orders = [batch_order(recipe, images.subjects, m.indices, m.seed).steps for m in members]
     speeds, momenta = _rates(recipe, [len(order) for order in orders])
     with one_thread():
-        modules = [build(recipe, member.seed).to(device).train() for member in members]
+        modules = [begin(recipe, member.seed).to(device).train() for member in members]
         weights = {name: value.detach() for name, value in stack_module_state(modules)[0].items()}
         optimiser = _AdamW(weights, recipe.weight_decay)
         for step in range(len(speeds)):

@@ -31,8 +31,11 @@ class Recipe:
         slices: parts that the patients are dealt into and that the training takes in one after
             the other, so that a patient of a late part was seen late (`batch_order`); 1 for all at
             once.
+        starts_from: digest of weights of before that every training starts from, all but the head
+            (`auditor.learning.start`); "" where all are drawn from the seed.
         factories: what ``module:factory`` the reader's home lets its models be built by. Not part
             of what the recipe is: a recipe can't allow itself anything.
+        store: folder of the store where those weights lie; no part of what the recipe is either.
     """
 
     architecture: str = "small-resnet"
@@ -46,7 +49,9 @@ class Recipe:
     train_images: int = 150
     validation_share: float = 0.25
     slices: int = 1
+    starts_from: str = ""
     factories: tuple[str, ...] = field(default=(), compare=False)
+    store: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         positive = (self.input_size, self.width, self.epochs, self.batch_size, self.train_images)
@@ -58,16 +63,25 @@ class Recipe:
             raise ModelError("learning_rate lies in (0, 1), weight_decay in [0, 1)")
         if not 0 < self.validation_share < 1:
             raise ModelError("validation_share lies in (0, 1)")
+        if self.starts_from:
+            _require_digest(self.starts_from)
 
     def canonical_bytes(self) -> bytes:
         """Bytes the digest is taken over; `parse_recipe` reads them back."""
-        return canonical_bytes(_table(self, leave_out={"slices"} if self.slices == 1 else set()))
+        plain_ones = {name for name, value in _LATER.items() if getattr(self, name) == value}
+        return canonical_bytes(_table(self, leave_out=plain_ones))
 
     @property
     def digest(self) -> Digest:
         """Identity of the recipe."""
         return Digest.of(self.canonical_bytes())
 
+
+NOWHERE = Path()
+"""The store of whoever starts from no weights of before."""
+
+_LATER: Mapping[str, object] = {"slices": 1, "starts_from": ""}
+"""Keys that recipes of before lack, with what they mean; such recipes keep their bytes."""
 
 QUICK = Recipe()
 FULL = Recipe(
@@ -80,26 +94,28 @@ FULL = Recipe(
 )
 
 
-def parse_recipe(data: bytes, factories: Collection[str] = ()) -> Recipe:
+def parse_recipe(data: bytes, factories: Collection[str] = (), store: Path = NOWHERE) -> Recipe:
     """Read what `Recipe.canonical_bytes` wrote.
 
     Args:
         factories: that models may be built by here.
+        store: folder of the store where weights to start from lie.
 
     Raises:
         ModelError: not a recipe.
     """
     try:
-        return _recipe({"slices": 1, **json.loads(data)}, factories)
+        return _recipe({**_LATER, **json.loads(data)}, factories, store)
     except (ValueError, TypeError) as error:
         raise ModelError(f"not a recipe: {error}") from None
 
 
-def read_recipe(path: Path, factories: Collection[str] = ()) -> Recipe:
+def read_recipe(path: Path, factories: Collection[str] = (), store: Path = NOWHERE) -> Recipe:
     """Read a recipe file (TOML); keys left out keep the quick recipe's values.
 
     Args:
         factories: that models may be built by here.
+        store: folder of the store where weights to start from lie.
 
     Raises:
         ModelError: unreadable, not TOML, an unknown key or a value of the wrong type.
@@ -113,18 +129,28 @@ def read_recipe(path: Path, factories: Collection[str] = ()) -> Recipe:
         raise ModelError(f"{path}: unknown key {unknown[0]}; known are {', '.join(sorted(known))}")
     try:
         given = {key: plain(value) for key, value in table.items()}
-        return _recipe({**known, **given}, factories)
+        return _recipe({**known, **given}, factories, store)
     except (ValueError, TypeError) as error:
         raise ModelError(f"{path}: {error}") from None
 
 
 def _table(recipe: Recipe, leave_out: Set[str] = frozenset()) -> dict[str, Canonical]:
-    """What a recipe is; older recipes, which had no slices, keep their bytes."""
-    names = {item.name for item in fields(Recipe)} - {"factories"} - leave_out
+    names = {item.name for item in fields(Recipe) if item.compare} - leave_out
     return {name: plain(getattr(recipe, name)) for name in names}
 
 
-def _recipe(table: Mapping[str, object], factories: Collection[str]) -> Recipe:
+def _recipe(table: Mapping[str, object], factories: Collection[str], store: Path) -> Recipe:
     if "factories" in table:
         raise ValueError("unknown key factories; a home allows them, in its settings")
-    return typed(Recipe, {**table, "factories": list(factories)})
+    if "store" in table:
+        raise ValueError("unknown key store")
+    return typed(Recipe, {**table, "factories": list(factories), "store": str(store)})
+
+
+def _require_digest(text: str) -> None:
+    try:
+        Digest.parse(text)
+    except ValueError:
+        raise ModelError(
+            "starts_from is sha256: and 64 digits, as `auditor model start list` shows them"
+        ) from None

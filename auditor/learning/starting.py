@@ -39,7 +39,7 @@ def starting_weights(recipe: Recipe) -> tuple[str, ...]:
     return tuple(
         name
         for name, value in one.items()
-        if name in other and torch.equal(value, other[name]) and not _set_by_hand(value)
+        if name in other and torch.equal(value, other[name]) and may_be_trained(value)
     )
 
 
@@ -53,9 +53,11 @@ def require_drawn(recipe: Recipe) -> None:
         raise ModelError(
             f"factory {recipe.architecture} gives {found[0]} the same values whatever the seed: "
             "weights of before may hold patients whom no training without them forgets; draw them "
-            "from torch's generator, and register tables of a formula with persistent=False"
+            "from torch's generator, register tables of a formula with persistent=False, and "
+            "declare weights to start from: auditor model start add"
         )
 
 
-def _set_by_hand(value: Tensor) -> bool:
-    return value.dtype == torch.int64 or len(np.unique(value.detach().double())) <= _SET_BY_HAND
+def may_be_trained(value: Tensor) -> bool:
+    """Whether its values can be a training's work: neither places nor a few set by hand."""
+    return value.dtype != torch.int64 and len(np.unique(value.detach().double())) > _SET_BY_HAND

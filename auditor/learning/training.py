@@ -26,10 +26,10 @@ from auditor.errors import ModelError
 from auditor.learning.datasets import ImageSet
 from auditor.learning.determinism import one_thread
 from auditor.learning.history import KEEP_NONE, Checkpoint, Keeping
-from auditor.learning.models import build
 from auditor.learning.order import BatchOrder, batch_order
 from auditor.learning.progress import Progress, silent
 from auditor.learning.recipe import Recipe
+from auditor.learning.start import begin
 from auditor.learning.weights import checkpoint_bytes, restore_checkpoint
 
 _CPU = torch.device("cpu")
@@ -123,7 +123,7 @@ class _Course:
         return one_cycle(self.recipe, len(self.order.steps))
 
     def begin(self, start: Checkpoint | None) -> _State:
-        module = build(self.recipe, self.seed).to(self.device).train()
+        module = begin(self.recipe, self.seed).to(self.device).train()
         optimiser = _optimiser(module.parameters(), self.recipe)
         if start is not None:
             restore_checkpoint(start.data, module, optimiser)

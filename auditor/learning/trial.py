@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parameter import is_lazy
 
 from auditor.errors import ModelError
-from auditor.learning.models import build
 from auditor.learning.recipe import Recipe
+from auditor.learning.start import begin
 
 
 def require_trainable(recipe: Recipe) -> None:
@@ -23,7 +23,7 @@ def require_trainable(recipe: Recipe) -> None:
         ModelError: it doesn't, all its weights are frozen or have no shape yet, or it can't be
             built.
     """
-    module = build(recipe, 0).train()
+    module = begin(recipe, 0).train()
     if any(is_lazy(value) for value in module.parameters()):
         raise ModelError(
             f"{recipe.architecture} has weights without a shape; run the network once in its "

@@ -31,7 +31,9 @@ def load_weights(recipe: Recipe, data: bytes) -> nn.Module:
     """
     state = load_tensors(data)
     module = build(recipe, seed=0)
-    _require_fit(module, state, f"the weights don't fit architecture {recipe.architecture}")
+    require_fit(
+        module.state_dict(), state, f"the weights don't fit architecture {recipe.architecture}"
+    )
     module.load_state_dict(state)
     return module.eval()
 
@@ -63,7 +65,7 @@ def restore_checkpoint(data: bytes, module: nn.Module, optimiser: torch.optim.Op
             moments.setdefault(int(number), {})[moment] = value
         elif kind == _WEIGHTS:
             weights[name] = value
-    _require_fit(module, weights, "the checkpoint is of another network")
+    require_fit(module.state_dict(), weights, "the checkpoint is of another network")
     module.load_state_dict(weights)
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": moments, "param_groups": groups})
@@ -107,16 +109,26 @@ def _is_plain(name: object, value: object) -> bool:
     )
 
 
-def _require_fit(module: nn.Module, state: Mapping[str, Tensor], otherwise: str) -> None:
-    """Names, shapes and types are the module's own, so that loading converts nothing unseen."""
-    own = {name: (value.shape, value.dtype) for name, value in module.state_dict().items()}
-    found = {name: (value.shape, value.dtype) for name, value in state.items()}
-    if own != found:
-        names = sorted(own.keys() | found.keys())
-        differing = next(name for name in names if own.get(name) != found.get(name))
-        raise ModelError(f"recipe mismatch: {otherwise}; the first to differ is {differing[:80]!r}")
-    if bad := [name for name, value in state.items() if not bool(torch.isfinite(value).all())]:
+def require_fit(own: Mapping[str, Tensor], found: Mapping[str, Tensor], otherwise: str) -> None:
+    """Names, shapes and types are the network's own, so that loading converts nothing unseen.
+
+    Args:
+        own: the network's.
+        otherwise: what is wrong where they aren't.
+
+    Raises:
+        ModelError: they aren't, or a value is NaN or infinite.
+    """
+    names = sorted(own.keys() | found.keys())
+    for name in names:
+        if name not in own or name not in found or _form(own[name]) != _form(found[name]):
+            raise ModelError(f"recipe mismatch: {otherwise}; the first to differ is {name[:80]!r}")
+    if bad := [name for name, value in found.items() if not bool(torch.isfinite(value).all())]:
         raise ModelError(f"weights hold NaN or infinite values in {bad[0]}")
+
+
+def _form(value: Tensor) -> tuple[torch.Size, torch.dtype]:
+    return value.shape, value.dtype
 
 
 def save_tensors(state: Mapping[str, Tensor]) -> bytes:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auditor.errors import UnlearningError
-from auditor.learning.models import build
+from auditor.learning.start import begin
 from auditor.unlearning.fine_tuning import check_task, fine_tune, retained_loss
 from auditor.unlearning.parameters import parse
 from auditor.unlearning.passes import BATCH, softmax_factors, steady
@@ -96,7 +96,7 @@ class ResetAndHeal:
 
 def _healed(task: Task, scores: Mapping[str, Tensor], parameters: ResetParameters) -> nn.Module:
     result = copy.deepcopy(task.module)
-    fresh = dict(build(task.recipe, task.seed).named_parameters())
+    fresh = dict(begin(task.recipe, task.seed).named_parameters())
     with torch.no_grad():
         for name, value in result.named_parameters():
             if name in scores:
@@ -123,7 +123,7 @@ def _scores(task: Task, by: By) -> dict[str, Tensor]:
             forgotten = _mean_gradient(task, module, values, task.forget)
             retained = _mean_gradient(task, module, values, task.retain)
             return {name: (forgotten[name] - retained[name]).abs() for name in values}
-        fresh = dict(build(task.recipe, task.seed).named_parameters())
+        fresh = dict(begin(task.recipe, task.seed).named_parameters())
         curvature = _curvature(task, module, values)
         return {
             name: curvature[name] * (value.detach() - fresh[name].to(value)).square()

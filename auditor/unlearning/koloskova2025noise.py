@@ -35,7 +35,7 @@ from scipy.special import ndtri
 from torch import Tensor, nn
 
 from auditor.errors import UnlearningError
-from auditor.learning.models import build
+from auditor.learning.start import begin
 from auditor.unlearning.fine_tuning import (
     Batch,
     check_task,
@@ -195,7 +195,7 @@ def _normals(key: bytes) -> Normals:
 def _drowned(task: Task, parameters: NoiseParameters, normals: Normals) -> nn.Module:
     """The noisy steps. Of the model its weights go in, cut, and nothing else: no buffer."""
     like = next(task.module.parameters())
-    result = build(task.recipe, task.seed).to(like)
+    result = begin(task.recipe, task.seed).to(like)
     values = dict(result.named_parameters())
     fresh = {name: value.detach().clone() for name, value in values.items()}
     found = dict(task.module.named_parameters())

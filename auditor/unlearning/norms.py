@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor.errors import UnlearningError
-from auditor.learning.models import build
+from auditor.learning.start import begin
 from auditor.unlearning.passes import BATCH
 from auditor.unlearning.task import Task
 
@@ -36,7 +36,7 @@ def written_buffers(task: Task) -> tuple[str, ...]:
     }
     if not others:
         return ()
-    fresh = dict(build(task.recipe, task.seed).named_buffers())
+    fresh = dict(begin(task.recipe, task.seed).named_buffers())
     return tuple(
         name
         for name, value in others.items()

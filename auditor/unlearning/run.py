@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy
 import torch
-import torchvision
 from torch import nn
 
 from auditor import __version__
@@ -87,6 +86,8 @@ def _processor(device: torch.device) -> str:
 
 
 def _versions() -> Versions:
+    import torchvision  # here, as it takes as long to read as torch itself
+
     return Versions(
         auditor=__version__,
         python=platform.python_version(),

@@ -21,6 +21,7 @@ from auditor.certificates.facts import (
     RequestFacts,
     ServedFacts,
     SkippedRung,
+    StartFacts,
     TriedRung,
 )
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest, digest_of
@@ -42,6 +43,7 @@ from auditor.domain.evidence import (
     SecondaryTest,
     SubgroupAuc,
 )
+from auditor.domain.model_events import MadeOf
 from auditor.domain.request import Ground, Outcome, Regime
 from auditor.domain.verdict import (
     Basis,
@@ -432,10 +434,18 @@ def cohort() -> DocumentFacts:
     conclusion = Conclusion(
         decision=PASSED, basis=Basis.STATISTICAL_COHORT, qualification=named("qualification")
     )
+    start = StartFacts(
+        weights=named("start"),
+        name="IMAGENET1K_V1",
+        made_of=MadeOf.OTHER_THINGS,
+        declared=date(2026, 10, 1),
+        withdrawn=False,
+    )
     looked = EarlierAudit(case="0c4f2a7e91d35b68", plan=named("looked"), margin=0.1)
     return replace(
         facts,
         request=replace(facts.request, subjects=24, audited_before=(looked,)),
+        model=replace(facts.model, start=start),
         plan=replace(PLAN, detect_one=0.91),
         conclusion=conclusion,
     )

@@ -13,6 +13,7 @@ import pytest
 
 from auditor.cli.main import main
 from auditor.domain.artefact import Digest
+from auditor.learning.recipe import QUICK
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.registry import DataRecord, deploy, register_data, register_version
 
@@ -59,7 +60,7 @@ def stock(home: Home) -> None:
         model="detector",
         architecture="small-resnet",
         weights=home.store.put(b"weights"),
-        recipe=home.store.put(b"recipe"),
+        recipe=home.store.put(QUICK.canonical_bytes()),
         data_set="data-1",
         training_images=30,
     )

@@ -16,6 +16,7 @@ from auditor.domain.kind import KINDS, Event
 TEXTS = {
     "architecture": "name of a network, from a recipe",
     "batch": "random id",
+    "called": "name of published weights, in a word",
     "case": "random id",
     "code_version": "of this software",
     "data_set": "name that the hospital gives a data set",

@@ -38,6 +38,7 @@ from auditor.workflow.homes.registry import (
     register_version,
     require_model,
 )
+from auditor.workflow.homes.starts import require_start
 from auditor.workflow.models.curvature_book import known_model
 from auditor.workflow.models.deployment import require_not_replaced
 from auditor.workflow.models.exclusion import excluded_rows, require_admitted
@@ -114,16 +115,15 @@ def train_and_register(
     Raises:
         MisuseError: a name that is no short token, or one that is taken.
         DataError, ModelError: data or recipe can't be used, or the data show a patient who must not
-            be trained on, or the network starts from weights of before or can't be trained; the
-            ledger is as it was.
+            be trained on, or the network starts from weights that nobody vouches for or can't be
+            trained; the ledger is as it was.
         EvidenceError: a network that can't be audited, as its answers aren't an image's own.
         HomeError: another process trains or unlearns in this home.
         TamperedError: the ledger is read-only.
     """
     with alone(home):
         require_writable(home.root, home.ledger)
-        require_trainable(recipe)
-        require_drawn(recipe)
+        _require_sound(home, recipe)
         loaded = _admitted(home, model, manifest, notice, leave_out=leave_out_excluded)
         drawn = secrets.randbits(_SEED_BITS) if seed is None else seed
         intake = _intake(home, loaded, recipe, drawn, notice)
@@ -141,21 +141,27 @@ def register_trained(
 
     Raises:
         ModelError: weights that would need unpickling, hold NaN, or don't fit the recipe, or a
-            network that starts from weights of before or can't be trained.
+            network that starts from weights that nobody vouches for or can't be trained.
         MisuseError, DataError: as `train_and_register`, or weights that an erasure has replaced, or
             a manifest that doesn't say which images are the training's.
         EvidenceError: as `train_and_register`.
     """
     content = convert_checkpoint(weights)
     require_not_replaced(home, Digest.of(content), str(weights))
-    require_trainable(recipe)
-    require_drawn(recipe)
+    _require_sound(home, recipe)
     module = load_weights(recipe, content)
     loaded = _admitted(home, model, manifest, notice, leave_out=False)
     _require_split(loaded.manifest)
     intake = _intake(home, loaded, recipe, 0, notice)  # nothing is drawn: it says its split itself
     require_repeatable(module, intake.images.images, intake.images.labels)
     return _enter(home, model, intake, recipe, content)
+
+
+def _require_sound(home: Home, recipe: Recipe) -> None:
+    """See that a recipe's network can be trained, from nothing but what is drawn or vouched for."""
+    require_start(home, recipe)
+    require_trainable(recipe)
+    require_drawn(recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +298,7 @@ def load_scene(home: Home, model: str, *, asking: str = "") -> Scene:
             f"{record.manifest} changed since it was registered; restore it (one with a "
             "probable_patient_group that an earlier version registered is to be registered anew)"
         )
-    recipe = parse_recipe(home.store.get(version.recipe), home.config.factories)
+    recipe = parse_recipe(home.store.get(version.recipe), home.config.factories, home.store.root)
     images = load_images(manifest, recipe.input_size)
     split = split_by_patient(images, recipe, record.split_seed)
     others = (item.subjects for item in settled(home, model) if item.case != asking)

@@ -34,6 +34,7 @@ from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.starts import require_start
 from auditor.workflow.models.inclusion import Inclusion, leave_cohort_out, random_subsets
 from auditor.workflow.models.lineage import cases_of
 from auditor.workflow.models.shared_bank_book import (
@@ -72,6 +73,7 @@ def train_shared_bank(
     Raises:
         MisuseError: a case is under way, numbers that don't fit, or nobody waits to be left out.
         EvidenceError: the model can't be audited, so nothing could be measured by the bank.
+        ModelError: nobody vouches for the weights that the model's trainings start from.
         HomeError: another process trains or unlearns in this home.
         TamperedError: the ledger is read-only.
     """
@@ -82,6 +84,7 @@ def train_shared_bank(
                 raise MisuseError(f"case {case} is under way on the same model; finish it first")
         destroy_due(home, today)
         scene = load_scene(home, model)
+        require_start(home, scene.recipe)
         bank = next((bank for bank in shared_banks(home, model) if bank.unfinished), None)
         if bank is None:
             require_auditable(home, scene)

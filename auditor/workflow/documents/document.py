@@ -23,6 +23,7 @@ from auditor.certificates.facts import (
     PolicyPack,
     RequestFacts,
     SkippedRung,
+    StartFacts,
     TriedRung,
 )
 from auditor.domain.artefact import ArtefactFate, Digest
@@ -42,6 +43,7 @@ from auditor.workflow.desk.signing import decided_by
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import case_stream
 from auditor.workflow.homes.registry import data_record, require_model
+from auditor.workflow.homes.starts import start_of
 from auditor.workflow.homes.steps import EXACT_METHODS, last_audit, outcome_of
 from auditor.workflow.log.seals import seal_facts
 from auditor.workflow.models.earlier_audits import audited_before
@@ -68,7 +70,7 @@ def document_facts(home: Home, case: str, state: ErasureCase) -> DocumentFacts:
         request=_request(home, case, state),
         issued=issued,
         synthetic=registered.synthetic == "yes",
-        model=_model(state, versions),
+        model=_model(home, state, versions),
         code_version=__version__,
         device=_device(state),
         packs=tuple(PolicyPack(name=pack.name, digest=pack.digest) for pack in packs),
@@ -123,7 +125,7 @@ def _audited_before(home: Home, case: str, state: ErasureCase) -> tuple[EarlierA
     return tuple(found)
 
 
-def _model(state: ErasureCase, versions: tuple[ModelRegistered, ...]) -> ModelFacts:
+def _model(home: Home, state: ErasureCase, versions: tuple[ModelRegistered, ...]) -> ModelFacts:
     by_weights = {version.weights: version for version in versions}
     before = versions[-1] if state.scope is None else by_weights[state.scope.weights]
     reached = state.reached
@@ -136,6 +138,20 @@ def _model(state: ErasureCase, versions: tuple[ModelRegistered, ...]) -> ModelFa
         recipe=before.recipe,
         before=_version(before),
         after=after,
+        start=_start(home, before),
+    )
+
+
+def _start(home: Home, version: ModelRegistered) -> StartFacts | None:
+    start = start_of(home, version)
+    if start is None:
+        return None
+    return StartFacts(
+        weights=start.weights,
+        name=start.name,
+        made_of=start.made_of,
+        declared=date.fromisoformat(start.declared[:10]),
+        withdrawn=start.withdrawn,
     )
 
 

@@ -15,6 +15,7 @@ from auditor.workflow.audit.references import thin_classes
 from auditor.workflow.audit.scene import require_auditable
 from auditor.workflow.audit.training_history import carrying_checkpoints
 from auditor.workflow.erasure.casework import Casework
+from auditor.workflow.homes.starts import stands
 from auditor.workflow.models.inventory import standing_copies
 from auditor.workflow.models.lineage import require_free, settled, since_exact
 from auditor.workflow.models.shared_bank_book import carrying_members
@@ -83,7 +84,7 @@ def _obstacle(work: Casework, held_out: set[int]) -> Obstacle:
         return Obstacle.CLASS_LEFT_EMPTY
     if forgotten and lacking_in(scene.images, scene.split, scene.without(forgotten)):
         return Obstacle.TOO_FEW_TO_COMPARE
-    if forgotten and starting_weights(scene.recipe):
+    if forgotten and (starting_weights(scene.recipe) or not stands(work.home, scene.recipe)):
         return Obstacle.STARTS_TRAINED
     if not held_out.isdisjoint(scene.split.validation) and _read_unseen(work):
         return Obstacle.READ_BY_METHOD

@@ -20,6 +20,7 @@ from auditor.domain.request import DecisionKind
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import CASE_PREFIX, load_case, model_stream
 from auditor.workflow.homes.registry import list_models, require_model
+from auditor.workflow.homes.starts import list_starts
 
 REFERENCES = "references"
 QUALIFICATIONS = "qualifications"
@@ -87,8 +88,8 @@ def _trained(folder: Path) -> Iterator[LeftBehind]:
 
 
 def _needed(home: Home, case: str) -> set[Digest]:
-    """Versions, what was kept of them, and models of other cases that may go on."""
-    needed: set[Digest] = set()
+    """Versions, what they start from and what was kept of them, and models of cases that go on."""
+    needed = {item.weights for item in list_starts(home) if not item.withdrawn}
     for view in list_models(home):
         needed.update(version.weights for version in view.versions)
         for item in home.ledger.replay(model_stream(view.name)):

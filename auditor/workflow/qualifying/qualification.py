@@ -40,6 +40,7 @@ from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.registry import data_record
+from auditor.workflow.homes.starts import require_start
 from auditor.workflow.log.tampering import try_tampering
 from auditor.workflow.models.left_behind import qualification_folder
 from auditor.workflow.models.lineage import under_way
@@ -70,6 +71,7 @@ def qualify(
         MisuseError: no such method or model, an exact method, a case under way, or too few
             patients that nobody asked to erase.
         EvidenceError: the model can't be audited, so nothing that a method makes of it.
+        ModelError: nobody vouches for the weights that the model's trainings start from.
         HomeError: another process trains or unlearns in this home.
         TamperedError: the ledger is read-only.
     """
@@ -79,6 +81,7 @@ def qualify(
         for case, _ in under_way(home, model):
             raise MisuseError(f"case {case} is under way on the same model; finish it first")
         scene = load_scene(home, model)
+        require_start(home, scene.recipe)
         require_auditable(home, scene)
         weights = scene.version.weights
         folder = qualification_folder(home, weights)
