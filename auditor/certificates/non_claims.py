@@ -8,6 +8,7 @@ from __future__ import annotations
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import DocumentFacts, PlanFacts
 from auditor.certificates.wording import whose
+from auditor.domain.canonical import power_text
 from auditor.domain.language import Language
 from auditor.domain.verdict import Basis
 
@@ -96,6 +97,6 @@ def _beyond_one(facts: DocumentFacts) -> bool:
 def _one_among_several(plan: PlanFacts | None, language: Language) -> str:
     sentences = [language.say(_ONE_AMONG_SEVERAL)]
     if plan is not None and plan.detect_one is not None:
-        one = language.decimals(f"{plan.detect_one:.2f}")
+        one = language.decimals(power_text(plan.detect_one, 2))
         sentences.append(language.say(_ONE_TOLD_APART, one=one))
     return " ".join(sentences)

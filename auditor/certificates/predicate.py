@@ -28,7 +28,7 @@ from auditor.certificates.non_claims import non_claims
 from auditor.certificates.reasons import reasons_in_words
 from auditor.certificates.served import INSTANT
 from auditor.domain.artefact import item_status
-from auditor.domain.canonical import Canonical, decimal_text
+from auditor.domain.canonical import Canonical, decimal_text, power_text
 from auditor.domain.request import Outcome
 from auditor.domain.verdict import Decision, Finding
 
@@ -146,9 +146,9 @@ def _plan(plan: PlanFacts) -> Canonical:
         "bank": str(plan.bank),
         "margin": decimal_text(plan.margin),
         "alpha": decimal_text(plan.alpha),
-        "detectUntouched": decimal_text(plan.power.detect_untouched),
-        "passRetrain": decimal_text(plan.power.pass_retrain),
-        **({} if plan.detect_one is None else {"detectOne": decimal_text(plan.detect_one)}),
+        "detectUntouched": power_text(plan.power.detect_untouched),
+        "passRetrain": power_text(plan.power.pass_retrain),
+        **({} if plan.detect_one is None else {"detectOne": power_text(plan.detect_one)}),
         "outModels": plan.out_models,
         "inModels": plan.in_models,
         "ladder": list(plan.ladder),

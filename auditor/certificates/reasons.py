@@ -11,6 +11,7 @@ from math import isfinite
 
 from auditor.certificates import labels
 from auditor.certificates.facts import DocumentFacts, PlanFacts
+from auditor.domain.canonical import decimal_text, power_text
 from auditor.domain.evidence import (
     AucComparison,
     AucRegression,
@@ -52,7 +53,7 @@ class _Worded:
 
     def text(self, code: ReasonCode) -> str:
         say, auc = self._language.say, self._evidence.auc
-        margin, auc_margin = self._number(self._plan.margin, 2), self._number(auc.margin, 3)
+        margin, auc_margin = self._margin(), self._number(auc.margin, 3)
         influence = self._evidence.influence
         match code:
             case ReasonCode.EQUIVALENT:
@@ -100,7 +101,7 @@ class _Worded:
                 return say(
                     "The declared power to find out an untouched model is {power}, less than is "
                     "required.",
-                    power=self._number(self._plan.power.detect_untouched, 2),
+                    power=self._language.decimals(power_text(self._plan.power.detect_untouched, 2)),
                 )
             case ReasonCode.AUC_NON_INFERIOR:
                 return say(
@@ -202,6 +203,11 @@ class _Worded:
             lower=self._number(estimate.lower, digits, sign),
             upper=self._number(estimate.upper, digits, sign),
         )
+
+    def _margin(self) -> str:
+        """As it was set, of up to four decimals; two at least."""
+        whole, _, decimals = decimal_text(self._plan.margin).partition(".")
+        return self._language.decimals(f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}")
 
     def _number(self, value: float, digits: int, sign: str = "") -> str:
         return self._language.decimals(f"{value:{sign}.{digits}f}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from auditor.certificates.catalogue import language_of, percent
 from auditor.certificates.facts import DocumentFacts, PlanFacts
+from auditor.domain.canonical import power_text
 from auditor.domain.language import Language
 from auditor.domain.model_events import MadeOf
 from auditor.domain.request import Outcome, Regime
@@ -312,6 +313,6 @@ def _declared_power(plan: PlanFacts, language: Language) -> str:
     return language.say(
         "Declared before the run: an untouched model would be found out with probability {detect}, "
         "and a model trained again without the images would pass with probability {retrain}.",
-        detect=language.decimals(f"{plan.power.detect_untouched:.2f}"),
-        retrain=language.decimals(f"{plan.power.pass_retrain:.2f}"),
+        detect=language.decimals(power_text(plan.power.detect_untouched, 2)),
+        retrain=language.decimals(power_text(plan.power.pass_retrain, 2)),
     )

@@ -7,6 +7,7 @@ about: strings, integers below 2^53, lists and string-keyed maps. Decimals trave
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import ROUND_FLOOR, Decimal
 from json.encoder import encode_basestring as _quoted
 from typing import TypeAlias
 
@@ -36,6 +37,15 @@ def decimal_text(value: float, places: int = 4) -> str:
     """
     text = f"{value:.{places}f}"
     return text.removeprefix("-") if float(text) == 0 else text
+
+
+def power_text(power: float, places: int = 4) -> str:
+    """Fixed-point text of a probability that is promised: never rounded up.
+
+    >>> power_text(0.99996), power_text(0.7999, 2), power_text(0.29, 2)
+    ('0.9999', '0.79', '0.29')
+    """
+    return str(Decimal(repr(power)).quantize(Decimal(10) ** -places, ROUND_FLOOR))
 
 
 def _text(value: Canonical) -> str:

@@ -62,7 +62,7 @@ def _failures(plan: Plan, evidence: Evidence, auc_inferior: bool) -> tuple[Reaso
             _reason(
                 ReasonCode.INFLUENCE_OUTSIDE,
                 f"residual influence {wide.point:.2f} [{wide.lower:.2f}, {wide.upper:.2f}] lies "
-                f"outside the margin of {plan.margin:.2f}",
+                f"outside the margin of {plan.margin:g}",
             )
         )
     if auc_inferior:
@@ -206,7 +206,7 @@ def _passes(plan: Plan, evidence: Evidence) -> tuple[Reason, ...]:
         _reason(
             ReasonCode.EQUIVALENT,
             f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] lies "
-            f"inside the margin of {plan.margin:.2f}",
+            f"inside the margin of {plan.margin:g}",
         ),
         _reason(
             ReasonCode.AUC_NON_INFERIOR,
@@ -224,7 +224,7 @@ def _straddles(influence: Influence, margin: float) -> str:
         )
     return (
         f"residual influence {inner.point:.2f} [{inner.lower:.2f}, {inner.upper:.2f}] "
-        f"isn't wholly inside the margin of {margin:.2f}"
+        f"isn't wholly inside the margin of {margin:g}"
     )
 
 

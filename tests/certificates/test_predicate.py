@@ -15,7 +15,7 @@ import pytest
 from auditor.certificates.facts import Approval, Audit, DocumentFacts
 from auditor.certificates.statement import statement_bytes
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, ItemStatus, item_status
-from auditor.domain.evidence import CandidateRole
+from auditor.domain.evidence import CandidateRole, Power
 from auditor.domain.request import Ground, Outcome, Regime
 from auditor.domain.verdict import Basis, FindingStatus, Verdict
 from tests.certificates import examples
@@ -95,6 +95,19 @@ def test_every_field_of_the_schema_is_signed_in_some_document() -> None:
         for field in signed_fields(json.loads(statement_bytes(make()))["predicate"], SCHEMA, "")
     }
     assert signed == {field for field, _, _ in schema_fields()}
+
+
+def test_no_power_is_told_higher_than_it_was_declared() -> None:
+    power = Power(detect_untouched=0.99999, pass_retrain=0.7999999)
+    facts = examples.cohort()
+    facts = replace(facts, plan=replace(examples.PLAN, power=power, detect_one=0.89996))
+    said = json.loads(statement_bytes(facts))["predicate"]
+    plan = said["plan"]
+    assert (plan["detectUntouched"], plan["passRetrain"]) == ("0.9999", "0.7999")
+    assert plan["detectOne"] == "0.8999"
+    (line,) = [line for line in said["summary"] if "Declared before the run" in line]
+    assert "probability 0.99, and" in line and "probability 0.79." in line
+    assert any("told apart with probability 0.89," in line for line in said["nonClaims"])
 
 
 def test_no_map_of_the_schema_is_open() -> None:

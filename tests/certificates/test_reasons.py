@@ -60,6 +60,17 @@ def test_where_a_model_looks_strange_is_said(code: ReasonCode, locale: str) -> N
     assert len({worded(code, locale, worst) for worst in WORST}) == len(WORST)
 
 
+@pytest.mark.parametrize(("margin", "said"), [(0.35, "±0.35"), (0.3541, "±0.3541"), (0.4, "±0.40")])
+def test_a_margin_is_told_as_it_was_set(margin: float, said: str) -> None:
+    facts = _facts("head")
+    assert facts.plan is not None
+    plan = replace(facts.plan, margin=margin)
+    reason = Reason(code=ReasonCode.INFLUENCE_OUTSIDE, text="for the log")
+    found = Decision(verdict=Verdict.FAILED, reasons=(reason,))
+    (told,) = reasons_in_words(found, replace(facts, plan=plan), language_of("en"))
+    assert f"outside the margin of {said}." in told.text
+
+
 @pytest.mark.parametrize(("locale", "number"), [("en", "0.0247"), ("de", "0,0247")])
 def test_what_is_in_doubt_is_told_by_the_number_that_is_small(locale: str, number: str) -> None:
     assert number in worded(ReasonCode.SECONDARY_DOUBTED, locale)

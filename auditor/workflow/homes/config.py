@@ -161,6 +161,8 @@ class Config:
             raise HomeError("[models] checkpoint_spacing must be at least 0")
         if not 0 < self.margin <= LARGEST_MARGIN:
             raise HomeError(f"[audit] margin must lie above 0 and at most at {LARGEST_MARGIN}")
+        if self.margin != round(self.margin, 4):
+            raise HomeError("[audit] margin has at most four decimals, as documents print it")
         if not 0 < self.required_power < 1:
             raise HomeError("[audit] required_power must lie between 0 and 1")
         if self.out_models < LEAST_OUT or self.in_models < LEAST_IN:
