@@ -39,6 +39,20 @@ def test_strangers_are_far_apart_and_copies_near_whatever_was_done_to_brightness
     assert Pair(first=2, second=17, distance=0) in found
 
 
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_copy_is_found_however_a_viewer_shows_it(
+    turns: int, mirrored: bool, inverted: bool
+) -> None:
+    images = pictures()
+    copy = np.rot90(images[2], turns)
+    copy = copy[:, ::-1] if mirrored else copy
+    images[17] = 255.0 - copy if inverted else copy
+    (found,) = find_near_duplicates(images, FORGOTTEN, UNSEEN)
+    assert found == Pair(first=2, second=17, distance=0)
+
+
 def test_the_distances_are_those_of_every_pair_counted_bit_by_bit() -> None:
     images = pictures()
     hashes = perceptual_hash(images)
@@ -49,7 +63,13 @@ def test_the_distances_are_those_of_every_pair_counted_bit_by_bit() -> None:
     }
     for one in FORGOTTEN:
         for other in UNSEEN:
-            assert found[one, other] == sum(hashes[one] != hashes[other])
+            assert found[one, other] == min(
+                sum(hash_of != hashes[other])
+                for turns in range(4)
+                for turned in (np.rot90(images[one], turns),)
+                for mirrored in (turned, turned[:, ::-1])
+                for hash_of in perceptual_hash(np.stack([mirrored, -mirrored]))
+            )
 
 
 def test_images_smaller_than_the_hash_can_be_compared() -> None:
