@@ -232,6 +232,7 @@ def show(name: str, home: Path | None, as_json: bool) -> None:
     view = require_model(opened, name)
     rows = [
         _row(version)
+        | {"starts_from": _start(opened, version)}
         | (
             {
                 "in_service": "yes",
@@ -282,6 +283,14 @@ def _row(version: ModelRegistered) -> dict[str, object]:
         "recipe": str(version.recipe),
         "weights": str(version.weights),
     }
+
+
+def _start(home: Home, version: ModelRegistered) -> str:
+    """The name of the weights that its trainings start from; "" where they are drawn."""
+    from auditor.workflow.homes.starts import start_of
+
+    start = start_of(home, version)
+    return "" if start is None else start.name
 
 
 def _recipe(path: Path | None, home: Home) -> Recipe:

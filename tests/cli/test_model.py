@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from auditor.learning.recipe import QUICK
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.registry import deploy, register_version
 from tests.cli.conftest import Auditor
@@ -11,7 +12,7 @@ def test_models_are_listed_with_the_version_in_service(auditor: Auditor, stocked
         model="detector",
         architecture="small-resnet",
         weights=stocked.store.put(b"other weights"),
-        recipe=stocked.store.put(b"recipe"),
+        recipe=stocked.store.put(QUICK.canonical_bytes()),
         data_set="data-1",
         training_images=29,
     )

@@ -215,6 +215,7 @@ def test_the_command_declares_lists_and_takes_back(
     )
     train = auditor("model", "train", "own", "--data", manifest_in(home), "--recipe", recipe, *at)
     assert train.code == 0, train.err
+    assert auditor("model", "show", "own", *at).json[0]["starts_from"] == "SHAPES_V1"
     back = auditor("model", "start", "withdraw", made["weights"], *at)
     assert back.json == {"models": ["own"], "certificates": []}
     assert [line["stands"] for line in auditor("model", "start", "list", *at).json] == ["no"]
