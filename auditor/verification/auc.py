@@ -82,7 +82,8 @@ class Ground:
         AUCs near 1 are skewed, their log odds hardly: it is asked how far, on that scale, the OUT
         models lie above the least AUC that would do.
         """
-        least = np.max([c.auc + _z(level) * c.errors for c in self.comparators], axis=0) - margin
+        needed = np.stack([c.auc + _z(level) * c.errors for c in self.comparators])
+        least = needed.max(axis=0) - margin
         above = _log_odds(self.areas) - _log_odds(least)
         spread = float(above.std(ddof=1)) * float(np.sqrt(1 + 1 / len(above)))
         return float(stats.t.cdf(float(above.mean()) / max(spread, 1e-12), self.degrees))

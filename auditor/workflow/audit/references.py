@@ -94,7 +94,7 @@ def layout_of(
     codes = {subject: code for code, subject in enumerate(sorted(set(images.subjects)))}
     return Layout(
         labels=np.asarray(images.labels),
-        patients=np.asarray([codes[subject] for subject in images.subjects]),
+        patients=np.asarray([codes[subject] for subject in images.subjects], np.int64),
         forgotten=np.asarray(forgotten),
         retained=np.asarray(retained),
         unseen=np.asarray(unseen),
