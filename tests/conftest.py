@@ -51,11 +51,13 @@ def _no_home_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> Iterator[Home]:
     """A fresh home with nothing but its first event."""
     from auditor.workflow.homes.home import create_home  # so that the bench's tests load no SQL
 
-    return create_home(tmp_path / "home", controller="St. Example", dpo="DPO office")
+    made = create_home(tmp_path / "home", controller="St. Example", dpo="DPO office")
+    yield made
+    made.close()
 
 
 MakeOnce = Callable[[str, Callable[[Path], object]], Path]

@@ -67,6 +67,8 @@ class Issuer:
         serial: int,
     ) -> x509.Certificate:
         """A certificate with these extensions, each critical or not."""
+        # RFC 5280 section 4.2.1.1; TLS of Python 3.13 asks for it
+        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         builder = (
             x509.CertificateBuilder()
             .subject_name(_name(subject))
@@ -75,6 +77,8 @@ class Issuer:
             .serial_number(serial)
             .not_valid_before(self.until - 10 * DAY)
             .not_valid_after(self.until)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(by, critical=False)
         )
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical=critical)

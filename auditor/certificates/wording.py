@@ -275,9 +275,10 @@ def _audited_before(facts: DocumentFacts, language: Language) -> tuple[str, ...]
 
 
 def _obstructed(facts: DocumentFacts, language: Language) -> tuple[str, ...]:
+    none = language.say("No certificate is issued, and no method was run.")
     obstacle = language.say(_OBSTACLES[facts.request.obstacle], whose=whose(facts))
     return (
-        f"{language.say('No certificate is issued, and no method was run.')} {obstacle}",
+        f"{none} {obstacle}",
         language.say(
             "The duty to erase is not settled by that. What is left to the controller is to take "
             "the model out of service and destroy it, or to train another one from the start on "

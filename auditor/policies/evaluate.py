@@ -83,9 +83,10 @@ def _why_not_applicable(papers: Papers) -> str | None:
     applies = rule.applies
     if not rule.in_force(facts.received):
         text = say("the rule was not in force on {day}", day=facts.received)
-        if rule.effective_to is None:
+        if rule.effective_to is None or rule.effective_to >= facts.received:  # it hadn't begun
             return text
-        return f"{text} {say('(it ended on {day})', day=rule.effective_to)}"
+        ended = say("(it ended on {day})", day=rule.effective_to)
+        return f"{text} {ended}"
     if applies.regimes and facts.regime not in applies.regimes:
         return say("the request is handled under {law}", law=say(_LAWS[facts.regime]))
     if applies.grounds and facts.ground not in applies.grounds:

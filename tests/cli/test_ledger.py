@@ -31,7 +31,7 @@ def test_an_honest_ledger_passes(auditor: Auditor, stocked: Home) -> None:
 
 def _with_a_byte_changed(database: Path, sequence: int) -> None:
     """Change one byte of one stored entry, the triggers that would object taken away first."""
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         for (name,) in triggers.fetchall():
             connection.execute(f'DROP TRIGGER "{name}"')

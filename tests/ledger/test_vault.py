@@ -31,7 +31,20 @@ def vault(path: Path, key: AesKey = OLD, *retired: AesKey) -> Vault:
 
 
 def vault_at(address: str, key: AesKey = OLD, *retired: AesKey) -> Vault:
-    return Vault(address, wrapping=key, lookup_key=bytes(range(32)), retired=retired)
+    made = Vault(address, wrapping=key, lookup_key=bytes(range(32)), retired=retired)
+    _MADE.append(made)
+    return made
+
+
+_MADE: list[Vault] = []
+
+
+@pytest.fixture(autouse=True)
+def vaults() -> Iterator[None]:
+    """Those that a test opened are closed after it."""
+    yield
+    while _MADE:
+        _MADE.pop().close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -115,7 +128,7 @@ def test_nothing_forgotten_stays_in_any_file(
 ) -> None:
     kept = vault(tmp_path)
     gone, stays = kept.seal("case:1", PAYLOAD), kept.seal("case:2", PAYLOAD)
-    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
         traces = connection.execute(
             "SELECT sealed, wrapped FROM vault_payload JOIN vault_key USING (lookup) "
             "WHERE commitment = ?",
@@ -402,7 +415,7 @@ def test_rows_put_in_each_others_place_are_noticed(tmp_path: Path, statement: st
     kept = vault(tmp_path)
     first, second = kept.seal("case:1", PAYLOAD), kept.seal("case:2", b"another")
     kept.close()
-    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
         connection.execute(statement, {"a": first.value, "b": second.value})
     connection.close()
     with pytest.raises(TamperedError):

@@ -229,7 +229,7 @@ def test_entries_are_not_put_back_onto_damaged_ones(behind: Restored) -> None:
 
 
 def sqlite_size(database: Path) -> int:
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         (count,) = connection.execute("SELECT count(*) FROM entry").fetchone()
     connection.close()
     return int(count)

@@ -117,13 +117,17 @@ def template(without: Path) -> Path:
 
 
 @pytest.fixture
-def plain(without: Path, tmp_path: Path) -> Home:
-    return open_home(Path(shutil.copytree(without, tmp_path / "plain")))
+def plain(without: Path, tmp_path: Path) -> Iterator[Home]:
+    opened = open_home(Path(shutil.copytree(without, tmp_path / "plain")))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
-def banked(template: Path, tmp_path: Path) -> Home:
-    return open_home(Path(shutil.copytree(template, tmp_path / "banked")))
+def banked(template: Path, tmp_path: Path) -> Iterator[Home]:
+    opened = open_home(Path(shutil.copytree(template, tmp_path / "banked")))
+    yield opened
+    opened.close()
 
 
 def only_bank(home: Home) -> SharedBank:

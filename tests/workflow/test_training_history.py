@@ -71,9 +71,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def trained(template: Path, tmp_path: Path) -> Home:
+def trained(template: Path, tmp_path: Path) -> Iterator[Home]:
     """A home with a model that was trained here; its images lie where they lay."""
-    return open_home(Path(shutil.copytree(template, tmp_path / "home")))
+    opened = open_home(Path(shutil.copytree(template, tmp_path / "home")))
+    yield opened
+    opened.close()
 
 
 def history_of(home: Home) -> History:
