@@ -208,7 +208,12 @@ def _summary(facts: QuarterFacts, language: Language) -> Iterable[str]:
     late = facts.tables["answers"].get("late", 0)
     why_told = "lateness" in _tables(facts)
     some_late = say(words.SOME_LATE) if why_told else say(words.SOME_LATE_UNTOLD)
-    yield some_late if late else say(words.NONE_LATE)
+    if late:
+        yield some_late
+    if facts.tables["answers"].get("unanswered", 0):
+        yield say(words.SOME_UNANSWERED)
+    elif not late:
+        yield say(words.NONE_LATE)
     if facts.tables.get("standing", {}).get("no-longer-vouched-for", 0):
         yield say(words.SOME_NOT_VOUCHED_FOR)
     yield say(words.SUPPRESSED, least=LEAST)

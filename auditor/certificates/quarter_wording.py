@@ -13,6 +13,10 @@ NO_CASE = "There was no such case."
 FEW_CASES = "There were fewer than {least} such cases."
 CASES = "There were {cases} such cases."
 NONE_LATE = "No answer was late."
+SOME_UNANSWERED = (
+    "Of cases whose time limit is over there are some of which nothing on record says that the "
+    "person was answered."
+)
 SOME_LATE = "At least one answer was late; why is told below."
 SOME_LATE_UNTOLD = (
     "At least one answer was late; why isn't told here, as a smaller number could be had from it."
@@ -70,6 +74,7 @@ ROWS = {
     "in-time": "answered in time",
     "late": "late",
     "running": "time limit still running",
+    "unanswered": "time limit over, no answer on record",
     "no-limit": "no time limit",
     "for-a-person": "for a person to judge",
     "undecided": "not decided by the last day",
@@ -79,6 +84,7 @@ ROWS = {
     "approval-awaited": "approval not given by the last day",
     "run-not-finished": "unlearning and audit not finished by the last day",
     "not-told": "decided, but not told by the last day",
+    "told-not-erased": "told by the last day that the erasure is not established",
     "PASSED": "passed",
     "FAILED": "failed",
     "INDETERMINATE": "undecided by the audit",

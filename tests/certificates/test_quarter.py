@@ -153,6 +153,17 @@ def test_no_small_number_follows_from_two_tables() -> None:
         assert [row["count"] for row in rows[name]] == ["26"]
 
 
+def test_that_no_answer_is_on_record_is_not_told_as_none_was_late() -> None:
+    none_late = {**MANY, "answers": {"in-time": 38, "running": 7}, "lateness": {}}
+    for answers, line_said in (
+        ({"in-time": 38, "unanswered": 7}, "nothing on record says that the person was answered"),
+        ({"in-time": 38, "running": 7}, "No answer was late."),
+    ):
+        told = statement(facts({**none_late, "answers": answers}))["predicate"]["summary"]
+        assert sum("late" in line or "answered" in line for line in told) == 1
+        assert any(line_said in line for line in told)
+
+
 def test_a_report_made_before_the_quarters_end_says_so() -> None:
     early = statement(facts(issued=date(2026, 12, 31)))["predicate"]["summary"]
     assert any("not over" in line for line in early)

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.kind import Event
 from auditor.domain.paper_events import WithdrawalReason
 from auditor.domain.quarter import quarter_named
-from auditor.domain.request import DecisionKind, DecisionReason, Outcome
+from auditor.domain.request import DecisionKind, DecisionReason, LetterKind, Outcome
 from auditor.domain.verdict import FindingStatus
 from auditor.errors import InvalidCertificateError, LedgerError, MisuseError
 from auditor.policies.facts import CaseFacts
@@ -410,6 +410,12 @@ def decision(kind: DecisionKind, reason: DecisionReason = DecisionReason.NONE) -
     return ev.RequestDecided(case=road.CASE, decision=kind, reason=reason, actor="dpo")
 
 
+def letter(kind: LetterKind, on: date) -> Event:
+    return ev.LetterSent(
+        case=road.CASE, letter=kind, language="de", document=Digest.of(b""), on=on, actor="dpo"
+    )
+
+
 PREPARED = ev.CertificatePrepared(
     case=road.CASE, outcome=Outcome.CERTIFIED, envelope=Digest.of(b"")
 )
@@ -427,6 +433,12 @@ HOLD, GRANT = DecisionKind.HELD, decision(DecisionKind.GRANTED)
         ((GRANT,), LateReason.RUN),
         ((GRANT, DRAFTED), LateReason.APPROVAL),
         ((GRANT, PREPARED), LateReason.NOT_TOLD),
+        ((GRANT, PREPARED, letter(LetterKind.CLOSED, DUE)), LateReason.NOT_ERASED),
+        ((GRANT, PREPARED, letter(LetterKind.GRANTED, DUE)), LateReason.NOT_TOLD),
+        (
+            (GRANT, PREPARED, letter(LetterKind.CLOSED, DUE + timedelta(days=1))),
+            LateReason.NOT_TOLD,
+        ),
         ((decision(DecisionKind.REFUSED, DecisionReason.NO_GROUND),), LateReason.NOT_TOLD),
     ],
 )
@@ -440,6 +452,28 @@ def test_only_what_was_so_on_the_last_day_counts() -> None:
     late = road.facts(entries, as_of=DUE + timedelta(days=9))
     assert why_late(late, DUE) is LateReason.UNDECIDED
     assert why_late(late, DUE + timedelta(days=1)) is LateReason.RUN
+
+
+def test_a_letter_that_was_entered_after_the_last_day_told_nobody_by_then() -> None:
+    stream, sent = f"case:{road.CASE}", letter(LetterKind.CLOSED, DUE)
+    entries = [road.road()[1], (stream, road.RECEIVED, GRANT), (stream, road.RECEIVED, PREPARED)]
+    later = [*entries, (stream, DUE + timedelta(days=1), sent)]
+    facts = road.facts(later, as_of=DUE + timedelta(days=9))
+    assert why_late(facts, DUE) is LateReason.NOT_TOLD
+
+
+def test_a_refusal_of_which_nobody_was_told_is_no_running_time_limit(tmp_path: Path) -> None:
+    home = create_home(tmp_path / "home", controller="Klinikum", dpo="DPO")
+    try:
+        stock(home)
+        last = TODAY - timedelta(days=2)
+        casebook.refused(home, casebook.filed(home, received=last))
+        made = report_quarter(home, quarter_named(f"{last.year}Q{(last.month + 2) // 3}"))
+    finally:
+        home.close()
+    for days, told in ((0, "running"), (100, "unanswered")):
+        answers = counted(replace(made, as_of=TODAY + timedelta(days=days)))["answers"]
+        assert {name: count for name, count in answers.items() if count} == {told: 1}
 
 
 def test_a_late_case_is_told_with_its_reason(tmp_path: Path) -> None:

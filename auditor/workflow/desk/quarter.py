@@ -12,7 +12,7 @@ from auditor.domain import event as ev
 from auditor.domain.case import project
 from auditor.domain.entry import Recorded
 from auditor.domain.quarter import Quarter
-from auditor.domain.request import DecisionReason
+from auditor.domain.request import DecisionReason, LetterKind
 from auditor.domain.verdict import FindingStatus
 from auditor.errors import MisuseError
 from auditor.policies.deadlines import Answer, answer_of
@@ -36,12 +36,15 @@ class LateReason(StrEnum):
     RUN = "run-not-finished"
     APPROVAL = "approval-awaited"
     NOT_TOLD = "not-told"
+    NOT_ERASED = "told-not-erased"
 
 
 _HOLDS = {
     DecisionReason.LEGAL_HOLD: LateReason.LEGAL_HOLD,
     DecisionReason.IDENTITY_DOUBTED: LateReason.IDENTITY,
 }
+
+_ENDINGS = (LetterKind.REFUSED, LetterKind.CLOSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,17 @@ def why_late(facts: CaseFacts, due: date) -> LateReason:
         return _HOLDS.get(case.decided.reason, LateReason.HELD)
     if waits_for_approval(case):
         return LateReason.APPROVAL
-    return LateReason.RUN if case.granted and case.prepared is None else LateReason.NOT_TOLD
+    if case.granted and case.prepared is None:
+        return LateReason.RUN
+    return LateReason.NOT_ERASED if _told(facts, due) else LateReason.NOT_TOLD
+
+
+def _told(facts: CaseFacts, due: date) -> bool:
+    """Whether a letter on the end of the case left by that day, and was entered by it."""
+    return any(
+        leaf.event.letter in _ENDINGS and max(leaf.day, leaf.event.on) <= due
+        for leaf in facts.all(ev.LetterSent)
+    )
 
 
 def _day(record: Recorded, zone: str) -> date:

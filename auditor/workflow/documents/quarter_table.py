@@ -10,6 +10,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date
 
 from auditor.domain.quarter import Quarter
 from auditor.domain.request import Outcome, Regime
@@ -23,10 +24,11 @@ COLUMNS = (
 )
 
 _OPEN, _NO_VERDICT = "open", "none"
+_RUNNING, _UNANSWERED = "running", "unanswered"
 _ANSWERS = {
     FindingStatus.MET: "in-time",
     FindingStatus.NOT_MET: "late",
-    FindingStatus.INSUFFICIENT: "running",
+    FindingStatus.INSUFFICIENT: _RUNNING,
     FindingStatus.HUMAN_DECISION: "for-a-person",
     FindingStatus.NOT_APPLICABLE: "no-limit",
 }
@@ -80,7 +82,9 @@ def counted(made: QuarterReport) -> dict[str, dict[str, int]]:
             ["received-and-closed", "received", "closed", "carried-over"],
             [_flow(item, made.quarter) for item in lines],
         ),
-        "answers": _tally(list(_ANSWERS.values()), list(map(_answered, lines))),
+        "answers": _tally(
+            [*_ANSWERS.values(), _UNANSWERED], [_answered(item, made.as_of) for item in lines]
+        ),
         "lateness": _tally(
             [reason.value for reason in LateReason],
             [item.late.value for item in lines if item.late is not None],
@@ -106,5 +110,8 @@ def _flow(item: ReportLine, quarter: Quarter) -> str:
     return "received-and-closed" if item.closed in quarter else "received"
 
 
-def _answered(item: ReportLine) -> str:
-    return "no-limit" if item.answer is None else _ANSWERS[item.answer.finding.status]
+def _answered(item: ReportLine, as_of: date) -> str:
+    if item.answer is None:
+        return "no-limit"
+    found = _ANSWERS[item.answer.finding.status]
+    return _UNANSWERED if found == _RUNNING and as_of > item.answer.due else found
