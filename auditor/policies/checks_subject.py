@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from auditor.domain import event as ev
+from auditor.domain.kind import Event
 from auditor.domain.request import DecisionKind, IdentityResult, LetterKind
 from auditor.policies.facts import Leaf
 from auditor.policies.observation import (
@@ -28,6 +30,8 @@ def identity_resolved(papers: Papers) -> Observation:
     match checked.event.result:
         case IdentityResult.CONFIRMED:
             text = say("Identity was confirmed on {day} ({entry}).", day=day, entry=checked)
+            if day < checked.day:
+                return for_a_person(_entered_later(papers, text, checked), checked)
             return supports(text, checked)
         case IdentityResult.NOT_IDENTIFIABLE:
             text = say(
@@ -78,11 +82,21 @@ def restricted_while_pending(papers: Papers) -> Observation:
             other_entry=early[-1],
         )
         return contradicts(text, imposed[-1], early[-1])
+    if end is not None and imposed[0].number > end.number:
+        text = say(
+            "Processing was restricted ({entry}) only after the case was concluded "
+            "({other_entry}).",
+            entry=imposed[0],
+            other_entry=end,
+        )
+        return for_a_person(text, imposed[0], end)
     text = say(
         "Processing has been restricted since {day} ({entry}) while the case was pending.",
         day=imposed[0].event.on,
         entry=imposed[0],
     )
+    if imposed[0].event.on < imposed[0].day:
+        return for_a_person(_entered_later(papers, text, imposed[0]), imposed[0])
     return supports(text, imposed[0])
 
 
@@ -100,23 +114,51 @@ def lifting_announced(papers: Papers) -> Observation:
         for leaf in facts.all(ev.LetterSent)
         if leaf.event.letter is LetterKind.RESTRICTION_LIFTED
     ]
-    in_time = [leaf for leaf in told if leaf.event.on <= lifted[-1].event.on]
-    if in_time:
+    announced = [(end, _announcing(end, imposed, told)) for end in lifted]
+    unannounced = [end for end, letters in announced if not letters]
+    if not unannounced:
+        last, letters = announced[-1]
         text = say(
             "The data subject was told on {day} ({entry}), before the restriction was lifted "
             "({other_entry}).",
-            day=in_time[-1].event.on,
-            entry=in_time[-1],
-            other_entry=lifted[-1],
+            day=letters[-1].event.on,
+            entry=letters[-1],
+            other_entry=last,
         )
-        return supports(text, in_time[-1], lifted[-1])
+        return supports(text, letters[-1], last)
+    end = unannounced[-1]
     text = say(
         "The restriction was lifted on {day} ({entry}); nothing on record says that the data "
         "subject was told before.",
-        day=lifted[-1].event.on,
-        entry=lifted[-1],
+        day=end.event.on,
+        entry=end,
     )
-    return contradicts(text, lifted[-1], *told) if told else missing(text, lifted[-1])
+    belated = [leaf for leaf in told if leaf.number > end.number and leaf.event.on <= end.event.on]
+    if belated:
+        text = say(
+            "{text} A letter that bears the day {day} was entered only afterwards ({entry}).",
+            text=text,
+            day=belated[-1].event.on,
+            entry=belated[-1],
+        )
+        return for_a_person(text, end, belated[-1])
+    return contradicts(text, end, *told) if told else missing(text, end)
+
+
+def _announcing(
+    end: Leaf[ev.RestrictionLifted],
+    imposed: Sequence[Leaf[ev.ProcessingRestricted]],
+    told: Sequence[Leaf[ev.LetterSent]],
+) -> list[Leaf[ev.LetterSent]]:
+    """Letters that were entered between a restriction and its lifting, and left by that day."""
+    begun = max((leaf.number for leaf in imposed if leaf.number < end.number), default=-1)
+    return [
+        leaf for leaf in told if begun < leaf.number < end.number and leaf.event.on <= end.event.on
+    ]
+
+
+def _entered_later(papers: Papers, text: str, leaf: Leaf[Event]) -> str:
+    return papers.say("{text} It was entered only on {day}.", text=text, day=leaf.day)
 
 
 def recipients_informed(papers: Papers) -> Observation:
@@ -125,7 +167,12 @@ def recipients_informed(papers: Papers) -> Observation:
     recorded = facts.all(ev.RecipientRecorded)
     if not recorded:
         return for_a_person(say("No recipient of the data or the model is on record."))
-    outcomes = {leaf.event.recipient: leaf for leaf in facts.all(ev.RecipientInformed)}
+    granted = facts.find_decision(DecisionKind.GRANTED)
+    outcomes = {
+        leaf.event.recipient: leaf
+        for leaf in facts.all(ev.RecipientInformed)
+        if granted is None or leaf.number > granted.number
+    }
     told = [outcomes[leaf.event.recipient] for leaf in recorded if leaf.event.recipient in outcomes]
     left = len(recorded) - len(told)
     if left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 from auditor.domain import event as ev
@@ -22,6 +23,11 @@ from auditor.policies.observation import (
     supports,
 )
 from auditor.policies.words import LETTERS
+
+_DECISIONS = {
+    LetterKind.GRANTED: DecisionKind.GRANTED,
+    LetterKind.REFUSED: DecisionKind.REFUSED,
+}
 
 
 def answered_in_time(papers: Papers) -> Observation:
@@ -133,7 +139,15 @@ def letter_in_time(papers: Papers) -> Observation:
             ends=ends,
         )
         return missing(text, facts.request)
-    first = min(sent, key=lambda leaf: leaf.event.on)
+    standing = _told_of(papers, kinds)
+    telling = [
+        leaf
+        for leaf in sent
+        if standing is None
+        or leaf.event.letter not in _DECISIONS
+        or (leaf.number > standing.number and leaf.event.on >= standing.day)
+    ]
+    first = min(telling or sent, key=lambda leaf: leaf.event.on)
     text = say(
         "{received}; a letter left on {day}: {letter} ({entry})",
         received=received,
@@ -145,12 +159,38 @@ def letter_in_time(papers: Papers) -> Observation:
         text = say("{text}, after the time limit, which {ends}.", text=text, ends=ends)
         return contradicts(text, facts.request, first)
     text = say("{text}, within the time limit, which {ends}.", text=text, ends=ends)
+    if standing is not None and not telling:
+        text = say(
+            "{text} The decision that stands was made on {day} ({entry}): that letter left before "
+            "it, or bears an earlier day.",
+            text=text,
+            day=standing.day,
+            entry=standing,
+        )
+        return for_a_person(text, facts.request, first, standing)
     if first.day > deadline.day:
         text = say(
             "{text} It was entered only on {day}, after the time limit.", text=text, day=first.day
         )
         return for_a_person(text, facts.request, first)
     return _as_told(papers, first.event.on, text, facts.request, first)
+
+
+def _told_of(papers: Papers, kinds: Collection[LetterKind]) -> Leaf[ev.RequestDecided] | None:
+    """The decision that stands, where letters of these kinds tell of it.
+
+    Where the desk had it held meanwhile and decided the same again, the first time counts.
+    """
+    standing = papers.facts.decided
+    if standing is None or standing.event.decision not in map(_DECISIONS.get, kinds):
+        return None
+    said = (standing.event.decision, standing.event.reason)
+    for leaf in reversed(papers.facts.all(ev.RequestDecided)):
+        if (leaf.event.decision, leaf.event.reason) == said:
+            standing = leaf
+        elif leaf.event.decision not in (DecisionKind.HELD, DecisionKind.EXTENDED):
+            break
+    return standing
 
 
 def clock_explained(papers: Papers) -> Observation:

@@ -96,7 +96,7 @@ def _why_not_applicable(papers: Papers) -> str | None:
     if applies.ever_decided and not any(map(facts.find_decision, applies.ever_decided)):
         return say("the request was never {decided}", decided=_either(papers, applies.ever_decided))
     if applies.reasons and not any(
-        leaf.event.reason in applies.reasons for leaf in facts.all(ev.RequestDecided)
+        leaf.event.reason in applies.reasons for leaf in facts.not_overruled
     ):
         return say("no decision relies on this reason")
     if applies.identity and not any(

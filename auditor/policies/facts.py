@@ -166,6 +166,15 @@ class CaseFacts:
         return next((leaf for leaf in made if leaf.event.decision is decision), None)
 
     @property
+    def not_overruled(self) -> tuple[Leaf[ev.RequestDecided], ...]:
+        """Decisions from the last grant on, if any: what was decided before it stands no more."""
+        made = self.all(ev.RequestDecided)
+        since = max(
+            (leaf.number for leaf in made if leaf.event.decision is DecisionKind.GRANTED), default=0
+        )
+        return tuple(leaf for leaf in made if leaf.number >= since)
+
+    @property
     def stops(self) -> tuple[Stop, ...]:
         """When the clock stood still (`dates`); one that still does, up to the day of judgement.
 

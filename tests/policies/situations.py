@@ -140,15 +140,22 @@ BROKEN = both(
 )
 
 
+def _moved(event: Event, ahead: timedelta) -> dict[str, date]:
+    """The day that an act states, so much later."""
+    on = getattr(event, "on", None)
+    return {"on": on + ahead} if isinstance(on, date) else {}
+
+
 def in_2029(entries: list[Entry]) -> list[Entry]:
     """The same a thousand days later, when more is law."""
-    on = RECEIVED + timedelta(1000)
+    ahead = timedelta(1000)
+    on = RECEIVED + ahead
     fields: dict[type[Event], dict[str, date]] = {
         ev.ErasureRequested: {"received": on},
         ev.DocumentFiled: {"in_force_from": on, "in_force_until": on + timedelta(365)},
     }
     return [
-        (stream, day + timedelta(1000), replace(event, **fields.get(type(event), {})))
+        (stream, day + ahead, replace(event, **(fields.get(type(event)) or _moved(event, ahead))))
         for stream, day, event in entries
     ]
 

@@ -330,6 +330,68 @@ def test_a_restriction_is_not_lifted_while_the_case_is_open() -> None:
     assert laid("GDPR-18-RESTRICT", edit) is NOT_MET
 
 
+@pytest.mark.parametrize("rule", ["GDPR-18-RESTRICT", "UK-18-RESTRICT"])
+def test_a_lifting_is_announced_by_a_letter_of_its_own_entered_before_it(rule: str) -> None:
+    regime = Regime.UK_GDPR if rule.startswith("UK") else Regime.GDPR
+    twice = [restricted(), TOLD, lifted()]
+    again = during(restricted())
+    assert laid(rule, both(again, at_end(TOLD, lifted())), regime) is MET
+    assert laid(rule, both(again, at_end(lifted(), TOLD)), regime) is PERSON
+    assert laid(rule, both(again, at_end(*twice[1:], *twice)), regime) is MET
+    unannounced = at_end(*twice[1:], restricted(), lifted(20))
+    assert laid(rule, both(again, unannounced), regime) is NOT_MET
+
+
+def test_a_restriction_counts_from_the_day_it_was_entered() -> None:
+    assert laid("GDPR-18-RESTRICT", at_end(restricted())) is PERSON  # the case was concluded
+    pending = until(ev.PlanPinned)
+    assert laid("GDPR-18-RESTRICT", both(pending, at_end(restricted()))) is MET
+    assert laid("GDPR-18-RESTRICT", both(pending, at_end(restricted(), days=25))) is PERSON
+
+
+def test_a_letter_of_a_decision_tells_of_that_which_stands() -> None:
+    refused = decision(DecisionKind.REFUSED, DecisionReason.NO_GROUND)
+    other = decision(DecisionKind.REFUSED, DecisionReason.EXCESSIVE)
+    held, told = decision(DecisionKind.HELD), letter_on(LetterKind.REFUSED)
+    head = both(until(ev.ErasureRequested), after_request(*papers.ALL_DOCUMENTS))
+
+    def of(*events: Event, days: int = 0) -> FindingStatus:
+        return laid("GDPR-12-4-REFUSE", both(head, at_end(*events, days=days)))
+
+    assert of(refused, told) is MET
+    assert of(refused, told, held, refused) is MET  # as it was decided and told
+    assert of(refused, told, held, other) is PERSON
+    assert of(refused, told, held, other, told) is MET
+    assert of(refused, told, days=9) is PERSON  # of the day of receipt, before the decision
+    granted = decision(DecisionKind.GRANTED)
+    before = both(until(ev.ErasureRequested), at_end(granted, letter_on(LetterKind.GRANTED)))
+    assert laid("GDPR-12-3-INFORM", before) is MET
+    early = both(until(ev.ErasureRequested), at_end(granted, letter_on(LetterKind.GRANTED), days=9))
+    assert laid("GDPR-12-3-INFORM", early) is PERSON
+
+
+def test_an_exemption_is_not_relied_on_once_the_request_is_granted() -> None:
+    relied = decision(DecisionKind.REFUSED, DecisionReason.RESEARCH, date(2027, 12, 31))
+    head = both(until(ev.ErasureRequested), after_request(*papers.ALL_DOCUMENTS))
+    assert laid("GDPR-17-3-d", both(head, at_end(relied))) is MET
+    overruled = both(head, at_end(relied, decision(DecisionKind.GRANTED)))
+    assert laid("GDPR-17-3-d", overruled) is FindingStatus.NOT_APPLICABLE
+
+
+def test_an_identity_confirmed_on_an_earlier_day_than_it_was_entered_is_for_a_person() -> None:
+    confirmed = identity(IdentityResult.CONFIRMED)
+    assert laid("GDPR-12-6-IDENTITY", after_request(confirmed)) is MET
+    assert laid("GDPR-12-6-IDENTITY", after_request(confirmed, days=9)) is PERSON
+
+
+def test_recipients_are_told_of_a_grant_after_it() -> None:
+    told = informed("r9", RecipientOutcome.INFORMED)
+    before = both(until(ev.ErasureRequested), at_end(recipient("r9"), told))
+    granted = decision(DecisionKind.GRANTED)
+    assert laid("GDPR-19-RECIPIENTS", both(before, at_end(granted))) is MISSING
+    assert laid("GDPR-19-RECIPIENTS", both(before, at_end(granted, told))) is MET
+
+
 def test_rules_that_took_the_place_of_others_are_held_to_the_entry_that_says_so() -> None:
     """Laid beside the GDPR's packs of today in each case."""
     then, today = road.named("packs of then"), road.pinned(Regime.GDPR)

@@ -24,6 +24,7 @@ from auditor.domain.role import require_role
 from auditor.domain.verdict import Basis
 from auditor.errors import HomeError, MisuseError
 from auditor.policies.deadlines import answer_of
+from auditor.policies.facts import CaseFacts
 from auditor.proof.dsse import verify_envelope
 from auditor.workflow.desk.acts import day_in
 from auditor.workflow.desk.desk import require_case, today_of
@@ -42,6 +43,11 @@ _NEEDED = {
     "authority": "the authority that complaints go to",
 }
 
+_TELLS = {
+    LetterKind.GRANTED: DecisionKind.GRANTED,
+    LetterKind.REFUSED: DecisionKind.REFUSED,
+    LetterKind.EXTENDED: DecisionKind.EXTENDED,
+}
 _FINAL = (DecisionKind.REFUSED, DecisionKind.WITHDRAWN)
 
 E = TypeVar("E", bound=Event)
@@ -79,7 +85,7 @@ def letter_facts(
         case=case,
         regime=state.requested.regime,
         received=state.requested.received,
-        written=today_of(state) if sent is None else day_in(state, sent),
+        written=today_of(state) if sent is None else _left(state, case_file, kind, sent),
         due=None if answer is None else answer.due,
         reason=_reason(kind, state),
         review=_review(state),
@@ -89,6 +95,18 @@ def letter_facts(
         lifted=None if ended is None or state.restricted is not None else ended.on,
         ending=None if kind is not LetterKind.CLOSED else _ending(home, state),
     )
+
+
+def _left(state: ErasureCase, facts: CaseFacts, kind: LetterKind, sent: date) -> date:
+    """The day a letter left, which no letter does before the decision that it tells of.
+
+    Raises:
+        MisuseError: that day, or one that can't be.
+    """
+    told = None if kind not in _TELLS else facts.find_decision(_TELLS[kind])
+    if told is not None and sent < told.day:
+        raise MisuseError(f"{sent} lies before the decision that the letter tells of, {told.day}")
+    return day_in(state, sent)
 
 
 def why_not(kind: LetterKind, state: ErasureCase, *, lifted: bool) -> str:
