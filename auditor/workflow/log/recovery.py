@@ -15,6 +15,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -29,6 +30,7 @@ from auditor.proof.merkle import leaf_hash
 from auditor.proof.trust import trust_bytes
 from auditor.workflow.homes.files import write_file
 from auditor.workflow.homes.guard import (
+    CHECKPOINT,
     PROOFS,
     close_for_writing,
     is_closed,
@@ -41,7 +43,7 @@ from auditor.workflow.homes.guard import (
 from auditor.workflow.homes.home import Home
 from auditor.workflow.log.checkpoints import record_checkpoint, signing_alone
 from auditor.workflow.log.comparing import read_note
-from auditor.workflow.log.copies import COPY, Source, opened_copy, require_copy
+from auditor.workflow.log.copies import COPY, Source, copy_named, opened_copy, require_holds_no_more
 from auditor.workflow.log.cosigning import collect_cosignature
 from auditor.workflow.log.renaming import destroy_earlier_keys, link_of, open_origin
 from auditor.workflow.log.witnesses import remove_witness
@@ -92,7 +94,8 @@ def recover(
     """Bring the ledger to a state it can go on from.
 
     Args:
-        source: an exported folder, or the database file of a newer backup.
+        source: an exported folder, or a newer backup, unpacked, or its database file; a checkpoint
+            beside that is taken for known.
         known: further checkpoints of this ledger, or files that carry one, e.g. from a witness, a
             regulator or an issued certificate.
         new_origin: go on under a new name, with whatever entries are here.
@@ -100,8 +103,8 @@ def recover(
             said doesn't hold the ledger up. A certificate then needs all that are left.
 
     Raises:
-        LedgerError: the ledger is behind, and there is nothing to put back from; or a witness that
-            disputed it doesn't answer.
+        LedgerError: the ledger is behind, and there is nothing to put back from; the copy holds
+            more than any checkpoint at hand covers; or a witness that disputed it doesn't answer.
         TamperedError: it forked, and may go on under a new name only; or what is here was damaged.
         MisuseError: a new name for a sound ledger, or a file that carries no checkpoint.
         ProofError: a checkpoint that this log hasn't signed.
@@ -128,8 +131,8 @@ def _mended(
     *,
     new_origin: bool,
 ) -> Recovered:
-    shown = known if source is None or source.is_file() else [*known, source]
-    states = _known_states(home, shown)
+    source = None if source is None else copy_named(source)
+    states = _known_states(home, known if source is None else _shown(home, source, known))
     condition = _condition(home, states)
     replayed, left_out, link = 0, 0, None
     if new_origin:
@@ -143,7 +146,7 @@ def _mended(
     elif condition is Condition.BEHIND:
         replayed, left_out = _put_back(home, states, source)
     elif source is not None:
-        require_copy(home, source)  # though nothing is to be put back any more
+        require_holds_no_more(home, source)  # else what it holds besides would be contradicted
     if is_closed(home.root) and not new_origin:
         _require_witnesses(home, distrusted)
     return Recovered(
@@ -154,6 +157,20 @@ def _mended(
         origin=home.trust.log_origin,
         link=link,
     )
+
+
+def _shown(home: Home, source: Path, known: Sequence[Path]) -> Sequence[Path]:
+    """What shows checkpoints: what was named, an export, and what happens to lie with a database.
+
+    The last may be of anything, and shows nothing then.
+    """
+    if source.is_dir():
+        return [*known, source]
+    beside = source.with_name(CHECKPOINT)
+    with suppress(ProofError, MisuseError):
+        _signed_note(home, beside)
+        return [*known, beside]
+    return known
 
 
 def _known_states(home: Home, shown: Sequence[Path]) -> Sequence[Checkpoint]:

@@ -20,14 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from auditor.errors import HomeError, MisuseError
+from auditor.errors import HomeError, MisuseError, ProofError, TamperedError
 from auditor.ledger.ledger import Ledger
 from auditor.ledger.sql import SqlEventStore
+from auditor.proof.checkpoint import parse_checkpoint
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.files import OWNER_ONLY, whole_file
-from auditor.workflow.homes.guard import CERTIFICATES, CHECKPOINT, READ_ONLY, TRUST
+from auditor.workflow.homes.guard import CERTIFICATES, CHECKPOINT, READ_ONLY, TRUST, newest_note
 from auditor.workflow.homes.home import DATABASE, KEYS, SETTINGS, Home
-from auditor.workflow.log.checkpoints import signing_alone
+from auditor.workflow.log.checkpoints import record_checkpoint, signing_alone
 from auditor.workflow.log.renaming import ORIGINS
 from auditor.workflow.log.timestamping import TIMESTAMPS
 from auditor.workflow.models.shared_bank_book import BANKS
@@ -39,15 +40,25 @@ _FOLDERS = (CERTIFICATES, "store", TRAINING, BANKS, TIMESTAMPS, ORIGINS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackedUp:
-    """What a backup holds: files, and entries of the ledger."""
+    """What a backup holds.
+
+    Attributes:
+        files: how many.
+        entries: of the ledger.
+        signed: entries that the checkpoint in it covers; what came behind them nobody can put back
+            from it (`auditor.workflow.log.recovery`).
+    """
 
     files: int
     entries: int
+    signed: int
 
 
 def back_up(home: Home, target: Path) -> BackedUp:
     """Write a backup to a file that isn't there yet; it appears whole or not at all.
 
+    The ledger is signed before, so that all of it can be put back from the backup. Where it can't
+    be, as it is read-only or no passphrase is at hand, the backup is made all the same.
     Nothing is run in the home meanwhile; requests may come in, and are in the backup or aren't.
 
     Raises:
@@ -66,6 +77,8 @@ def back_up(home: Home, target: Path) -> BackedUp:
     if target.is_relative_to(home.root):
         raise MisuseError(f"{target} lies in the home itself; name a file elsewhere")
     with alone(home), TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch:
+        with suppress(HomeError, ProofError, TamperedError):
+            record_checkpoint(home)
         moment = Path(scratch)
         with signing_alone(home):  # nothing is signed that the database doesn't hold by then
             _copy_files(home, moment)
@@ -76,7 +89,15 @@ def back_up(home: Home, target: Path) -> BackedUp:
                 for name, path in found.items():
                     archive.add(path, f"home/{name}", recursive=False, filter=_nobodys)
         with closing(Ledger(SqlEventStore(f"sqlite:///{moment / DATABASE}"))) as copied:
-            return BackedUp(files=len(found), entries=copied.size)
+            return BackedUp(files=len(found), entries=copied.size, signed=_signed(moment))
+
+
+def _signed(moment: Path) -> int:
+    """How many entries the checkpoint in a backup covers; none, where it shows none."""
+    with suppress(HomeError, ProofError):
+        note = newest_note(moment)
+        return 0 if note is None else parse_checkpoint(note).size
+    return 0
 
 
 def _copy_files(home: Home, moment: Path) -> None:
