@@ -25,6 +25,7 @@ from auditor.workflow.models.reerasure import came_back, forget_subject
 from tests.cli.conftest import Auditor, stock
 from tests.ledger.books import fill
 from tests.workflow.desks import filed
+from tests.workflow.killing import killed_before
 
 SUBJECT = "MRN-0042-Doe"
 
@@ -157,6 +158,34 @@ def test_nothing_is_signed_past_a_copy_that_holds_more(stocked: Home, tmp_path: 
         record_checkpoint(stocked)
         done = recover(again, source=stocked.root, known=(), new_origin=False)
         assert (done.condition, done.replayed) == (Condition.BEHIND, 3)
+
+
+def test_no_link_leads_a_backup_into_the_home(stocked: Home, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(stocked.root)
+    with closing(open_home(link)) as by_link:
+        for home, target in ((stocked, link / "x.tar"), (by_link, stocked.root / "store/x.tar")):
+            with pytest.raises(MisuseError, match="lies in the home itself"):
+                back_up(home, target)
+    assert not list(stocked.root.rglob("x.tar"))
+
+
+@pytest.mark.parametrize("place", ["_copy_database", "_lasting", "_nobodys", "_publish"])
+def test_what_a_killed_backup_left_is_gone_after_the_next(
+    stocked: Home, tmp_path: Path, place: str
+) -> None:
+    """It holds the whole vault, and `request forget` doesn't reach it."""
+    stocked.close()
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / ".backup-of-another").mkdir()
+    killed = killed_before(
+        1, frozenset({place}), lambda: back_up(open_home(stocked.root), folder / "a.tar")
+    )
+    left = {path.name for path in folder.iterdir()}
+    assert killed and len(left) == 2 and "a.tar" not in left
+    back_up(stocked, folder / "b.tar")
+    assert {path.name for path in folder.iterdir()} == {".backup-of-another", "b.tar"}
 
 
 def test_a_backup_is_made_though_nothing_can_be_signed(stocked: Home, tmp_path: Path) -> None:
