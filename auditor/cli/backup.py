@@ -28,6 +28,7 @@ def backup(file: Path, home: Path | None, as_json: bool) -> None:
             "file": str(file),
             "files": made.files,
             "ledger_entries": made.entries,
+            "signed_entries": made.signed,
             "keys": "left out",
         },
         as_json,

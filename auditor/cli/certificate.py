@@ -28,11 +28,10 @@ def certificate() -> None:
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
     """List every issued document, oldest case first."""
-    from auditor.workflow.homes.record import load_case
-    from auditor.workflow.homes.register import list_cases
+    from auditor.workflow.homes.record import every_case, load_case
 
     opened = open_home(home)
-    states = (load_case(opened, line.case) for line in list_cases(opened))
+    states = (load_case(opened, case) for case in every_case(opened))
     emit([_row(opened, state) for state in states if state.issued is not None], as_json)
 
 

@@ -171,7 +171,7 @@ def compare(
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="Exported folder, or database file of a newer backup, to put entries back from.",
+    help="Exported folder, or a newer backup (unpacked), to put entries back from.",
 )
 @click.option(
     "--known",
@@ -181,6 +181,11 @@ def compare(
 )
 @click.option("--new-origin", is_flag=True, help="Go on under a new name, with what is here.")
 @click.option("--distrust", multiple=True, help="A witness that is wrong; it isn't asked any more.")
+@click.option(
+    "--without-unsigned",
+    is_flag=True,
+    help="Go on without entries that were lost before anybody signed them.",
+)
 @click.option("--erase-again", is_flag=True, help="Destroy again what came back.")
 @home_option
 @json_option
@@ -189,6 +194,7 @@ def recover(
     known: tuple[Path, ...],
     new_origin: bool,
     distrust: tuple[str, ...],
+    without_unsigned: bool,
     erase_again: bool,
     home: Path | None,
     as_json: bool,
@@ -201,7 +207,14 @@ def recover(
     from auditor.workflow.models.reerasure import came_back
 
     opened = open_home(home)
-    done = recover(opened, source=source, known=known, new_origin=new_origin, distrusted=distrust)
+    done = recover(
+        opened,
+        source=source,
+        known=known,
+        new_origin=new_origin,
+        distrusted=distrust,
+        without_unsigned=without_unsigned,
+    )
     returned = came_back(opened, destroy=erase_again)
     again = [
         {
@@ -217,6 +230,7 @@ def recover(
         "known_entries": done.known,
         "put_back": done.replayed,
         "left_out": done.left_out,
+        "lost": done.lost,
         "origin": done.origin,
         "link": str(done.link or ""),
         "fingerprint": opened.trust_fingerprint,

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Protocol, TypeAlias
 
 from sqlalchemy import Engine, LargeBinary
@@ -120,6 +121,18 @@ def project(ledger: Ledger, projection: Projection, snapshots: Snapshots) -> Map
         at = {"size": str(size), "root": ledger.root(size).hex()}
         snapshots.save(projection.name, {**changed, _POSITION: at})
     return {**states, **changed}
+
+
+def weed(ledger: Ledger, projection: Projection, snapshots: Snapshots) -> bool:
+    """Throw a snapshot away that the entries don't add up to; whether there was one."""
+    states = dict(snapshots.load(projection.name))
+    if not states:
+        return False
+    start = _resumable(ledger, states.pop(_POSITION, None))
+    if start is not None and states == _fold(projection, {}, islice(ledger.read(), start), 0)[0]:
+        return False
+    snapshots.drop(projection.name)
+    return True
 
 
 def rebuild(ledger: Ledger, projection: Projection) -> Mapping[str, State]:

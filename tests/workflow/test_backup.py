@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from auditor.errors import HomeError, MisuseError, TamperedError
+from auditor.errors import HomeError, LedgerError, MisuseError, TamperedError
 from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.config import Config, write_config
+from auditor.workflow.homes.guard import close_for_writing
 from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
 from auditor.workflow.homes.record import load_case
 from auditor.workflow.log.book import audit_ledger
@@ -24,6 +25,7 @@ from auditor.workflow.models.reerasure import came_back, forget_subject
 from tests.cli.conftest import Auditor, stock
 from tests.ledger.books import fill
 from tests.workflow.desks import filed
+from tests.workflow.killing import killed_before
 
 SUBJECT = "MRN-0042-Doe"
 
@@ -116,6 +118,82 @@ def test_what_was_forgotten_since_comes_back_with_an_old_backup_and_is_destroyed
         (returned,) = came_back(again, destroy=True)
         assert returned.destroyed
         assert came_back(again, destroy=False) == ()
+
+
+@pytest.mark.parametrize("named", ["", "ledger.db"])
+def test_a_newer_backup_by_itself_brings_back_what_an_older_lacks(
+    stocked: Home, tmp_path: Path, named: str
+) -> None:
+    """Else the home would sign on without the erasure, and two histories under one name."""
+    case = filed(stocked, SUBJECT)
+    back_up(stocked, tmp_path / "old.tar")
+    forget_subject(stocked, f"case:{case}")
+    made = back_up(stocked, tmp_path / "new.tar")
+    assert made.signed == made.entries
+    root = with_keys(unpacked(tmp_path / "old.tar", tmp_path / "old"), stocked.root / "keys")
+    newer = unpacked(tmp_path / "new.tar", tmp_path / "new")
+    with closing(open_home(root)) as again:
+        done = recover(again, source=newer / named, known=(), new_origin=False)
+        assert (done.condition, done.left_out) == (Condition.BEHIND, 0)
+        assert list(again.ledger.entries()) == list(stocked.ledger.entries())
+        (returned,) = came_back(again, destroy=True)
+        assert returned.destroyed
+
+
+def test_nothing_is_signed_past_a_copy_that_holds_more(stocked: Home, tmp_path: Path) -> None:
+    back_up(stocked, tmp_path / "old.tar")
+    root = with_keys(unpacked(tmp_path / "old.tar", tmp_path / "old"), stocked.root / "keys")
+    fill(stocked.ledger, 3)
+    with closing(create_home(tmp_path / "other", controller="O", dpo="O")) as other:
+        fill(other.ledger, 1)
+    with closing(open_home(root)) as again:
+        note = again.checkpoints_path.read_bytes()
+        for source, told in (
+            (stocked.root / "ledger.db", "3 entries more.*--known"),
+            (tmp_path / "other" / "ledger.db", "no copy of this ledger"),
+        ):
+            with pytest.raises(LedgerError, match=told):
+                recover(again, source=source, known=(), new_origin=False)
+        assert again.checkpoints_path.read_bytes() == note
+        record_checkpoint(stocked)
+        done = recover(again, source=stocked.root, known=(), new_origin=False)
+        assert (done.condition, done.replayed) == (Condition.BEHIND, 3)
+
+
+def test_no_link_leads_a_backup_into_the_home(stocked: Home, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(stocked.root)
+    with closing(open_home(link)) as by_link:
+        for home, target in ((stocked, link / "x.tar"), (by_link, stocked.root / "store/x.tar")):
+            with pytest.raises(MisuseError, match="lies in the home itself"):
+                back_up(home, target)
+    assert not list(stocked.root.rglob("x.tar"))
+
+
+@pytest.mark.parametrize("place", ["_copy_database", "_lasting", "_nobodys", "_publish"])
+def test_what_a_killed_backup_left_is_gone_after_the_next(
+    stocked: Home, tmp_path: Path, place: str
+) -> None:
+    """It holds the whole vault, and `request forget` doesn't reach it."""
+    stocked.close()
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / ".backup-of-another").mkdir()
+    killed = killed_before(
+        1, frozenset({place}), lambda: back_up(open_home(stocked.root), folder / "a.tar")
+    )
+    left = {path.name for path in folder.iterdir()}
+    assert killed and len(left) == 2 and "a.tar" not in left
+    back_up(stocked, folder / "b.tar")
+    assert {path.name for path in folder.iterdir()} == {".backup-of-another", "b.tar"}
+
+
+def test_a_backup_is_made_though_nothing_can_be_signed(stocked: Home, tmp_path: Path) -> None:
+    record_checkpoint(stocked)
+    fill(stocked.ledger, 2)
+    close_for_writing(stocked.root, "a witness says otherwise")
+    made = back_up(stocked, tmp_path / "home.tar")
+    assert made.signed == made.entries - 2
 
 
 def test_a_backup_is_of_one_moment_whoever_writes_meanwhile(stocked: Home, tmp_path: Path) -> None:

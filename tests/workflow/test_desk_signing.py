@@ -15,22 +15,22 @@ from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.desk_events import UNSIGNED
-from auditor.domain.request import DecidedBy, DecisionKind, DecisionReason, IdentityResult
+from auditor.domain.request import (
+    DecidedBy,
+    DecisionKind,
+    DecisionReason,
+    IdentityResult,
+    PauseReason,
+)
 from auditor.errors import ConcurrencyError, MisuseError, ProofError
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import Signer
 from auditor.proof.trust import trust_bytes
 from auditor.workflow.desk import desk
 from auditor.workflow.desk.acts import check_identity
+from auditor.workflow.desk.authenticity import ACT_TYPE, act_bytes
 from auditor.workflow.desk.desk import decide
-from auditor.workflow.desk.signing import (
-    ACT_TYPE,
-    Hand,
-    act_bytes,
-    decided_by,
-    require_authentic,
-    vouched,
-)
+from auditor.workflow.desk.signing import Hand, decided_by, enter, require_authentic, vouched
 from auditor.workflow.documents.document import document_facts
 from auditor.workflow.documents.notary import prepare_statement
 from auditor.workflow.erasure.casework import RunSettings
@@ -306,18 +306,83 @@ def test_a_key_decides_on_its_days_alone(office: Office, days: dict[str, str]) -
 
 
 def test_what_is_closed_stays_as_it_was_when_a_key_is_revoked(office: Office) -> None:
-    home, case = office.home, filed(office.home)
-    for key in office.approver:  # else no document is issued without their signature
-        revoke_key(home, key.key_id)
-    decide(home, case, REFUSED, reason=DecisionReason.NO_GROUND, signers=office.ada)
-    state = run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
-    assert state.issued is not None
+    home = no_approver(office)
+    case = closed_by(home, office.ada)
     other = filed(home)
     decide(home, other, HELD, signers=office.ada)
     revoke_key(home, office.ada[0].key_id)
     closed, still_open = (home.ledger.replay(case_stream(name)) for name in (case, other))
     assert vouched(home, closed) == closed
     assert vouched(home, still_open) == still_open[:-1]
+
+
+def closed_by(home: Home, signers: tuple[Signer, ...]) -> str:
+    """A case refused by somebody, with its record."""
+    case = filed(home)
+    decide(home, case, REFUSED, reason=DecisionReason.NO_GROUND, signers=signers)
+    state = run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
+    assert state.issued is not None
+    return case
+
+
+def no_approver(office: Office) -> Home:
+    """The home, which issues documents without an approver's signature."""
+    for key in office.approver:
+        revoke_key(office.home, key.key_id)
+    return office.home
+
+
+def test_what_is_written_behind_a_document_has_to_hold(office: Office) -> None:
+    """Else whoever writes into the database makes a late answer one that came in time."""
+    home = no_approver(office)
+    case = closed_by(home, office.ada)
+    stream, day = case_stream(case), date(2026, 11, 20)
+    closed = home.ledger.replay(stream)
+    key = office.bob[0].key_id
+    record_next(
+        home,
+        stream,
+        ev.ClockStopped(
+            case=case, reason=PauseReason.IDENTITY, on=day, actor="dpo", signature=UNSIGNED
+        ),
+    )
+    record_next(home, stream, ev.ClockResumed(case=case, on=day, actor=key, signature=UNSIGNED))
+    extended = granted(case, decision=DecisionKind.EXTENDED, reason=DecisionReason.COMPLEXITY)
+    record_next(home, stream, extended)
+    enter(
+        home,
+        ev.ProcessingRestricted(case=case, on=day, actor="dpo", signature=UNSIGNED),
+        Hand(signers=office.bob),
+    )
+    assert vouched(home, home.ledger.replay(stream)) == (*closed, home.ledger.replay(stream)[-1])
+    revoke_key(home, key)
+    assert vouched(home, home.ledger.replay(stream)) == closed
+
+
+def test_what_nobody_vouched_for_before_the_document_is_not_vouched_for_after_it(
+    office: Office,
+) -> None:
+    home = with_four_eyes(no_approver(office))
+    case = filed(home)
+    stream = case_stream(case)
+    record_next(home, stream, granted(case, decision=DecisionKind.EXTENDED))
+    alone = granted(case, actor=office.ada[0].key_id)
+    record_next(home, stream, signed(home, alone, office.ada, home.ledger.version(stream)))
+    for signers in (office.ada, office.bob):
+        decide(home, case, REFUSED, reason=DecisionReason.NO_GROUND, signers=signers)
+    before = vouched(home, home.ledger.replay(stream))
+    assert len(before) == len(home.ledger.replay(stream)) - 2
+    run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
+    after = vouched(home, home.ledger.replay(stream))
+    assert after[: len(before)] == before and len(after) == len(home.ledger.replay(stream)) - 2
+
+
+def test_four_eyes_asked_for_later_take_nothing_from_what_one_decided(office: Office) -> None:
+    home = no_approver(office)
+    case = closed_by(home, office.ada)
+    home = with_four_eyes(home)
+    records = home.ledger.replay(case_stream(case))
+    assert vouched(home, records) == records
 
 
 def test_an_extension_that_nobody_vouches_for_extends_nothing(office: Office) -> None:

@@ -26,11 +26,13 @@ from auditor.workflow.desk.signing import Hand
 from auditor.workflow.erasure.casework import RunSettings
 from auditor.workflow.erasure.running import run_case
 from auditor.workflow.homes.home import Home, open_home
-from auditor.workflow.homes.record import record
+from auditor.workflow.homes.record import case_stream, record, record_next
+from auditor.workflow.log.statement_keys import revoke_key
 from auditor.workflow.models.exclusion import exclude, excluded_rows, readmit
 from auditor.workflow.models.exclusion_list import entries_bytes, read_entries
 from auditor.workflow.models.forgetting import forget_request
-from auditor.workflow.models.reerasure import came_back
+from auditor.workflow.models.lineage import require_free
+from auditor.workflow.models.reerasure import came_back, forget_subject
 from tests.cli.conftest import Auditor
 from tests.workflow.desks import employ
 from tests.workflow.test_scope import filed, stated
@@ -310,6 +312,54 @@ def test_where_the_desk_has_keys_nobody_else_lets_a_patient_back_in(
     assert home.store.has(entries)
     readmit(home, case, Readmission.NEW_CONSENT, Hand(signers=anne))
     assert excluded_rows(home, manifest) == () and not home.store.has(entries)
+
+
+def test_a_readmission_by_a_key_that_is_revoked_later_lets_nobody_in(
+    home: Home, tmp_path: Path
+) -> None:
+    """Its entries are gone by then; who asked is still known, or the case is named."""
+    case, manifest = case_of(home), read_manifest(manifest_in(home))
+    anne = employ(home, tmp_path, "anne")
+    erased = excluded_rows(home, manifest)
+    readmit(home, case, Readmission.NEW_CONSENT, Hand(signers=anne))
+    revoke_key(home, anne[0].key_id)
+    assert excluded_rows(home, manifest) == erased != ()
+    forget_subject(home, f"case:{case}")
+    with pytest.raises(HomeError, match=f"case {case} keeps patients out.*readmit {case}"):
+        excluded_rows(home, manifest)
+    ben = employ(home, tmp_path, "ben")
+    readmit(home, case, Readmission.NEW_CONSENT, Hand(signers=ben))
+    assert excluded_rows(home, manifest) == ()
+
+
+@pytest.mark.parametrize("said", [DecisionKind.WITHDRAWN, DecisionKind.REFUSED, DecisionKind.HELD])
+def test_a_granted_patient_is_freed_by_the_desks_own_hand_alone(
+    home: Home, tmp_path: Path, said: DecisionKind
+) -> None:
+    manifest, asking = read_manifest(manifest_in(home)), patients(home)[1]
+    case = filed(home, [asking])
+    held = excluded_rows(home, manifest)
+    assert set(rows_of(manifest_in(home), asking)) <= set(held)
+    anne, ben = employ(home, tmp_path, "anne"), employ(home, tmp_path, "ben")
+    forged = ev.RequestDecided(case=case, decision=said, actor="dpo")
+    record_next(home, case_stream(case), forged)
+    assert excluded_rows(home, manifest) == held
+    decide(home, case, DecisionKind.WITHDRAWN, signers=anne)
+    assert len(excluded_rows(home, manifest)) < len(held)
+    revoke_key(home, anne[0].key_id)
+    assert excluded_rows(home, manifest) == held
+    decide(home, case, DecisionKind.HELD, signers=ben)
+    decide(home, case, DecisionKind.WITHDRAWN, signers=ben)
+    assert len(excluded_rows(home, manifest)) < len(held)
+
+
+def test_a_withdrawal_that_nobody_signed_ends_no_case_under_way(home: Home, tmp_path: Path) -> None:
+    work = begun(home, patients(home)[1])
+    employ(home, tmp_path, "anne")
+    forged = ev.RequestDecided(case=work.case, decision=DecisionKind.WITHDRAWN, actor="dpo")
+    record_next(home, case_stream(work.case), forged)
+    with pytest.raises(MisuseError, match=f"case {work.case} is under way"):
+        require_free(home, MODEL, "another")
 
 
 def test_entries_that_a_backup_brings_back_are_destroyed_again(home: Home) -> None:

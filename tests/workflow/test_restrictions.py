@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,8 +18,10 @@ from auditor.workflow.desk.acts import lift, restrict
 from auditor.workflow.desk.desk import decide, file_request
 from auditor.workflow.desk.signing import Hand
 from auditor.workflow.documents.notary import issue, prepare_statement, publish
+from auditor.workflow.exports.gather import cases_of
 from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import case_stream, load_case, record_at
+from auditor.workflow.homes.register import list_cases
 from auditor.workflow.models.restrictions import restricted_cases, restricted_subjects
 from tests.cli.conftest import Auditor
 from tests.workflow.desks import RECEIVED, employ
@@ -80,6 +83,31 @@ def test_a_gateway_asks_before_a_model_is_used(
     listed = auditor("request", "restricted", "--home", home.root, "--json")
     assert [row["case"] for row in listed.json] == list(restricted_cases(home))
     assert "MRN" not in ran.out + listed.out
+
+
+@pytest.mark.parametrize("changed", ["row", "gone"])
+def test_the_snapshot_of_the_list_frees_nobody(home: Home, auditor: Auditor, changed: str) -> None:
+    """Nothing guards it: whoever can write into the database can write there."""
+    case = asked(home, "patient-x")
+    restrict(home, case, Hand())
+    assert [line.case for line in list_cases(home)] == [case]
+    with closing(sqlite3.connect(home.root / "ledger.db")) as database, database:
+        if changed == "row":
+            database.execute(
+                'UPDATE snapshot SET state = replace(cast(state AS text), \'"restricted":"yes"\', '
+                '\'"restricted":""\') WHERE key = ?',
+                (case,),
+            )
+            database.execute("UPDATE snapshot SET state = cast(state AS blob)")
+        else:
+            database.execute("DELETE FROM snapshot WHERE key = ?", (case,))
+    assert not any(line.restricted for line in list_cases(home))
+    assert restricted_subjects(home) == {"patient-x"}
+    assert cases_of(home, None, None) == (case,)
+    audit = ("ledger", "audit", "--home", home.root, "--json")
+    assert "made anew" in auditor(*audit).json["lists"]
+    assert [line.restricted for line in list_cases(home)] == [True]
+    assert "lists" not in auditor(*audit).json
 
 
 def test_the_gateway_knows_the_patient_however_the_id_is_written(

@@ -49,7 +49,7 @@ from auditor.workflow.erasure.remeasuring import measure_again
 from auditor.workflow.erasure.running import run_case
 from auditor.workflow.homes.config import Config, write_config
 from auditor.workflow.homes.home import Home, open_home
-from auditor.workflow.homes.record import model_stream, record
+from auditor.workflow.homes.record import case_stream, model_stream, record, record_next
 from auditor.workflow.homes.registry import data_record, deploy, register_version, require_model
 from auditor.workflow.models.reerasure import came_back
 from auditor.workflow.models.shared_bank_book import (
@@ -65,6 +65,7 @@ from auditor.workflow.models.shared_bank_book import (
     require_bank,
     shared_banks,
 )
+from tests.workflow.desks import employ
 from tests.workflow.killing import killed_before
 from tests.workflow.trained import (
     MODEL,
@@ -561,7 +562,9 @@ def test_a_bank_that_its_day_destroyed_during_a_case_is_listed_as_destroyed(bank
     assert fates == [ArtefactFate.DESTROYED] * 8
 
 
-def test_this_quarters_bank_is_out_for_who_waits_and_in_for_who_is_left(plain: Home) -> None:
+def test_this_quarters_bank_is_out_for_who_waits_and_in_for_who_is_left(
+    plain: Home, tmp_path: Path
+) -> None:
     with pytest.raises(MisuseError, match="cohort"):
         train_bank(plain, models=8, design="leave-cohort-out")  # nobody waits
     scene = load_scene(plain, MODEL)
@@ -577,6 +580,9 @@ def test_this_quarters_bank_is_out_for_who_waits_and_in_for_who_is_left(plain: H
     with pytest.raises(MisuseError, match="cohort"):
         train_bank(plain, models=8, design="leave-cohort-out")  # filed, but not granted
     decide(plain, case, DecisionKind.GRANTED, "dpo")
+    employ(plain, tmp_path, "ada")
+    forged = ev.RequestDecided(case=case, decision=DecisionKind.WITHDRAWN, actor="dpo")
+    record_next(plain, case_stream(case), forged)  # which the desk didn't sign
     bank = train_bank(plain, models=8, design="leave-cohort-out")
     inclusion = open_inclusion(plain, bank)
     assert inclusion.design is BankDesign.LEAVE_COHORT_OUT

@@ -31,6 +31,7 @@ from auditor.workflow.audit.false_alarms import (
 from auditor.workflow.audit.references import Block, measure_block, train_models
 from auditor.workflow.audit.scene import Scene, derive_seed, load_scene, require_auditable
 from auditor.workflow.desk.desk import subjects_of
+from auditor.workflow.desk.signing import as_vouched
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
@@ -105,8 +106,9 @@ def _draw(home: Home, scene: Scene, design: BankDesign, *, models: int, parts: i
 def _waiting(home: Home, scene: Scene) -> frozenset[str]:
     """Patients of granted requests that haven't begun."""
     named: set[str] = set()
-    for _, state in cases_of(home, scene.version.model):
-        if state.requested and state.granted and state.scope is None and state.prepared is None:
+    for case, state in cases_of(home, scene.version.model):
+        waits = state.scope is None and state.prepared is None
+        if state.requested and waits and (state.granted or as_vouched(home, case).granted):
             named.update(subjects_of(home, state.requested))
     return scene.images.patients_of(named)
 

@@ -19,17 +19,10 @@ from auditor.policies.deadlines import answer_of, in_law_since
 from auditor.policies.facts import NO_HOLIDAYS
 from auditor.policies.zone import TZDATA, local_day
 from auditor.proof.signing import Signer
+from auditor.workflow.desk.authenticity import FOUR_EYED, agrees, desk_keys
 from auditor.workflow.desk.library import case_facts, packs_in_use, packs_of, pin_packs
 from auditor.workflow.desk.rules import NO_REVIEW, Choice, why_not
-from auditor.workflow.desk.signing import (
-    FOUR_EYED,
-    Hand,
-    agrees,
-    desk_keys,
-    enter,
-    require_second,
-    stands,
-)
+from auditor.workflow.desk.signing import Hand, enter, require_second, stands
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import case_stream, load_case, record

@@ -26,8 +26,7 @@ from auditor.workflow.erasure.handing_over import require_taken_back
 from auditor.workflow.erasure.training_hold import TRAINING, require_free_to_train
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.record import load_case
-from auditor.workflow.homes.register import list_cases
+from auditor.workflow.homes.record import every_case, load_case
 from auditor.workflow.homes.steps import Step, next_step, outcome_of
 from auditor.workflow.models.accounting import account, account_closed
 from auditor.workflow.models.exclusion import exclude
@@ -251,14 +250,14 @@ def pending_cases(home: Home) -> tuple[str, ...]:
     """
     begun: list[str] = []
     waiting: list[str] = []
-    for line in list_cases(home):
-        state = load_case(home, line.case)
+    for case in every_case(home):
+        state = load_case(home, case)
         try:
             step = next_step(state)
         except MisuseError:
             continue
         if step is Step.ACCOUNT and state.copies_out:
             continue
-        if step is not None or not certificate_path(home, line.case).exists():
-            (waiting if state.scope is None else begun).append(line.case)
+        if step is not None or not certificate_path(home, case).exists():
+            (waiting if state.scope is None else begun).append(case)
     return (*begun, *waiting)

@@ -14,7 +14,7 @@ from auditor.workflow.exports.cases import AssessedCase, Signed
 from auditor.workflow.exports.fhir import audit_bundle
 from auditor.workflow.exports.oscal import assessment_results
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.register import list_cases
+from auditor.workflow.homes.record import every_case
 from auditor.workflow.log.checkpoints import record_checkpoint
 
 
@@ -28,7 +28,7 @@ def cases_of(home: Home, case: str | None, quarter: str | None) -> tuple[str, ..
         return (case,)
     if quarter:
         return cases_in(home, quarter_named(quarter))
-    return tuple(line.case for line in list_cases(home))
+    return every_case(home)
 
 
 def export_oscal(home: Home, cases: Sequence[str], title: str) -> bytes:

@@ -3,7 +3,8 @@
 A backup put back, a fork or another database in its place would otherwise go on as if nothing had
 been: two histories under one name. What was last signed lies outside the database (`checkpoint.txt`
 in the home), the documents issued carry what was signed for them, and witnesses remember it too;
-until ``auditor ledger recover`` has been run the home can be looked at, not written to.
+what was written and not signed yet is kept in mind as well (`auditor.workflow.homes.head`). Until
+``auditor ledger recover`` has been run the home can be looked at, not written to.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from auditor.proof.merkle import verify_consistency
 from auditor.proof.tlog_proof import carried_note
 from auditor.proof.trust import TrustFile, parse_trust
 from auditor.workflow.homes.files import write_file
+from auditor.workflow.homes.head import keep_head, kept_head, why_not_held
 
 CHECKPOINT = "checkpoint.txt"
 TRUST = "trust.json"
@@ -34,7 +36,7 @@ _Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
 
 
 class GuardedLedger(Ledger):
-    """A ledger that refuses to write while it isn't what was last signed."""
+    """A ledger that refuses to write while it isn't what was last signed, or written."""
 
     def __init__(self, store: EventStore, clock: Clock, root: Path) -> None:
         """The ledger of the home at ``root``."""
@@ -49,13 +51,16 @@ class GuardedLedger(Ledger):
         Raises:
             TamperedError: the ledger is read-only.
         """
-        stamp = _stamp(self._root)
+        head, stamp = kept_head(self._root), _stamp(self._root)
         if stamp != self._looked_at or self.size < self._floor:
             require_writable(self._root, self)
             newest = newest_note(self._root)
             self._floor = 0 if newest is None else parse_checkpoint(newest).size
             self._looked_at = stamp
-        return super().append_all(appends)
+        _require_none(why_not_held(self, head))
+        appended = super().append_all(appends)
+        keep_head(self._root, self)
+        return appended
 
 
 def _stamp(root: Path) -> _Stamp:
@@ -137,9 +142,14 @@ def require_writable(root: Path, ledger: Ledger) -> None:
     """See that the ledger may go on.
 
     Raises:
-        TamperedError: it isn't what was last signed, or a witness has seen a later state.
+        TamperedError: it isn't what was last signed or written, or a witness has seen a later
+            state.
     """
-    if reason := why_read_only(root, ledger):
+    _require_none(why_read_only(root, ledger))
+
+
+def _require_none(reason: str) -> None:
+    if reason:
         raise TamperedError(f"{reason}; the ledger is read-only until: auditor ledger recover")
 
 
@@ -151,7 +161,7 @@ def why_read_only(root: Path, ledger: Ledger) -> str:
         size = require_extends_kept(root, ledger)
     except TamperedError as error:
         return str(error)
-    return _outgrown(root, size)
+    return _outgrown(root, size) or why_not_held(ledger, kept_head(root))
 
 
 def require_extends_kept(root: Path, ledger: Ledger) -> int:

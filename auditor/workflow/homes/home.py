@@ -5,6 +5,7 @@
     ledger.db       the ledger and the vault
     checkpoint.txt  the newest signed checkpoint, outside the database on purpose: a database put
                     back to an older state can't take it along (`auditor.workflow.homes.guard`)
+    head.txt        how far the ledger had come, signed or not (`auditor.workflow.homes.head`)
     trust.json      what a regulator needs: public keys, seal roots, newest checkpoint
     store/          model weights, recipes, plans and evidence by digest
     certificates/   what was issued

@@ -24,6 +24,11 @@ def case_stream(case: str) -> str:
     return f"{CASE_PREFIX}{case}"
 
 
+def every_case(home: Home) -> tuple[str, ...]:
+    """All cases in the order they came in, from the entries themselves."""
+    return tuple(stream.removeprefix(CASE_PREFIX) for stream in home.ledger.streams(CASE_PREFIX))
+
+
 def model_stream(model: str) -> str:
     """Name of a model's stream."""
     return f"{MODEL_PREFIX}{model}"

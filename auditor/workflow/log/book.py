@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from auditor.errors import MisuseError
 from auditor.ledger.ledger import Progress
+from auditor.ledger.projection import weed
 from auditor.proof.log_policy import END_OF_TIME, examine_checkpoint
 from auditor.proof.tlog_proof import format_proof
 from auditor.workflow.homes.guard import newest_note, require_extends_kept, require_writable
+from auditor.workflow.homes.register import REGISTER
 from auditor.workflow.log.timestamping import verify_stamps
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 def audit_ledger(home: Home, progress: Progress | None = None) -> dict[str, str | int]:
     """Audit every entry, and hold the whole against the newest signed checkpoint.
+
+    Lists kept beside the entries that don't fit them are thrown away, and made anew when needed.
 
     Raises:
         TamperedError: something was changed, or the home knows that what is here isn't the whole
@@ -27,6 +31,8 @@ def audit_ledger(home: Home, progress: Progress | None = None) -> dict[str, str 
     known = require_extends_kept(home.root, home.ledger)
     require_writable(home.root, home.ledger)
     stamps = verify_stamps(home)
+    lists = "made anew: they weren't what the entries say"
+    weeded = {"lists": lists} if weed(home.ledger, REGISTER, home.snapshots) else {}
     return {
         "entries": audited.entries,
         "root": audited.root.hex(),
@@ -34,6 +40,7 @@ def audit_ledger(home: Home, progress: Progress | None = None) -> dict[str, str 
         "time_stamps": stamps.verified,
         "time_stamps_unchecked": stamps.unchecked,
         "ledger": "as it was written",
+        **weeded,
     }
 
 

@@ -14,7 +14,7 @@ from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.tiles import TileReader
 from auditor.proof.equivocation import Tree
 from auditor.workflow.homes.files import OWNER_ONLY
-from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.home import DATABASE, Home
 from auditor.workflow.log.comparing import ExportedTree
 
 COPY = ".recovering"
@@ -27,21 +27,36 @@ class Source(Tree, Protocol):
         """The entries from one on."""
 
 
-def require_copy(home: Home, source: Path) -> None:
-    """See that what was named as a copy holds a ledger.
+def require_holds_no_more(home: Home, source: Path) -> None:
+    """See that a copy is one of this ledger, and holds no entry that the ledger lacks.
 
     Raises:
         MisuseError: as `opened_copy`.
-        LedgerError: it holds none.
+        LedgerError: it holds no ledger, another one, or more than this one.
     """
     with opened_copy(home, source) as tree:
         try:
-            size = tree.size
-            tree.root(size)
+            size, here = tree.size, home.ledger.size
+            both = min(size, here)
+            agree = tree.root(both) == home.ledger.root(both)
         except (LedgerError, ProofError) as error:
             raise LedgerError(f"{source} can't be put back from: {error}") from None
         if not size:
             raise LedgerError(f"{source} can't be put back from: it holds no ledger")
+        if not agree:
+            raise LedgerError(f"{source} is no copy of this ledger; its entries are others")
+        if size > here:
+            raise LedgerError(
+                f"{source} holds {size - here} entries more, which no checkpoint at hand covers: "
+                "name one that does (--known FILE, such as the newer trust.json), or go on "
+                "without them (no --from)"
+            )
+
+
+def copy_named(source: Path) -> Path:
+    """An exported folder or a database file; of an unpacked backup its database file."""
+    database = source / DATABASE
+    return database if database.is_file() else source
 
 
 @contextmanager

@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 
 from auditor.errors import LedgerError, MisuseError, ProofError, TamperedError
-from auditor.ledger.replaying import grown_by, replay_entries
-from auditor.ledger.sql import SqlEventStore
 from auditor.proof.checkpoint import Checkpoint, parse_checkpoint
 from auditor.proof.log_policy import CLOCK_TOLERANCE, END_OF_TIME, examine_checkpoint
-from auditor.proof.merkle import leaf_hash
 from auditor.proof.trust import trust_bytes
 from auditor.workflow.homes.files import write_file
 from auditor.workflow.homes.guard import (
+    CHECKPOINT,
     PROOFS,
     close_for_writing,
     is_closed,
@@ -38,16 +36,15 @@ from auditor.workflow.homes.guard import (
     open_for_writing,
     why_read_only,
 )
+from auditor.workflow.homes.head import Head, forget_head, keep_head, kept_head, why_not_held
 from auditor.workflow.homes.home import Home
 from auditor.workflow.log.checkpoints import record_checkpoint, signing_alone
 from auditor.workflow.log.comparing import read_note
-from auditor.workflow.log.copies import COPY, Source, opened_copy, require_copy
+from auditor.workflow.log.copies import COPY, copy_named, require_holds_no_more
 from auditor.workflow.log.cosigning import collect_cosignature
+from auditor.workflow.log.putting_back import NEW_NAME, TWO_HISTORIES, put_back, put_back_unsigned
 from auditor.workflow.log.renaming import destroy_earlier_keys, link_of, open_origin
 from auditor.workflow.log.witnesses import remove_witness
-
-_TWO_HISTORIES = "two histories under one name"
-_NEW_NAME = "go on under a new one: auditor ledger recover --new-origin"
 
 
 class Condition(StrEnum):
@@ -56,6 +53,7 @@ class Condition(StrEnum):
     SOUND = "sound"
     BEHIND = "behind"
     FORKED = "forked"
+    LOST = "put back to before entries that were never signed"
     DISPUTED = "disputed by a witness"
     AHEAD = "signed by a clock that ran ahead"
 
@@ -69,6 +67,7 @@ class Recovered:
         known: entries that the newest known checkpoint covers.
         replayed: entries put back.
         left_out: entries of the copy that no known checkpoint covers; they weren't put back.
+        lost: entries that were never signed, and without which it goes on.
         origin: the ledger's name now.
         link: the signed link from the old name to the new; None where the name stayed.
     """
@@ -77,6 +76,7 @@ class Recovered:
     known: int
     replayed: int
     left_out: int
+    lost: int
     origin: str
     link: Path | None
 
@@ -88,20 +88,23 @@ def recover(
     known: Sequence[Path],
     new_origin: bool,
     distrusted: Sequence[str] = (),
+    without_unsigned: bool = False,
 ) -> Recovered:
     """Bring the ledger to a state it can go on from.
 
     Args:
-        source: an exported folder, or the database file of a newer backup.
+        source: an exported folder, or a newer backup, unpacked, or its database file; a checkpoint
+            beside that is taken for known.
         known: further checkpoints of this ledger, or files that carry one, e.g. from a witness, a
             regulator or an issued certificate.
         new_origin: go on under a new name, with whatever entries are here.
         distrusted: witnesses that are wrong; they are taken out of the policy, and what they
             said doesn't hold the ledger up. A certificate then needs all that are left.
+        without_unsigned: go on without entries that were lost before anybody signed them.
 
     Raises:
-        LedgerError: the ledger is behind, and there is nothing to put back from; or a witness that
-            disputed it doesn't answer.
+        LedgerError: the ledger is behind, and there is nothing to put back from; the copy holds
+            more than any checkpoint at hand covers; or a witness that disputed it doesn't answer.
         TamperedError: it forked, and may go on under a new name only; or what is here was damaged.
         MisuseError: a new name for a sound ledger, or a file that carries no checkpoint.
         ProofError: a checkpoint that this log hasn't signed.
@@ -111,8 +114,16 @@ def recover(
     home.ledger.audit()  # on damaged entries nothing can be built: restore another backup
     with signing_alone(home):
         shutil.rmtree(home.root / COPY, ignore_errors=True)  # of one who was stopped
-        done = _mended(home, source, known, distrusted, new_origin=new_origin)
+        done = _mended(
+            home,
+            source,
+            known,
+            distrusted,
+            new_origin=new_origin,
+            without_unsigned=without_unsigned,
+        )
         open_for_writing(home.root)
+        keep_head(home.root, home.ledger)
         destroy_earlier_keys(home)
     for name in distrusted:  # stopped here, the next checkpoint asks them and closes the book again
         remove_witness(home, name)
@@ -127,33 +138,54 @@ def _mended(
     distrusted: Sequence[str],
     *,
     new_origin: bool,
+    without_unsigned: bool,
 ) -> Recovered:
-    shown = known if source is None or source.is_file() else [*known, source]
-    states = _known_states(home, shown)
-    condition = _condition(home, states)
-    replayed, left_out, link = 0, 0, None
+    source = None if source is None else copy_named(source)
+    states = _known_states(home, known if source is None else _shown(home, source, known))
+    condition, head = _condition(home, states), kept_head(home.root)
+    lacking = bool(why_not_held(home.ledger, head))
+    replayed, left_out, lost, link = 0, 0, 0, None
     if new_origin:
         link = _go_on_as_another(home, states, condition)
     elif condition is Condition.FORKED:
-        close_for_writing(home.root, f"the log signed {_TWO_HISTORIES}")
+        close_for_writing(home.root, f"the log signed {TWO_HISTORIES}")
         raise TamperedError(
             "what is here contradicts a checkpoint that the log signed: "
-            f"{_TWO_HISTORIES}; {_NEW_NAME}"
+            f"{TWO_HISTORIES}; {NEW_NAME}"
         )
     elif condition is Condition.BEHIND:
-        replayed, left_out = _put_back(home, states, source)
+        replayed, left_out = put_back(home, states, source)
+    elif source is not None and head is not None and head.size > home.ledger.size:
+        replayed, left_out = put_back_unsigned(home, head, source)
     elif source is not None:
-        require_copy(home, source)  # though nothing is to be put back any more
+        require_holds_no_more(home, source)  # else what it holds besides would be contradicted
+    if not new_origin:
+        lost = _require_held(home, head, without_unsigned=without_unsigned)
     if is_closed(home.root) and not new_origin:
         _require_witnesses(home, distrusted)
     return Recovered(
-        condition=condition,
+        condition=Condition.LOST if lacking and condition is Condition.SOUND else condition,
         known=states[-1].size if states else 0,
         replayed=replayed,
         left_out=left_out,
+        lost=lost,
         origin=home.trust.log_origin,
         link=link,
     )
+
+
+def _shown(home: Home, source: Path, known: Sequence[Path]) -> Sequence[Path]:
+    """What shows checkpoints: what was named, an export, and what happens to lie with a database.
+
+    The last may be of anything, and shows nothing then.
+    """
+    if source.is_dir():
+        return [*known, source]
+    beside = source.with_name(CHECKPOINT)
+    with suppress(ProofError, MisuseError):
+        _signed_note(home, beside)
+        return [*known, beside]
+    return known
 
 
 def _known_states(home: Home, shown: Sequence[Path]) -> Sequence[Checkpoint]:
@@ -190,7 +222,7 @@ def _remember(home: Home, note: str) -> None:
 def _condition(home: Home, states: Sequence[Checkpoint]) -> Condition:
     size = home.ledger.size
     reason = why_read_only(home.root, home.ledger) if is_closed(home.root) else ""
-    if _TWO_HISTORIES in reason or any(
+    if TWO_HISTORIES in reason or any(
         state.size <= size and home.ledger.root(state.size) != state.root for state in states
     ):
         return Condition.FORKED
@@ -208,7 +240,28 @@ def _go_on_as_another(home: Home, states: Sequence[Checkpoint], condition: Condi
         return link  # the last try was stopped after it: the new name has signed nothing yet
     if not states or condition is Condition.SOUND:
         raise MisuseError("the ledger is what was last signed; it needs no new name")
+    forget_head(home.root)  # what came behind the state that is signed is left behind with the name
     return open_origin(home, states[-1])
+
+
+def _require_held(home: Home, head: Head | None, *, without_unsigned: bool) -> int:
+    """See that nothing is missing that was written, though never signed.
+
+    Returns:
+        How many entries are, without which the ledger may go on.
+
+    Raises:
+        LedgerError: some are, and it may not.
+    """
+    reason = why_not_held(home.ledger, head)
+    if not reason or head is None:
+        return 0
+    if not without_unsigned:
+        raise LedgerError(
+            f"{reason}; put the entries back from an export or a newer backup (--from), or go on "
+            "without them, as none of them was signed (--without-unsigned)"
+        )
+    return max(head.size - home.ledger.size, 0)
 
 
 def _require_witnesses(home: Home, distrusted: Sequence[str]) -> None:
@@ -244,53 +297,3 @@ def _require_witnesses(home: Home, distrusted: Sequence[str]) -> None:
                 f"witness {witness.name} hasn't confirmed the ledger: {error}; run it again when "
                 "it answers, or go on under a new name (--new-origin)"
             ) from None
-
-
-def _put_back(home: Home, states: Sequence[Checkpoint], source: Path | None) -> tuple[int, int]:
-    """Append what is missing up to the largest known state, all of it checked before.
-
-    Returns:
-        How many entries were appended, and how many of the copy were left out.
-    """
-    size, best = home.ledger.size, states[-1]
-    if source is None:
-        raise LedgerError(
-            f"the ledger lacks entries {size} to {best.size - 1}; put them back from an export or "
-            "a newer backup (--from), or go on without them (--new-origin)"
-        )
-    with opened_copy(home, source) as tree:
-        missing = [state for state in states if state.size > size]
-        roots, leaves = _survey(tree, source, size, missing)
-        if roots.get(best.size) != best.root:
-            raise LedgerError(
-                f"{source} doesn't lead to the newest signed checkpoint of {best.size} entries; "
-                "name another copy"
-            )
-        if roots[size] != home.ledger.root() or any(
-            roots[state.size] != state.root for state in missing
-        ):
-            close_for_writing(home.root, f"the log signed {_TWO_HISTORIES}")
-            raise TamperedError(
-                f"the ledger was written to after it was put back: {_TWO_HISTORIES}; {_NEW_NAME}"
-            )
-        if grown_by(home.ledger.frontier(), leaves) != (best.size, best.root):
-            raise LedgerError(f"entries of {source} were changed; name another copy")
-        store = SqlEventStore(home.database)  # the home's own is read-only
-        try:
-            entries = islice(tree.entries(size), best.size - size)
-            return replay_entries(store, entries, leaves), tree.size - best.size
-        finally:
-            store.close()
-
-
-def _survey(
-    tree: Source, source: Path, size: int, missing: Sequence[Checkpoint]
-) -> tuple[Mapping[int, bytes], Sequence[bytes]]:
-    """A copy's roots at the sizes that matter, and the leaves of the entries missing here."""
-    try:
-        sizes = {size, *(state.size for state in missing)}
-        roots = {each: tree.root(each) for each in sizes if each <= tree.size}
-        entries = islice(tree.entries(size), missing[-1].size - size)
-        return roots, [leaf_hash(entry) for entry in entries]
-    except (LedgerError, ProofError) as error:
-        raise LedgerError(f"{source} can't be put back from: {error}; name another copy") from None

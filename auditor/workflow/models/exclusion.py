@@ -38,11 +38,11 @@ from auditor.verification.fingerprint import (
     listed_views,
 )
 from auditor.workflow.desk.desk import require_case, subjects_of
-from auditor.workflow.desk.signing import Hand, enter, stands
+from auditor.workflow.desk.signing import Hand, as_vouched, enter, stands
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.founding import EXCLUSION_KEY, SYMMETRIC_BYTES
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.record import CASE_PREFIX, case_stream, record
+from auditor.workflow.homes.record import case_stream, every_case, record
 from auditor.workflow.homes.registry import data_record, require_model
 from auditor.workflow.models.accounting import EXCLUSION, NO_LONGER_NEEDED
 from auditor.workflow.models.exclusion_list import entries_bytes, read_entries
@@ -170,21 +170,40 @@ def _account(home: Home, case: str, entries: Digest, fate: ArtefactFate, ground:
 
 def _kept_out(home: Home) -> Iterator[_Patients]:
     """Everybody who must not be trained on now, case by case."""
-    for case in _cases(home):
+    for case in every_case(home):
         events = _events(home, case)
         found, state = _last(events, ev.SubjectsExcluded), project(events)
         if found is not None:
             if not _is_readmitted(home, case):
-                entries = read_entries(_secret(home), home.store.get(found.entries))
-                yield _Patients(keyed=entries.names, pictures=entries.pictures)
+                yield _listed(home, case, events, found.entries)
         elif _is_held(home, case, state):
             yield _asked_about(home, state)
 
 
+def _listed(home: Home, case: str, events: Sequence[Event], entries: Digest) -> _Patients:
+    """A case's entries; where a readmission that doesn't hold destroyed them, whom it asked about.
+
+    Raises:
+        HomeError: they are gone, and nobody knows any more whom it asked about.
+    """
+    if home.store.has(entries):
+        listed = read_entries(_secret(home), home.store.get(entries))
+        return _Patients(keyed=listed.names, pictures=listed.pictures)
+    state = project(events)
+    if _last(events, ev.SubjectsReadmitted) and home.vault.holds(_requested(state).payload):
+        return _asked_about(home, state)
+    raise HomeError(
+        f"case {case} keeps patients out of training, and its entries are gone: put {entries} "
+        "back into store/ from a backup, or let the patients in by a key of the desk that holds: "
+        f"auditor model readmit {case}"
+    )
+
+
 def _is_held(home: Home, case: str, state: ErasureCase) -> bool:
     """Granted and not listed yet, or restricted meanwhile, and the vault still knows who."""
-    held = state.granted or is_restricting(home, case)
-    return held and home.vault.holds(_requested(state).payload)
+    return home.vault.holds(_requested(state).payload) and (
+        state.granted or as_vouched(home, case).granted or is_restricting(home, case)
+    )
 
 
 def _is_readmitted(home: Home, case: str) -> bool:
@@ -252,17 +271,13 @@ def _secret(home: Home) -> bytes:
         HomeError: there are entries and the key is gone, or it can't be read.
     """
     if not (home.keyring.folder / EXCLUSION_KEY).exists():
-        if any(_last(_events(home, case), ev.SubjectsExcluded) for case in _cases(home)):
+        if any(_last(_events(home, case), ev.SubjectsExcluded) for case in every_case(home)):
             raise HomeError(
                 f"keys/{EXCLUSION_KEY} is missing, and the exclusion list says nothing without "
                 "it; restore it from where the home's keys are kept"
             )
         home.keyring.write(EXCLUSION_KEY, secrets.token_bytes(SYMMETRIC_BYTES))
     return home.keyring.read(EXCLUSION_KEY)
-
-
-def _cases(home: Home) -> Iterator[str]:
-    return (stream.removeprefix(CASE_PREFIX) for stream in home.ledger.streams(CASE_PREFIX))
 
 
 def _events(home: Home, case: str) -> tuple[Event, ...]:

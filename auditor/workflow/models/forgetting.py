@@ -15,7 +15,7 @@ from auditor.domain.request import DecisionKind
 from auditor.errors import MisuseError
 from auditor.workflow.desk.desk import require_case, today_of
 from auditor.workflow.desk.rules import NO_REVIEW
-from auditor.workflow.desk.signing import require_authentic
+from auditor.workflow.desk.signing import as_vouched, require_authentic
 from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
@@ -73,7 +73,7 @@ def why_needed(home: Home, case: str, state: ErasureCase) -> str:
     decided, entries = state.decided, exclusion_of(home, case)
     if decided is not None and decided.review != NO_REVIEW and today_of(state) < decided.review:
         return f"the exemption it was refused by is to be looked at again on {decided.review}"
-    if not state.granted:
+    if not (state.granted or as_vouched(home, case).granted):
         return ""
     if state.uninformed:
         return "recipients of the data aren't told yet: auditor request recipient mark"

@@ -16,9 +16,10 @@ from auditor.domain.route import Due
 from auditor.domain.verdict import Basis
 from auditor.errors import MisuseError
 from auditor.learning.manifest import read_rows
+from auditor.workflow.desk.signing import as_vouched
 from auditor.workflow.homes.founding import EXCLUSION_KEY
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.record import CASE_PREFIX, case_stream, load_case
+from auditor.workflow.homes.record import case_stream, every_case, load_case
 from auditor.workflow.homes.registry import data_record, require_model
 from auditor.workflow.homes.steps import EXACT_METHODS
 from auditor.workflow.models.drift import ApproximateErasure, Limits, due
@@ -139,15 +140,18 @@ def under_way(home: Home, model: str) -> Iterator[tuple[str, ErasureCase]]:
     lifted was made of the version there is now, and holds whoever is forgotten meanwhile.
     """
     for case, state in cases_of(home, model):
-        goes_on = state.granted or (state.held and state.reached is not None)
-        if state.scope is not None and goes_on and state.prepared is None:
+        begun = state.scope is not None and state.prepared is None
+        if begun and (_goes_on(state) or _goes_on(as_vouched(home, case))):
             yield case, state
+
+
+def _goes_on(state: ErasureCase) -> bool:
+    return state.granted or (state.held and state.reached is not None)
 
 
 def cases_of(home: Home, model: str) -> Iterator[tuple[str, ErasureCase]]:
     """Every case that asks about the model, whatever became of it."""
-    for stream in home.ledger.streams(CASE_PREFIX):
-        case = stream.removeprefix(CASE_PREFIX)
+    for case in every_case(home):
         state = load_case(home, case)
         if state.requested is not None and state.requested.model == model:
             yield case, state

@@ -13,17 +13,12 @@ from auditor.domain.subject_id import alike
 from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.desk.signing import stands
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.record import case_stream, load_case
-from auditor.workflow.homes.register import list_cases
+from auditor.workflow.homes.record import case_stream, every_case, load_case
 
 
 def restricted_cases(home: Home) -> tuple[str, ...]:
     """Cases that restrict the processing of their subjects' data now, oldest first."""
-    return tuple(
-        line.case
-        for line in list_cases(home)
-        if line.ever_restricted and is_restricting(home, line.case)
-    )
+    return tuple(case for case in every_case(home) if is_restricting(home, case))
 
 
 def restricted_subjects(home: Home) -> frozenset[str]:

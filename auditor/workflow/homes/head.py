@@ -1,0 +1,80 @@
+"""How far the home's ledger had come: size and root after the newest append, outside the database.
+
+A signed checkpoint tells what was signed; most acts of the desk sign nothing. Without this file a
+database put back to a state after the newest checkpoint would lose a hold, a restriction or a
+forgetting without a word. It isn't signed and proves nothing to anybody: it keeps whoever has the
+database alone, or restores it alone, from going on as if nothing had been.
+
+It is written once an append is durable, so it is never ahead of the database: after a crash, or
+where two processes write at once, it lags by an entry or two, and nothing is taken for lost.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import get_ident
+
+from auditor.errors import LedgerError
+from auditor.ledger.ledger import Ledger
+
+HEAD = "head.txt"
+
+_LINES = re.compile(r"([0-9]{1,16})\n([0-9a-f]{64})\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A state that the ledger had."""
+
+    size: int
+    root: bytes
+
+
+def kept_head(root: Path) -> Head | None:
+    """The newest state that is kept; None where none is, or a power cut spoilt it."""
+    try:
+        found = _LINES.fullmatch((root / HEAD).read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found and Head(size=int(found[1]), root=bytes.fromhex(found[2]))
+
+
+def keep_head(root: Path, ledger: Ledger) -> None:
+    """Keep the state that the ledger is in; where that can't be written, the one before stays.
+
+    What is appended stands all the same, so a full disk isn't told as if it didn't. Nor is the file
+    synced: it may be lost in a power cut, and comes again with the next entry.
+    """
+    temporary = root / f".{HEAD}.{os.getpid()}-{get_ident()}.part"
+    with suppress(OSError, LedgerError):
+        frontier = ledger.frontier()
+        temporary.write_text(f"{frontier.size}\n{frontier.root().hex()}\n", encoding="ascii")
+        temporary.replace(root / HEAD)
+
+
+def forget_head(root: Path) -> None:
+    """Keep no state until the next append."""
+    (root / HEAD).unlink(missing_ok=True)
+
+
+def why_not_held(ledger: Ledger, head: Head | None) -> str:
+    """Why the ledger isn't one that went on from this state; "" where it is.
+
+    Args:
+        head: read before, as whoever writes meanwhile only adds to it.
+    """
+    if head is None:
+        return ""
+    size = ledger.size
+    if size < head.size:
+        return f"the ledger holds {size} entries and had {head.size}: an older state was put back"
+    if ledger.root(head.size) != head.root:
+        return (
+            f"the first {head.size} entries of the ledger are not those that it had: an older "
+            "state was put back and written to"
+        )
+    return ""
