@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
@@ -293,7 +293,8 @@ class DocumentFacts:
 
     def __post_init__(self) -> None:
         """Hold the document to DESIGN section 4 point 10 (CertificateError where it breaks it)."""
-        if self.issued < self.request.decided:
+        # a day of UTC, and one of the request's time zone, which is ahead by 14 hours at most
+        if self.issued + timedelta(days=1) < self.request.decided:
             raise CertificateError("a document can't be issued before its request was decided")
         require_printable("code version", self.code_version)
         if self.device is not None:

@@ -9,6 +9,7 @@ and each stamp's certificate has to last until the next stamp, or until now.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ from auditor.errors import InvalidCertificateError
 if TYPE_CHECKING:
     from pyhanko.sign.validation import EmbeddedPdfSignature
 
+_MOST_CARRIED = 24
+_MOST_OF_A_NAME = 2  # an authority's certificate, and the renewed one
 _AHEAD = timedelta(minutes=5)  # that an authority's clock may run before ours
 _UNREADABLE = (
     SignatureValidationError,
@@ -98,6 +101,7 @@ class _Checking:
         self.kept = document.evidence
 
     def check(self) -> SealFound:
+        self._require_few()
         seal, archived = self.document.signature, self._archived()
         stamp = _stamp_on(seal)
         moment = None if stamp is None else _time_of(stamp)
@@ -128,6 +132,19 @@ class _Checking:
             level=self._level(moment, archived),
             moment=moment,
         )
+
+    def _require_few(self) -> None:
+        """Refuse more certificates than chains have: ways through many of one name are endless."""
+        seal, stamp = self.document.signature, self.document.stamp
+        signed = [seal.signed_data, _stamp_on(seal), None if stamp is None else stamp.signed_data]
+        kept = () if self.kept is None else self.kept.certificates
+        carried = {
+            *(item.chosen.dump() for each in signed if each for item in each["certificates"]),
+            *kept,
+        }
+        subjects = Counter(asn1.Certificate.load(each).subject.dump() for each in carried)
+        if subjects.total() > _MOST_CARRIED or max(subjects.values(), default=0) > _MOST_OF_A_NAME:
+            raise InvalidCertificateError("the PDF carries too many certificates to go through")
 
     def _archived(self) -> datetime | None:
         """When the time stamp over the whole file says that it was there."""

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from auditor.certificates.pdf_form import require_our_form
@@ -25,6 +26,7 @@ LARGEST_ATTACHMENT = 4 << 20
 _ENDING = (b"%%EOF", b"%%EOF\n", b"%%EOF\r\n")
 _PADES = "/ETSI.CAdES.detached"  # ETSI EN 319 142-1 section 5.2
 _DEEPEST_NAME_TREE = 4
+_MOST_NODES = 32  # of that tree; ours has one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,19 +161,26 @@ def _evidence(root: Mapping[str, Any]) -> Evidence | None:
 
 def _attachments(root: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     seen: set[str] = set()
-    for name, specification in _names(root["/Names"]["/EmbeddedFiles"], 0):
+    for name, specification in _names(root["/Names"]["/EmbeddedFiles"], 0, count()):
         if name in seen:
             raise InvalidCertificateError("two attachments have one name")
         seen.add(name)
         yield name, _content(specification["/EF"]["/F"])
 
 
-def _names(node: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Leaves of a name tree (ISO 32000-2 section 7.9.6)."""
+def _names(
+    node: Mapping[str, Any], depth: int, nodes: Iterator[int]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Leaves of a name tree (ISO 32000-2 section 7.9.6).
+
+    A node may be named more than once, and each time it is gone through anew: so they are counted.
+    """
     if depth > _DEEPEST_NAME_TREE:
         raise InvalidCertificateError("the PDF is nested too deep")
+    if next(nodes) > _MOST_NODES:
+        raise InvalidCertificateError("the PDF's list of attachments is too long")
     for child in node.get("/Kids", ()):
-        yield from _names(_resolved(child), depth + 1)
+        yield from _names(_resolved(child), depth + 1, nodes)
     entries = node.get("/Names", ())
     for position in range(0, len(entries), 2):
         yield str(entries[position]), _resolved(entries[position + 1])

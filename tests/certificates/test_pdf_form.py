@@ -5,10 +5,18 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
 
 import pytest
 
-from auditor.certificates.pdf_form import LARGEST_STREAM, MOST_REVISIONS, require_our_form
+from auditor.certificates.pdf_form import (
+    _FILTER,
+    LARGEST_STREAM,
+    MOST_REVISIONS,
+    require_our_form,
+)
+from auditor.certificates.sealed_pdf import _names
 from auditor.errors import InvalidCertificateError
 from tests.browser import Browser, browsing
 from tests.certificates.checking import PAGE
@@ -160,3 +168,17 @@ def test_the_page_reads_and_refuses_the_same(browser: Browser) -> None:
     pdfs = [base64.b64encode(pdf).decode() for pdf in (OURS | NOT_OURS).values()]
     found = dict(zip(OURS | NOT_OURS, browser.execute_async_script(_OPEN, pdfs), strict=True))
     assert found == dict.fromkeys(OURS, "read") | dict.fromkeys(NOT_OURS, "Refused")
+
+
+def test_a_filter_is_looked_for_no_further_than_the_next_bracket() -> None:
+    """Else each of many brackets that nothing closes is looked for to the end of the file."""
+    assert _FILTER.findall(b"/Filter[ /Filter[ /Filter[/FlateDecode]") == [b"[/FlateDecode]"]
+
+
+def test_attachments_that_are_named_without_end_are_not_gone_through() -> None:
+    leaf: dict[str, Any] = {"/Names": []}
+    tree = leaf
+    for _ in range(4):
+        tree = {"/Kids": [tree] * 1_000}
+    with pytest.raises(InvalidCertificateError, match="list of attachments is too long"):
+        list(_names(tree, 0, count()))

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from auditor.domain.artefact import ArtefactFate, ArtefactKind, ItemStatus, item
 from auditor.domain.evidence import CandidateRole, Power
 from auditor.domain.request import Ground, Outcome, Regime
 from auditor.domain.verdict import Basis, FindingStatus, Verdict
+from auditor.errors import CertificateError
 from tests.certificates import examples
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +97,18 @@ def test_every_field_of_the_schema_is_signed_in_some_document() -> None:
         for field in signed_fields(json.loads(statement_bytes(make()))["predicate"], SCHEMA, "")
     }
     assert signed == {field for field, _, _ in schema_fields()}
+
+
+def test_what_was_decided_after_local_midnight_can_be_issued_before_that_of_utc() -> None:
+    facts = examples.refused()
+
+    def decided(days: int) -> DocumentFacts:
+        day = facts.issued + timedelta(days=days)
+        return replace(facts, request=replace(facts.request, decided=day))
+
+    assert json.loads(statement_bytes(decided(1)))["predicate"]["issued"] == str(facts.issued)
+    with pytest.raises(CertificateError, match="before its request was decided"):
+        decided(2)
 
 
 def test_no_power_is_told_higher_than_it_was_declared() -> None:

@@ -13,9 +13,15 @@ import pikepdf
 import pytest
 from asn1crypto import cms, pem
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_public_key,
+)
 
-from auditor.certificates.seal import SealToken, load_seal, load_token_seal
+from auditor.certificates.seal import Seal, SealToken, load_seal, load_token_seal
 from auditor.certificates.seal_check import SealFound, verify_seal
 from auditor.certificates.sealed_pdf import Evidence, SealedPdf, read_sealed_pdf
 from auditor.certificates.sealing import LEVELS, seal_pdf
@@ -25,6 +31,7 @@ from tests.certificates.conformance import shortcomings
 from tests.certificates.sealers import _SEALS, DAY, Sealer, revoked, sealer
 from tests.certificates.test_languages import made
 from tests.ledger.token import LABEL, PIN, make_token
+from tests.tsa import Issuer
 
 ABOVE = LEVELS[1:]
 
@@ -266,6 +273,24 @@ def test_a_key_on_a_token_seals(
     with pytest.raises(CertificateError):
         load_token_seal(b"nonsense", place)
     assert isinstance(certificate, x509.Certificate)
+
+
+def test_a_seal_with_many_authorities_of_one_name_is_not_gone_through(
+    page: bytes, office: Sealer
+) -> None:
+    """Each could have issued each other: of twelve, there are more ways than anybody can try."""
+    key, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ring = Issuer(name="Ring", key=key, until=office.issuer.until)
+    leaf = ring.certificate("Seal", own.public_key(), (_SEALS, True), serial=1)
+    authority = (x509.BasicConstraints(ca=True, path_length=None), True)
+    others = tuple(
+        ring.certificate(ring.name, ring.key.public_key(), authority, serial=serial)
+        for serial in range(2, 14)
+    )
+    der = own.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    forged = seal_pdf(page, Seal(key=der, certificate=leaf, others=others))
+    with pytest.raises(InvalidCertificateError, match="too many certificates"):
+        found(office, forged)
 
 
 def _unstamped(signed: cms.SignedData) -> None:

@@ -43,6 +43,7 @@ from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, stock
 from tests.policies import road
 from tests.workflow import casebook
+from tests.workflow.casebook import today
 from tests.workflow.desks import employ
 
 NOBODY = "MRN-0042-Doe"
@@ -139,6 +140,14 @@ def test_a_letter_names_the_cases_own_deadline_an_extension_counted(home: Home) 
     assert answer is not None and second.due == answer.due
     assert first is not None and (answer.due - first).days > 50
     assert second.reason is DecisionReason.COMPLEXITY
+
+
+def test_a_letter_left_no_day_before_the_decision_that_it_tells_of(home: Home) -> None:
+    received = today() - timedelta(days=20)
+    case = casebook.refused(home, casebook.filed(home, received=received))
+    with pytest.raises(MisuseError, match="lies before the decision"):
+        letter_facts(home, case, K.REFUSED, "en", sent=received + timedelta(days=1))
+    assert letter_facts(home, case, K.REFUSED, "en", sent=today()).written == today()
 
 
 def test_a_law_without_a_time_limit_promises_no_day(home: Home) -> None:
