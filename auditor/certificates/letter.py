@@ -67,11 +67,13 @@ class Ending:
 
     Attributes:
         margin: of residual influence, a share; None where the basis isn't statistical.
+        tried: a method was run.
     """
 
     outcome: Outcome
     basis: Basis = Basis.NONE
     margin: float | None = None
+    tried: bool = True
     kept: tuple[Kept, ...] = ()
 
 
@@ -293,13 +295,17 @@ def _ending(facts: LetterFacts, language: Language) -> Iterator[str]:
     ending = facts.ending
     if ending is None:
         return
-    if ending.outcome is not Outcome.CERTIFIED:
+    if ending.outcome is Outcome.NOT_ERASED and not ending.tried:
+        yield from map(language.say, words.NOT_TRIED)
+    elif ending.outcome is not Outcome.CERTIFIED:
         yield from map(language.say, words.OUTCOMES[ending.outcome])
     elif ending.basis is Basis.EXACT:
         yield from map(language.say, words.EXACT)
     elif ending.margin is not None:
         margin = percent(ending.margin, language)
         yield from (language.say(line, margin=margin) for line in words.STATISTICAL)
+        if ending.basis is Basis.STATISTICAL_COHORT:
+            yield language.say(words.OF_SEVERAL)
     if ending.kept:
         yield language.say(words.RETAINED)
 

@@ -55,7 +55,10 @@ CLARIFICATION = (
     "with us."
 )
 FEE = "Before we can act on it, the fee that we asked for has to be paid."
-RESTRICTED = "Until it is settled, no model is trained on your images, and none is applied to them."
+RESTRICTED = (
+    "Until it is settled, no model is trained on your images, and none is applied to them, but to "
+    "carry out your request."
+)
 
 GRANTED = (
     "We grant it. We will try to make the model forget your images, and then measure what is left "
@@ -160,6 +163,16 @@ STATISTICAL = (
     "to {margin} of the influence of having been trained on them cannot be excluded; no influence "
     "above that was detected.",
 )
+OF_SEVERAL = (
+    "That was measured of several persons' images together. Each person's were looked at alone, "
+    "too; yet those of one that were not forgotten can go unseen among the others."
+)
+NOT_TRIED = (
+    "We could not try to make the model forget your images: no model without them could be "
+    "trained, or shown to be without them, by what we have. No certificate is issued.",
+    "Your request is not settled by that. What is left to us is to take the model out of service, "
+    "or to train another one on other data.",
+)
 RETAINED = "These copies stay, for the reasons named:"
 RETAINED_ONE = "{what}: {why}"
 RETAINED_UNTIL = "{what}: {why}; looked at again on {review}"
@@ -169,8 +182,8 @@ ENCLOSED = (
 )
 
 WAS_RESTRICTED = (
-    "Since {since} the processing of your images was restricted: no model was trained on them, and "
-    "none was applied to them."
+    "Since {since} the processing of your images was restricted: by our records no model was "
+    "trained on them, and none applied to them, but to carry out your request."
 )
 LIFTING = "We are about to lift this restriction, and tell you so before we do."
 LIFTED = "This restriction was lifted on {lifted}."

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from auditor.certificates.pdf_form import require_our_form
@@ -161,7 +160,9 @@ def _evidence(root: Mapping[str, Any]) -> Evidence | None:
 
 def _attachments(root: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     seen: set[str] = set()
-    for name, specification in _names(root["/Names"]["/EmbeddedFiles"], 0, count()):
+    for name, specification in _names(
+        root["/Names"]["/EmbeddedFiles"], 0, iter(range(_MOST_NODES))
+    ):
         if name in seen:
             raise InvalidCertificateError("two attachments have one name")
         seen.add(name)
@@ -173,11 +174,12 @@ def _names(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Leaves of a name tree (ISO 32000-2 section 7.9.6).
 
-    A node may be named more than once, and each time it is gone through anew: so they are counted.
+    A node may be named more than once, and each time it is gone through anew: so ``nodes`` are as
+    many as may be.
     """
     if depth > _DEEPEST_NAME_TREE:
         raise InvalidCertificateError("the PDF is nested too deep")
-    if next(nodes) > _MOST_NODES:
+    if next(nodes, None) is None:
         raise InvalidCertificateError("the PDF's list of attachments is too long")
     for child in node.get("/Kids", ()):
         yield from _names(_resolved(child), depth + 1, nodes)

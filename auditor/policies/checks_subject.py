@@ -95,6 +95,14 @@ def restricted_while_pending(papers: Papers) -> Observation:
         day=imposed[0].event.on,
         entry=imposed[0],
     )
+    ran = [leaf for leaf in facts.all(ev.BankTrained) if leaf.number > imposed[0].number]
+    if ran:
+        text = say(
+            "{text} Meanwhile the case's own run trained and audited models, as the request asks "
+            "({entry}).",
+            text=text,
+            entry=ran[0],
+        )
     if imposed[0].event.on < imposed[0].day:
         return for_a_person(_entered_later(papers, text, imposed[0]), imposed[0])
     return supports(text, imposed[0])

@@ -58,6 +58,10 @@ ENDINGS = {
     "statistical": Ending(
         outcome=Outcome.CERTIFIED, basis=Basis.STATISTICAL_COHORT, margin=0.35, kept=KEPT
     ),
+    "individual": Ending(
+        outcome=Outcome.CERTIFIED, basis=Basis.STATISTICAL_INDIVIDUAL, margin=0.35
+    ),
+    "not tried": Ending(outcome=Outcome.NOT_ERASED, tried=False),
     **{outcome.value: Ending(outcome=outcome) for outcome in words.OUTCOMES},
 }
 
@@ -202,6 +206,10 @@ def test_a_closing_letter_says_no_more_than_the_verdict() -> None:
         name: " ".join(letter_text(letter_of(facts(LetterKind.CLOSED, ending=ending))).split())
         for name, ending in ENDINGS.items()
     }
+    unseen = [name for name, text in texts.items() if "can go unseen among the others" in text]
+    assert unseen == ["statistical"] and "Up to 35 %" in texts["individual"]
+    assert "We tried" in texts["not-erased"] and "We tried" not in texts["not tried"]
+    assert "is not settled by that" in texts["not tried"]
     assert "Up to 35 %" in texts["statistical"] and "bit for bit" not in texts["statistical"]
     assert "bit for bit" in texts["exact"] and "%" not in texts["exact"]
     assert "no certificate is issued" in texts["not-erased"]

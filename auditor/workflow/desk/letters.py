@@ -232,6 +232,7 @@ def _ending(home: Home, state: ErasureCase) -> Ending | None:
         outcome=Outcome(predicate["outcome"]),
         basis=basis,
         margin=float(plan["margin"]) if statistical else None,
+        tried=bool(predicate["attempts"]),
         kept=tuple(_kept(predicate["inventory"])),
     )
 
