@@ -22,14 +22,23 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import ErasureCase, evolve
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.domain.verdict import FindingStatus
+from auditor.errors import MisuseError
 from auditor.proof.checkpoint import parse_checkpoint
 from auditor.proof.merkle import Frontier, leaf_hash
+from auditor.workflow.exports import gather
 from auditor.workflow.exports.cases import AssessedCase
 from auditor.workflow.exports.fhir import audit_bundle
-from auditor.workflow.exports.gather import assess, cases_of, export_fhir, export_oscal
+from auditor.workflow.exports.gather import (
+    assess,
+    cases_of,
+    export_fhir,
+    export_oscal,
+    signed_state,
+)
 from auditor.workflow.exports.log import log_lines
 from auditor.workflow.exports.metrics import affected_by, measure, metrics_text
 from auditor.workflow.homes.home import Home, create_home
+from auditor.workflow.log.checkpoints import Published, record_checkpoint
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, stock
 from tests.cli.conftest import stocked as stocked
@@ -99,6 +108,31 @@ def test_oscal_carries_the_signed_state_it_was_read_from(home: Home) -> None:
         for item in observation.get("relevant-evidence", [])
     }
     assert references == {f"#{state['uuid']}"}
+
+
+def test_what_is_written_while_cases_are_exported_is_in_the_next_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = create_home(tmp_path / "home", controller="Klinikum", dpo="DPO")
+    stock(home)
+
+    def signed_just_before_another_writes(of: Home) -> Published:
+        published = record_checkpoint(of)
+        casebook.filed(of, "another")
+        return published
+
+    monkeypatch.setattr(gather, "record_checkpoint", signed_just_before_another_writes)
+    size = home.ledger.size
+    state = signed_state(home, [])
+    grown = home.ledger.size
+    home.close()
+    assert state.checkpoint.size == size < grown
+
+
+def test_a_quarter_that_has_not_begun_is_not_exported(home: Home) -> None:
+    ahead = f"{datetime.now(UTC).year + 2}Q1"
+    with pytest.raises(MisuseError, match="there is nothing to report"):
+        cases_of(home, None, ahead)
 
 
 def test_an_oscal_document_about_no_case_is_one_too(home: Home) -> None:

@@ -103,6 +103,8 @@ def test_a_task_may_ask_on_every_ground(ground: Ground) -> None:
     ("status", "provision", "withdrawn"),
     [
         ("inactive", None, True),
+        ("inactive", {"type": "permit"}, True),
+        ("inactive", {"type": "deny"}, False),  # the denial has ended
         ("active", {"type": "deny"}, True),
         ("active", {"type": "permit"}, False),
         ("active", None, False),

@@ -136,8 +136,10 @@ def _cells(resource: Any, setting: Setting) -> Cells:
 def _consent(resource: Resource, setting: Setting) -> tuple[str, str, date]:
     status, provision = resource.get("status"), resource.get("provision", {})
     denied = isinstance(provision, dict) and provision.get("type") == "deny"
-    if status != "inactive" and not (status == "active" and denied):
-        raise _Unread("Consent.status", "tells of no withdrawal: neither inactive nor a denial")
+    if status != ("active" if denied else "inactive"):  # an ended denial is no withdrawal
+        raise _Unread(
+            "Consent.status", "tells of no withdrawal: neither a consent that ended nor a denial"
+        )
     meta = resource.get("meta", {})
     updated = meta.get("lastUpdated") if isinstance(meta, dict) else None
     return (

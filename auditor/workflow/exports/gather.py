@@ -9,7 +9,7 @@ from auditor.policies.evaluate import evaluate
 from auditor.policies.facts import CaseFacts
 from auditor.proof.merkle import leaf_hash
 from auditor.workflow.desk.library import case_facts, packs_pinned
-from auditor.workflow.desk.quarter import cases_in
+from auditor.workflow.desk.quarter import cases_in, require_begun
 from auditor.workflow.exports.cases import AssessedCase, Signed
 from auditor.workflow.exports.fhir import audit_bundle
 from auditor.workflow.exports.oscal import assessment_results
@@ -22,12 +22,14 @@ def cases_of(home: Home, case: str | None, quarter: str | None) -> tuple[str, ..
     """The case named, else a quarter's, else every case.
 
     Raises:
-        MisuseError: no quarter of that name.
+        MisuseError: no quarter of that name, or it hasn't begun.
     """
     if case:
         return (case,)
     if quarter:
-        return cases_in(home, quarter_named(quarter))
+        named = quarter_named(quarter)
+        require_begun(home, named)
+        return cases_in(home, named)
     return every_case(home)
 
 
@@ -92,7 +94,7 @@ def signed_state(home: Home, cases: Sequence[AssessedCase]) -> Signed:
     published = record_checkpoint(home)
     checkpoint = published.found.checkpoint
     named = {leaf for case in cases for finding in case.findings for leaf in finding.leaves}
-    (last,) = home.ledger.read(checkpoint.size - 1)
+    last = next(home.ledger.read(checkpoint.size - 1))  # others may have been appended since
     return Signed(
         checkpoint=checkpoint,
         note=published.note,
