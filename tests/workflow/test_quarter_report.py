@@ -471,8 +471,12 @@ def test_a_refusal_of_which_nobody_was_told_is_no_running_time_limit(tmp_path: P
         made = report_quarter(home, quarter_named(f"{last.year}Q{(last.month + 2) // 3}"))
     finally:
         home.close()
-    for days, told in ((0, "running"), (100, "unanswered")):
-        answers = counted(replace(made, as_of=TODAY + timedelta(days=days)))["answers"]
+    (line,) = made.lines
+    assert line.answer is not None
+    due = line.answer.due  # by the case's own calendar, whatever day it is for UTC
+    for days, told in ((0, "running"), (1, "unanswered")):
+        judged = replace(line, judged=due + timedelta(days=days))
+        answers = counted(replace(made, as_of=due + timedelta(days=1), lines=(judged,)))["answers"]
         assert {name: count for name, count in answers.items() if count} == {told: 1}
 
 

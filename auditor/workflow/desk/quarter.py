@@ -58,6 +58,7 @@ class ReportLine:
             the regime knows none.
         finding: of the last audit; None without one.
         late: where the case stood on the last day, where that was missed; else None.
+        judged: the day, of the case's time zone, on which all this was so.
         vouched: its document, if any, was neither withdrawn nor superseded since.
     """
 
@@ -67,6 +68,7 @@ class ReportLine:
     answer: Answer | None
     finding: Finding | None
     late: LateReason | None
+    judged: date
     vouched: bool
 
 
@@ -208,5 +210,6 @@ def _line(home: Home, facts: CaseFacts) -> ReportLine:
         answer=answer,
         finding=find_finding(home, state),
         late=why_late(facts, answer.due) if answer is not None and missed else None,
+        judged=facts.as_of,
         vouched=state.withdrawn is None and state.superseded is None,
     )

@@ -10,7 +10,6 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
 
 from auditor.domain.quarter import Quarter
 from auditor.domain.request import Outcome, Regime
@@ -82,9 +81,7 @@ def counted(made: QuarterReport) -> dict[str, dict[str, int]]:
             ["received-and-closed", "received", "closed", "carried-over"],
             [_flow(item, made.quarter) for item in lines],
         ),
-        "answers": _tally(
-            [*_ANSWERS.values(), _UNANSWERED], [_answered(item, made.as_of) for item in lines]
-        ),
+        "answers": _tally([*_ANSWERS.values(), _UNANSWERED], list(map(_answered, lines))),
         "lateness": _tally(
             [reason.value for reason in LateReason],
             [item.late.value for item in lines if item.late is not None],
@@ -110,8 +107,8 @@ def _flow(item: ReportLine, quarter: Quarter) -> str:
     return "received-and-closed" if item.closed in quarter else "received"
 
 
-def _answered(item: ReportLine, as_of: date) -> str:
+def _answered(item: ReportLine) -> str:
     if item.answer is None:
         return "no-limit"
     found = _ANSWERS[item.answer.finding.status]
-    return _UNANSWERED if found == _RUNNING and as_of > item.answer.due else found
+    return _UNANSWERED if found == _RUNNING and item.judged > item.answer.due else found
