@@ -57,7 +57,7 @@ def _catalogue(name: str, locale: str) -> GNUTranslations:
 def percent(share: float, language: Language) -> str:
     """A share as a percentage without needless digits.
 
-    >>> percent(0.35, language_of("en")), percent(0.125, language_of("de"))
-    ('35 %', '12,5 %')
+    >>> percent(0.35, language_of("en")), percent(0.1254, language_of("de"))
+    ('35 %', '12,54 %')
     """
-    return language.decimals(f"{100 * share:.1f}".removesuffix(".0")) + " %"
+    return language.decimals(f"{100 * share:.2f}".rstrip("0").rstrip(".")) + " %"

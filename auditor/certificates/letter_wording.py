@@ -56,8 +56,8 @@ CLARIFICATION = (
 )
 FEE = "Before we can act on it, the fee that we asked for has to be paid."
 RESTRICTED = (
-    "Until it is settled, no model is trained on your images, and none is applied to them, but to "
-    "carry out your request."
+    "Until it is settled, no model is trained on your images, and none is applied to them, but "
+    "where the law allows it, as to carry out your request."
 )
 
 GRANTED = (
@@ -182,8 +182,8 @@ ENCLOSED = (
 )
 
 WAS_RESTRICTED = (
-    "Since {since} the processing of your images was restricted: by our records no model was "
-    "trained on them, and none applied to them, but to carry out your request."
+    "Since {since} the processing of your images was restricted: they were to be used only where "
+    "the law allows it meanwhile, as to carry out your request."
 )
 LIFTING = "We are about to lift this restriction, and tell you so before we do."
 LIFTED = "This restriction was lifted on {lifted}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.certificates.facts import Audit
-from auditor.domain.canonical import Canonical, decimal_text
+from auditor.domain.canonical import Canonical, decimal_text, power_text
 from auditor.domain.evidence import (
     AucComparison,
     AucRegression,
@@ -90,7 +90,7 @@ def _subgroup(group: SubgroupAuc) -> Canonical:
         "after": estimate(group.candidate),
         "comparisons": _comparisons(group.comparisons),
         "detectableMargin": decimal_text(group.detectable_margin),
-        "power": decimal_text(group.power),
+        "power": power_text(group.power),
         "decisive": yes_or_no(group.decisive),
     }
 

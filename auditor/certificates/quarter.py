@@ -205,14 +205,15 @@ def _summary(facts: QuarterFacts, language: Language) -> Iterable[str]:
         yield say(words.NO_CASE)
         return
     yield say(words.FEW_CASES, least=LEAST) if total is None else say(words.CASES, cases=total)
-    late = facts.tables["answers"].get("late", 0)
+    answers = facts.tables["answers"]
+    late, unanswered = answers.get("late", 0), answers.get("unanswered", 0)
     why_told = "lateness" in _tables(facts)
     some_late = say(words.SOME_LATE) if why_told else say(words.SOME_LATE_UNTOLD)
     if late:
         yield some_late
-    if facts.tables["answers"].get("unanswered", 0):
+    if unanswered:
         yield say(words.SOME_UNANSWERED)
-    elif not late:
+    if not (late or unanswered or answers.get("for-a-person", 0)):
         yield say(words.NONE_LATE)
     if facts.tables.get("standing", {}).get("no-longer-vouched-for", 0):
         yield say(words.SOME_NOT_VOUCHED_FOR)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import crl, pem
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pyhanko.sign.validation import EmbeddedPdfSignature
 
 _MOST_CARRIED = 24
-_MOST_OF_A_NAME = 2  # an authority's certificate, and the renewed one
+_MOST_WAYS = 100  # from a certificate to its root, by the names of who may have issued it
 _AHEAD = timedelta(minutes=5)  # that an authority's clock may run before ours
 _UNREADABLE = (
     SignatureValidationError,
@@ -134,16 +135,23 @@ class _Checking:
         )
 
     def _require_few(self) -> None:
-        """Refuse more certificates than chains have: ways through many of one name are endless."""
+        """Refuse more certificates than chains have.
+
+        A chain is looked for by name: n authorities of one name can be gone through in n! ways.
+        Whoever issued none may have many certificates, as a time-stamping authority that renews its
+        own.
+        """
         seal, stamp = self.document.signature, self.document.stamp
         signed = [seal.signed_data, _stamp_on(seal), None if stamp is None else stamp.signed_data]
         kept = () if self.kept is None else self.kept.certificates
-        carried = {
-            *(item.chosen.dump() for each in signed if each for item in each["certificates"]),
-            *kept,
-        }
-        subjects = Counter(asn1.Certificate.load(each).subject.dump() for each in carried)
-        if subjects.total() > _MOST_CARRIED or max(subjects.values(), default=0) > _MOST_OF_A_NAME:
+        dumped = {item.chosen.dump() for each in signed if each for item in each["certificates"]}
+        carried = [asn1.Certificate.load(each) for each in dumped.union(kept)]
+        issuers = {each.issuer.dump() for each in carried}
+        authorities = Counter(each.subject.dump() for each in carried)
+        if (
+            len(carried) > _MOST_CARRIED
+            or prod(factorial(authorities[name]) for name in issuers) > _MOST_WAYS
+        ):
             raise InvalidCertificateError("the PDF carries too many certificates to go through")
 
     def _archived(self) -> datetime | None:

@@ -3,7 +3,7 @@
 Hospitals seldom train from nothing: they take a network that learnt to see on other images, such as
 ImageNet, and give it a head of their own. Such weights are named by digest in the recipe. That no
 patient is in them can't be seen in them; it is declared, and told on every document
-(`auditor.workflow.models.starting_book`).
+(`auditor.workflow.homes.starts`).
 """
 
 from __future__ import annotations

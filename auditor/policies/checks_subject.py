@@ -95,13 +95,14 @@ def restricted_while_pending(papers: Papers) -> Observation:
         day=imposed[0].event.on,
         entry=imposed[0],
     )
-    ran = [leaf for leaf in facts.all(ev.BankTrained) if leaf.number > imposed[0].number]
-    if ran:
+    worked = (*facts.all(ev.BankTrained), *facts.all(ev.AttemptStarted), *facts.verified)
+    since = [leaf for leaf in worked if leaf.number > imposed[0].number]
+    if since:
         text = say(
-            "{text} Meanwhile the case's own run trained and audited models, as the request asks "
+            "{text} Meanwhile the case's own run worked with the images, as the request asks "
             "({entry}).",
             text=text,
-            entry=ran[0],
+            entry=min(since, key=lambda leaf: leaf.number),
         )
     if imposed[0].event.on < imposed[0].day:
         return for_a_person(_entered_later(papers, text, imposed[0]), imposed[0])

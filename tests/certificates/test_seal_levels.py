@@ -275,22 +275,38 @@ def test_a_key_on_a_token_seals(
     assert isinstance(certificate, x509.Certificate)
 
 
+@pytest.mark.parametrize(("names", "each"), [(1, 12), (4, 3), (11, 2)])
 def test_a_seal_with_many_authorities_of_one_name_is_not_gone_through(
-    page: bytes, office: Sealer
+    page: bytes, office: Sealer, names: int, each: int
 ) -> None:
-    """Each could have issued each other: of twelve, there are more ways than anybody can try."""
+    """Each could have issued each of the next name: more ways than anybody can try."""
     key, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    ring = Issuer(name="Ring", key=key, until=office.issuer.until)
-    leaf = ring.certificate("Seal", own.public_key(), (_SEALS, True), serial=1)
+    ring = [Issuer(name=f"N{n}", key=key, until=office.issuer.until) for n in range(names)]
+    leaf = ring[0].certificate("Seal", own.public_key(), (_SEALS, True), serial=1)
     authority = (x509.BasicConstraints(ca=True, path_length=None), True)
     others = tuple(
-        ring.certificate(ring.name, ring.key.public_key(), authority, serial=serial)
-        for serial in range(2, 14)
+        issuer.certificate(ring[at - 1].name, key.public_key(), authority, serial=2 + each * at + n)
+        for at, issuer in enumerate(ring)
+        for n in range(each)
     )
     der = own.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     forged = seal_pdf(page, Seal(key=der, certificate=leaf, others=others))
     with pytest.raises(InvalidCertificateError, match="too many certificates"):
         found(office, forged)
+
+
+def test_who_stamps_may_have_renewed_its_certificate_often(
+    office: Sealer, sealed: dict[str, bytes]
+) -> None:
+    document = read_sealed_pdf(sealed["B-LTA"])
+    assert document.evidence is not None
+    renewed = tuple(
+        office.tsa.issuer.certificate("Test TSA", office.tsa.key.public_key(), serial=serial)
+        for serial in range(90, 95)
+    )
+    dumped = tuple(each.public_bytes(Encoding.DER) for each in renewed)
+    evidence = replace(document.evidence, certificates=(*document.evidence.certificates, *dumped))
+    assert checked(office, replace(document, evidence=evidence)).level == "B-LTA"
 
 
 def _unstamped(signed: cms.SignedData) -> None:

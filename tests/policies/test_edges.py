@@ -349,6 +349,20 @@ def test_a_restriction_counts_from_the_day_it_was_entered() -> None:
     assert laid("GDPR-18-RESTRICT", both(pending, at_end(restricted(), days=25))) is PERSON
 
 
+def test_work_on_restricted_images_stands_beside_the_restriction() -> None:
+    def said(edit: Edit) -> str:
+        return found("GDPR-18-RESTRICT", facts(entries(edit))).explanation
+
+    before = both(until(ev.PlanPinned), after_request(restricted()))
+    assert "the case's own run worked with the images" in said(before)
+    audited = both(
+        until(ev.CandidateVerified), road.inserted_before(ev.AttemptStarted, restricted())
+    )
+    assert "the case's own run worked with the images" in said(audited)
+    idle = both(until(ev.RequestDecided), after_request(restricted()))
+    assert "the case's own run" not in said(idle)
+
+
 def test_a_letter_of_a_decision_tells_of_that_which_stands() -> None:
     refused = decision(DecisionKind.REFUSED, DecisionReason.NO_GROUND)
     other = decision(DecisionKind.REFUSED, DecisionReason.EXCESSIVE)

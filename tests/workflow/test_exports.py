@@ -22,7 +22,7 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.case import ErasureCase, evolve
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.domain.verdict import FindingStatus
-from auditor.errors import MisuseError
+from auditor.errors import LedgerError, MisuseError
 from auditor.proof.checkpoint import parse_checkpoint
 from auditor.proof.merkle import Frontier, leaf_hash
 from auditor.workflow.exports import gather
@@ -127,6 +127,24 @@ def test_what_is_written_while_cases_are_exported_is_in_the_next_export(
     grown = home.ledger.size
     home.close()
     assert state.checkpoint.size == size < grown
+
+
+def test_findings_are_never_older_than_the_state_that_they_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = create_home(tmp_path / "home", controller="Klinikum", dpo="DPO")
+    stock(home)
+    case = casebook.filed(home)
+
+    def assessed_before_another_decides(of: Home, named: str) -> AssessedCase:
+        found = assess(of, named)
+        casebook.refused(of, named)
+        return found
+
+    monkeypatch.setattr(gather, "assess", assessed_before_another_decides)
+    with pytest.raises(LedgerError, match="export again"):
+        export_oscal(home, [case], "Erasure cases")
+    home.close()
 
 
 def test_a_quarter_that_has_not_begun_is_not_exported(home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.domain.quarter import quarter_named
+from auditor.errors import LedgerError
 from auditor.policies.evaluate import evaluate
 from auditor.policies.facts import CaseFacts
 from auditor.proof.merkle import leaf_hash
@@ -39,11 +40,14 @@ def export_oscal(home: Home, cases: Sequence[str], title: str) -> bytes:
     Raises:
         MisuseError: no such case.
         TamperedError: the ledger isn't what was last signed.
+        LedgerError: somebody wrote to it meanwhile.
     """
+    before = home.ledger.size
     assessed = [assess(home, case) for case in cases]
-    return assessment_results(
-        assessed, signed_state(home, assessed), title=title, controller=home.config.controller
-    )
+    signed = signed_state(home, assessed)
+    if signed.checkpoint.size != before:  # the findings would be older than the state they name
+        raise LedgerError("the ledger was written to meanwhile; export again")
+    return assessment_results(assessed, signed, title=title, controller=home.config.controller)
 
 
 def export_fhir(home: Home, cases: Sequence[str]) -> bytes:

@@ -52,12 +52,14 @@ class GuardedLedger(Ledger):
             TamperedError: the ledger is read-only.
         """
         head, stamp = kept_head(self._root), _stamp(self._root)
-        if stamp != self._looked_at or self.size < self._floor:
+        frontier = self.frontier()
+        if stamp != self._looked_at or frontier.size < self._floor:
             require_writable(self._root, self)
             newest = newest_note(self._root)
             self._floor = 0 if newest is None else parse_checkpoint(newest).size
             self._looked_at = stamp
-        _require_none(why_not_held(self, head))
+        if head is not None and (head.size, head.root) != (frontier.size, frontier.root()):
+            _require_none(why_not_held(self, head))
         appended = super().append_all(appends)
         keep_head(self._root, self)
         return appended

@@ -16,14 +16,14 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import get_ident
 
 from auditor.errors import LedgerError
 from auditor.ledger.ledger import Ledger
 
 HEAD = "head.txt"
 
-_LINES = re.compile(r"([0-9]{1,16})\n([0-9a-f]{64})\n")
+_DIGITS = 16
+_LINES = re.compile(rf"([0-9]{{{_DIGITS}}})\n([0-9a-f]{{64}})\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,17 @@ def keep_head(root: Path, ledger: Ledger) -> None:
     """Keep the state that the ledger is in; where that can't be written, the one before stays.
 
     What is appended stands all the same, so a full disk isn't told as if it didn't. Nor is the file
-    synced: it may be lost in a power cut, and comes again with the next entry.
+    synced: it may be lost in a power cut, and comes again with the next entry. It always has the
+    same length and is written over in one call, which costs an append least.
     """
-    temporary = root / f".{HEAD}.{os.getpid()}-{get_ident()}.part"
     with suppress(OSError, LedgerError):
         frontier = ledger.frontier()
-        temporary.write_text(f"{frontier.size}\n{frontier.root().hex()}\n", encoding="ascii")
-        temporary.replace(root / HEAD)
+        content = f"{frontier.size:0{_DIGITS}}\n{frontier.root().hex()}\n".encode("ascii")
+        file = os.open(root / HEAD, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(file, content, 0)
+        finally:
+            os.close(file)
 
 
 def forget_head(root: Path) -> None:
