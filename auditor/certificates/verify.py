@@ -91,6 +91,25 @@ def verify_certificate(
     )
 
 
+def verify_statement(envelope: bytes, trust: TrustFile, now: datetime) -> tuple[Check, ...]:
+    """Verify what can be of a signed statement before there is a document of it.
+
+    Whoever issues asks this first: since it was signed a key may have been revoked or added, or the
+    trust file may ask for a higher seal.
+    """
+    verification = Verification(b"", trust, None, (), now)
+    verification.envelope = envelope
+    return make_checks(
+        (
+            ("signatures", verification.signatures),
+            ("statement", verification.statement),
+            ("declared", verification.declared),
+            ("approval", verification.approval),
+            ("serving", verification.serving),
+        )
+    )
+
+
 def _best(last: Check) -> Status:
     """The last check is that of the status; only where it held is nothing left unknown."""
     return Status.VALID if last.held else Status.VALID_STATUS_UNKNOWN
@@ -227,12 +246,16 @@ class Verification:
             )
         if (declared["trustedTime"] == "none") != (moment is None):
             raise InvalidCertificateError("the statement says otherwise of trusted time")
-        if SEAL_LEVELS.index(level) < SEAL_LEVELS.index(self.trust.minimum_seal_level):
-            raise InvalidCertificateError(
-                f"the trust file asks for a seal of level {self.trust.minimum_seal_level}"
-            )
+        self.declared()
         when = "no trusted time" if moment is None else f"stamped {moment:%Y-%m-%dT%H:%M:%SZ}"
         return True, f"PAdES {level}, {when}"
+
+    def declared(self) -> Found:
+        """Whether the seal that is declared is what the trust file asks for."""
+        level, least = self.predicate["seal"]["level"], self.trust.minimum_seal_level
+        if SEAL_LEVELS.index(level) < SEAL_LEVELS.index(least):
+            raise InvalidCertificateError(f"the trust file asks for a seal of level {least}")
+        return True, f"PAdES {level}"
 
     def issue(self) -> Found:
         """Whether the ledger has this file."""

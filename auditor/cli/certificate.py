@@ -113,7 +113,11 @@ def approve(case: str, key: Path, home: Path | None, as_json: bool) -> None:
 @home_option
 @json_option
 def decline(case: str, home: Path | None, as_json: bool) -> None:
-    """Send a statement that waits back; `auditor run` gathers its facts anew and signs another."""
+    """Send a statement that waits back; `auditor run` gathers its facts anew and signs another.
+
+    One that waits for nobody's approval goes back only where it can't be issued any more, as a key
+    that signed it is revoked.
+    """
     from auditor.workflow.documents.approval import decline as decline_statement
 
     declined = decline_statement(open_home(home), case)

@@ -146,12 +146,14 @@ def new(file: Path, as_json: bool) -> None:
 def add(public: Path, role: str, home: Path | None, as_json: bool) -> None:
     """Add public keys (FILE.pub) to the trust file: an approver's, an endpoint's, the desk's.
 
-    From the first key of the desk on, every decision needs one: auditor request decide --key.
+    From the first key of the desk on, every decision needs one: auditor request decide --key. From
+    the first of an approver or an endpoint on, no document of that day is valid without it, so it
+    isn't added on a day on which some were issued.
     """
-    from auditor.workflow.log.statement_keys import add_pair
+    from auditor.workflow.documents.key_adding import add_keys
 
     opened = open_home(home)
-    _emit_changed(opened, add_pair(opened, read_input(public), role), as_json)
+    _emit_changed(opened, add_keys(opened, read_input(public), role), as_json)
 
 
 @keys.command()

@@ -60,6 +60,7 @@ class ErasureCase:
     drafted: ev.ApprovalRequested | None = None
     approved: ev.StatementApproved | None = None
     prepared: ev.CertificatePrepared | None = None
+    statements: int = 0
     issued: ev.CertificateIssued | None = None
     withdrawn: ev.CertificateWithdrawn | None = None
     superseded: ev.CertificateSuperseded | None = None
@@ -217,12 +218,12 @@ def _evolve_paper(case: ErasureCase, event: Event) -> ErasureCase:
     match event:
         case ev.ApprovalRequested():
             return replace(case, drafted=event, drafts=case.drafts + 1)
-        case ev.ApprovalDeclined() if _is_drafted(case, event.envelope):
-            return replace(case, drafted=None, approved=None)
+        case ev.ApprovalDeclined() if _may_be_sent_back(case, event.envelope):
+            return replace(case, drafted=None, approved=None, prepared=None)
         case ev.StatementApproved() if _is_drafted(case, event.envelope):
             return replace(case, approved=event)
         case ev.CertificatePrepared():
-            return replace(case, prepared=event)
+            return replace(case, prepared=event, statements=case.statements + 1)
         case ev.CertificateIssued():
             return replace(case, issued=event)
         case ev.CertificateWithdrawn():
@@ -231,6 +232,12 @@ def _evolve_paper(case: ErasureCase, event: Event) -> ErasureCase:
             return replace(case, superseded=event)
         case _:
             return case
+
+
+def _may_be_sent_back(case: ErasureCase, envelope: Digest) -> bool:
+    """Whether it is the statement that the case stands on, and no document of it was issued."""
+    prepared = case.prepared is not None and case.prepared.envelope == envelope
+    return case.issued is None and (prepared or _is_drafted(case, envelope))
 
 
 def _is_drafted(case: ErasureCase, envelope: Digest) -> bool:

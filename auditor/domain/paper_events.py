@@ -32,7 +32,7 @@ class ApprovalRequested(Event):
 @named("approval-declined/v1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalDeclined(Event):
-    """The statement is not approved as it stands; the next run signs another."""
+    """The statement isn't approved, or can't be issued any more; the next run signs another."""
 
     case: str
     envelope: Digest

@@ -266,12 +266,21 @@ def _curvatures(facts: CaseFacts, weights: Digest) -> set[Digest]:
 
 def _declared_since(facts: CaseFacts, scope: Leaf[ev.ScopeEstablished]) -> set[Digest]:
     """Copies outside the home of which the inventory couldn't know; those of before are in it."""
-    closed = facts.find_last(ev.CertificatePrepared)
+    closed = _signed_on(facts)
     return {
         leaf.event.copy
         for leaf in facts.all(ev.CopyDeclared)
         if leaf.number > scope.number and (closed is None or leaf.number < closed.number)
     }
+
+
+def _signed_on(facts: CaseFacts) -> Leaf[ev.CertificatePrepared] | None:
+    """The statement that stands, if any; one that was sent back before it was issued doesn't."""
+    signed = facts.find_last(ev.CertificatePrepared)
+    sent_back = facts.find_last(ev.ApprovalDeclined)
+    if signed is None or sent_back is None or sent_back.number < signed.number:
+        return signed
+    return signed if facts.find_last(ev.CertificateIssued) else None
 
 
 def _kept(facts: CaseFacts) -> set[Digest]:

@@ -9,7 +9,7 @@ from dateutil.relativedelta import relativedelta
 from auditor.domain import event as ev
 from auditor.domain.request import DocumentKind
 from auditor.policies.facts import CaseFacts, Leaf
-from auditor.policies.observation import Observation, Papers, missing, supports
+from auditor.policies.observation import Observation, Papers, for_a_person, missing, supports
 from auditor.policies.words import DOCUMENTS
 
 
@@ -18,14 +18,16 @@ def document_filed(papers: Papers) -> Observation:
 
     That is the day the case's plan was pinned, which began its run; without one, the day of
     judgement. The record can't tell that a document doesn't exist, so none on file is missing
-    evidence and not evidence against.
+    evidence and not evidence against; nor whether one that was entered later, with an earlier day
+    on it, was there on that day.
     """
     facts, rule, say = papers.facts, papers.rule, papers.say
     day = _day_that_counts(facts)
     found = {kind: _in_force(papers, kind, day) for kind in rule.documents}
     leaves = [leaf for leaf in found.values() if leaf is not None]
     left = [kind for kind, leaf in found.items() if leaf is None]
-    if not left:
+    late = [kind for kind, leaf in found.items() if leaf is not None and leaf.day > day]
+    if not (left or late):
         listed = ", ".join(
             say("{document} ({entry})", document=say(DOCUMENTS[kind]), entry=leaf)
             for kind, leaf in found.items()
@@ -34,6 +36,14 @@ def document_filed(papers: Papers) -> Observation:
         return supports(text, *leaves)
     stale = [kind for kind in left if _filed(facts, kind)]
     lines = []
+    if late:
+        lines.append(
+            say(
+                "In force on {day} by the days on them, but entered only later: {documents}.",
+                day=day,
+                documents=_named(papers, late),
+            )
+        )
     if stale:
         lines.append(
             say(
@@ -44,7 +54,8 @@ def document_filed(papers: Papers) -> Observation:
         )
     if none := [kind for kind in left if kind not in stale]:
         lines.append(say("Not on file: {documents}.", documents=_named(papers, none)))
-    return missing(" ".join(lines), *leaves, *(_filed(facts, kind)[-1] for kind in stale))
+    observed = missing if left else for_a_person
+    return observed(" ".join(lines), *leaves, *(_filed(facts, kind)[-1] for kind in stale))
 
 
 def _named(papers: Papers, kinds: list[DocumentKind]) -> str:
@@ -52,7 +63,7 @@ def _named(papers: Papers, kinds: list[DocumentKind]) -> str:
 
 
 def _in_force(papers: Papers, kind: DocumentKind, day: date) -> Leaf[ev.DocumentFiled] | None:
-    """The newest document of that kind that was in force on a day, if any."""
+    """The newest document of that kind in force on a day, of those entered by then if any was."""
     months = papers.rule.renewed_within
     found = [
         leaf
@@ -60,7 +71,8 @@ def _in_force(papers: Papers, kind: DocumentKind, day: date) -> Leaf[ev.Document
         if leaf.event.in_force_from <= day <= leaf.event.in_force_until
         and (months is None or day <= leaf.event.in_force_from + relativedelta(months=months))
     ]
-    return found[-1] if found else None
+    in_time = [leaf for leaf in found if leaf.day <= day]
+    return next(reversed(in_time or found), None)
 
 
 def _filed(facts: CaseFacts, kind: DocumentKind) -> list[Leaf[ev.DocumentFiled]]:

@@ -13,6 +13,7 @@ from auditor.certificates.verify import VerificationReport, verify_certificate
 from auditor.domain.request import DecisionKind, DecisionReason, Ground, Regime
 from auditor.proof.trust import parse_trust
 from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.documents import notary
 from auditor.workflow.documents.notary import (
     certificate_path,
     issue,
@@ -74,6 +75,14 @@ def issue_record(home: Home, case: str = "") -> Issued:
         sidecar=sidecar_path(document).read_text(encoding="utf-8"),
         trust=home.trust_path.read_bytes(),
     )
+
+
+def issue_unasked(home: Home, case: str) -> Issued:
+    """What whoever changes our program can issue: nothing is verified before."""
+    with pytest.MonkeyPatch.context() as changed:
+        for asked in ("require_holds", "_require_valid"):
+            changed.setattr(notary, asked, lambda *_: None)
+        return issue_record(home, case)
 
 
 def _home(folder: Path) -> Home:

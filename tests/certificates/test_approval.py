@@ -17,14 +17,16 @@ from auditor.certificates.verify import Status, verify_certificate
 from auditor.domain.event import ApprovalDeclined, CertificatePrepared, StatementApproved
 from auditor.domain.request import DecisionKind, DecisionReason, Outcome
 from auditor.errors import CertificateError, MisuseError, ProofError
+from auditor.learning.progress import silent
 from auditor.proof.dsse import add_signatures
 from auditor.proof.signing import Signer, generate_private_key, load_signer
 from auditor.proof.trust import TrustFile, parse_trust, trust_bytes
 from auditor.workflow.desk.desk import decide
 from auditor.workflow.documents.approval import approve, decline, drafted_statement
+from auditor.workflow.documents.key_adding import add_keys
 from auditor.workflow.documents.notary import prepare_statement
 from auditor.workflow.erasure.casework import RunSettings
-from auditor.workflow.erasure.running import run_case
+from auditor.workflow.erasure.running import run_batch, run_case
 from auditor.workflow.homes.config import write_config
 from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
 from auditor.workflow.homes.record import case_stream, load_case, record, record_next
@@ -36,7 +38,7 @@ from auditor.workflow.log.statement_keys import (
     revoke_key,
     rotate_statement_keys,
 )
-from tests.certificates.conftest import Issued, issue_record, refused_case
+from tests.certificates.conftest import Issued, issue_record, issue_unasked, refused_case
 from tests.cli.conftest import stock
 from tests.workflow.desks import employ, filed
 
@@ -144,7 +146,7 @@ def bypassed(home: Home, sign: Callable[[bytes], bytes]) -> Issued:
         case=case, outcome=Outcome.REFUSED, envelope=home.store.put(envelope)
     )
     record(home, case_stream(case), event, "prepared")
-    return issue_record(home, case)
+    return issue_unasked(home, case)
 
 
 def test_a_document_without_the_approval_it_says_is_refused(office: Office) -> None:
@@ -289,14 +291,25 @@ def refuse(home: Home, case: str, signers: tuple[Signer, ...]) -> None:
     decide(home, case, DecisionKind.REFUSED, reason=DecisionReason.NO_GROUND, signers=signers)
 
 
-@pytest.mark.parametrize("approved", [False, True])
-@pytest.mark.parametrize("whose", ["desk", "approver", "home"])
+@pytest.mark.parametrize(
+    ("whose", "stage"),
+    [
+        *((whose, stage) for whose in ("desk", "approver", "home") for stage in (0, 1)),
+        # what the desk had decided was good when it was put on the books
+        *((whose, 2) for whose in ("approver", "home")),
+    ],
+)
 def test_a_statement_by_a_key_revoked_since_is_sent_back_and_signed_anew(
-    signed: Signed, tmp_path: Path, whose: str, approved: bool
+    signed: Signed, tmp_path: Path, whose: str, stage: int
 ) -> None:
     home, case, desk, approver = signed.home, signed.case, signed.desk, signed.approver
+    approved, prepared = stage > 0, stage > 1
     if approved:
         approve(home, case, approver)
+    if prepared:
+        prepare_statement(home, case, load_case(home, case))
+        with pytest.raises(MisuseError, match="issue it: auditor run"):
+            decline(home, case)
     revoked = {"desk": desk, "approver": approver, "home": home.statement_signers}[whose]
     for signer in revoked:
         revoke_key(home, signer.key_id)
@@ -305,7 +318,8 @@ def test_a_statement_by_a_key_revoked_since_is_sent_back_and_signed_anew(
     if approved:
         with pytest.raises(ProofError, match="revoked"):
             run_case(home, case, RunSettings(), progress=lambda *_: None, notice=lambda _: None)
-    assert load_case(home, case).prepared is None
+    state = load_case(home, case)
+    assert state.issued is None and (state.prepared is not None) is prepared
     decline(home, case)
     if whose == "desk":
         refuse(home, case, employ(home, tmp_path, "bob"))
@@ -315,6 +329,65 @@ def test_a_statement_by_a_key_revoked_since_is_sent_back_and_signed_anew(
     approve(home, case, approver)
     prepare_statement(home, case, load_case(home, case))
     assert issue_record(home, case).verify().status is Status.VALID_STATUS_UNKNOWN
+    with pytest.raises(MisuseError, match="no statement of case"):
+        decline(home, case)
+
+
+def test_an_approver_is_not_added_on_a_day_on_which_documents_went_out_without(
+    tmp_path: Path,
+) -> None:
+    with closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as home:
+        stock(home)
+        issued = issue_record(home)
+        public = make_pair(tmp_path / "approver.key").read_bytes()
+        before = home.trust_path.read_bytes()
+        with pytest.raises(MisuseError, match=r"1 of today's documents .* add it tomorrow"):
+            add_keys(home, public, "approval")
+        assert home.trust_path.read_bytes() == before
+        assert issued.verify().status is Status.VALID_STATUS_UNKNOWN
+        add_keys(home, public, "desk")  # asks nothing of documents
+        with pytest.raises(MisuseError, match="twice"):
+            add_keys(home, public, "approval")
+        # a refusal certifies no weights, so an endpoint has nothing to say of it
+        add_keys(home, make_pair(tmp_path / "endpoint.key").read_bytes(), "serving")
+
+
+@pytest.mark.parametrize("since", ["revoked", "approvers", "seal"])
+def test_a_statement_that_needed_no_approval_is_sent_back_where_it_holds_no_more(
+    tmp_path: Path, since: str
+) -> None:
+    with closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as home:
+        stock(home)
+        case, other = refused_case(home), refused_case(home)
+        prepare_statement(home, case, load_case(home, case))
+        first = load_case(home, case).prepared
+        match since:
+            case "revoked":
+                own = home.statement_signers
+                rotate_statement_keys(home)
+                for signer in own:
+                    revoke_key(home, signer.key_id)
+                told = "is revoked"
+            case "approvers":
+                employ(home, tmp_path, "approver", "approval")
+                told = "names approvers"
+            case _:
+                trust = replace(home.trust, minimum_seal_level="B-T")
+                home.trust_path.write_bytes(trust_bytes(trust))
+                told = "asks for a seal of level B-T"
+    with closing(open_home(tmp_path / "home")) as home:
+        ran = run_batch(home, (case, other), RunSettings(), progress=silent, notice=lambda _: None)
+        assert told in ran[0].hindered and "certificate decline" in ran[0].hindered
+        if since == "revoked":
+            assert not ran[1].hindered and ran[1].state.issued is not None
+        decline(home, case)
+        assert load_case(home, case).prepared is None
+        with pytest.raises(MisuseError, match="no statement of case"):
+            decline(home, case)
+        if since == "revoked":
+            prepare_statement(home, case, load_case(home, case))
+            assert load_case(home, case).prepared not in (None, first)
+            assert issue_record(home, case).verify().status is Status.VALID_STATUS_UNKNOWN
 
 
 def test_an_answer_to_a_statement_that_was_sent_back_is_none_to_the_next(signed: Signed) -> None:

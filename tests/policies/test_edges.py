@@ -186,6 +186,20 @@ def test_a_newer_document_takes_the_place_of_an_older() -> None:
     assert laid("GDPR-35-DPIA", after_request(old)) is MISSING
 
 
+def test_whether_a_document_entered_later_was_there_before_is_for_a_person() -> None:
+    filed = document(DocumentKind.IMPACT_ASSESSMENT)
+
+    def entered(days: int, *also: ev.DocumentFiled) -> FindingStatus:
+        edit = both(after_request(*also), at_end(filed, days=days))
+        return laid("GDPR-35-DPIA", edit, as_of=date(2027, 6, 1))
+
+    assert (entered(0), entered(1)) == (MET, PERSON)
+    assert entered(1, document(DocumentKind.IMPACT_ASSESSMENT, case=road.CASE)) is MET
+    late = at_end(document(DocumentKind.BACKUP_PLAN), days=3)
+    said = found("EDPB-CEF-2025", facts(entries(late), as_of=date(2027, 6, 1))).explanation
+    assert "on them, but entered only later: " in said and "Not on file: " in said
+
+
 @pytest.mark.parametrize(("renewed", "status"), [(0, MET), (-1, MISSING)])
 def test_a_document_has_to_be_renewed_within_a_year(renewed: int, status: FindingStatus) -> None:
     start = date(2026, 1, 31) + timedelta(renewed)
@@ -355,9 +369,7 @@ def test_work_on_restricted_images_stands_beside_the_restriction() -> None:
 
     before = both(until(ev.PlanPinned), after_request(restricted()))
     assert "the case's own run worked with the images" in said(before)
-    audited = both(
-        until(ev.CandidateVerified), road.inserted_before(ev.AttemptStarted, restricted())
-    )
+    audited = both(until(ev.AttemptStarted), road.inserted_before(ev.AttemptStarted, restricted()))
     assert "the case's own run worked with the images" in said(audited)
     idle = both(until(ev.RequestDecided), after_request(restricted()))
     assert "the case's own run" not in said(idle)

@@ -21,7 +21,7 @@ from auditor.certificates.verify import Check, Status
 from auditor.domain.artefact import Digest
 from auditor.domain.event import CertificatePrepared
 from auditor.domain.request import Outcome
-from auditor.errors import AuditorError, CertificateError
+from auditor.errors import AuditorError, CertificateError, ProofError
 from auditor.proof.dsse import sign_envelope
 from auditor.proof.signing import Signer
 from auditor.proof.trust import TrustFile
@@ -31,7 +31,7 @@ from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
 from auditor.workflow.homes.record import case_stream, load_case, record
 from auditor.workflow.log.statement_keys import add_pair, make_pair, read_pair
 from tests.certificates import examples
-from tests.certificates.conftest import Issued, issue_record
+from tests.certificates.conftest import Issued, issue_record, issue_unasked
 from tests.cli.conftest import Auditor, stock
 
 WEIGHTS = Digest.of(b"weights of now")
@@ -206,8 +206,8 @@ def test_an_answer_by_keys_that_may_not_answer_is_refused(
         verify_served(predicate, replace(trust, statement_keys=keys))
 
 
-def issued(home: Home, facts: DocumentFacts) -> Issued:
-    """A certificate as its performer could issue it, with the ledger's entries."""
+def prepared(home: Home, facts: DocumentFacts) -> str:
+    """A case whose performer has signed that statement."""
     envelope = sign_envelope(PAYLOAD_TYPE, statement_bytes(facts), home.statement_signers)
     case = facts.request.case
     event = CertificatePrepared(
@@ -215,7 +215,7 @@ def issued(home: Home, facts: DocumentFacts) -> Issued:
     )
     record(home, case_stream(case), event, "prepared")
     assert load_case(home, case).prepared == event
-    return issue_record(home, case)
+    return case
 
 
 def checked(document: Issued) -> tuple[Status, Check]:
@@ -226,14 +226,19 @@ def checked(document: Issued) -> tuple[Status, Check]:
 def test_the_offline_verification_asks_for_the_answer(hospital: Hospital) -> None:
     home = hospital.home
     facts = certificate("00000000000000a1")
-    status, check = checked(issued(home, replace(facts, served=answered(facts, hospital.keys))))
+    good = prepared(home, replace(facts, served=answered(facts, hospital.keys)))
+    status, check = checked(issue_record(home, good))
     assert (status, check.held) == (Status.VALID_STATUS_UNKNOWN, True)
-    status, check = checked(issued(home, certificate("00000000000000a2")))
-    assert (status, check.held) == (Status.INVALID, False)
-    assert "the statement holds no answer" in check.detail
+    unasked = certificate("00000000000000a2")
     other = certificate("00000000000000a3")
-    status, check = checked(issued(home, replace(other, served=answered(facts, hospital.keys))))
-    assert (status, check.held) == (Status.INVALID, False)
+    of_another_case = replace(other, served=answered(facts, hospital.keys))
+    for wrong, told in ((unasked, "the statement holds no answer"), (of_another_case, "endpoint")):
+        case = prepared(home, wrong)
+        with pytest.raises(ProofError, match=told):
+            issue_record(home, case)
+        status, check = checked(issue_unasked(home, case))
+        assert (status, check.held) == (Status.INVALID, False)
+        assert told in check.detail
 
 
 def test_the_answer_is_printed_where_no_home_is(auditor: Auditor, hospital: Hospital) -> None:

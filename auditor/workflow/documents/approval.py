@@ -7,10 +7,13 @@ performer's in the envelope, so that whoever verifies the document checks them l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from auditor.certificates.signatures import ALGORITHMS, APPROVER, PERFORMER, in_force, signed_by
 from auditor.certificates.statement import parse_statement
+from auditor.certificates.verify import verify_statement
+from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.event import ApprovalDeclined, ApprovalRequested, StatementApproved
 from auditor.errors import MisuseError, ProofError
@@ -62,40 +65,48 @@ def approve(home: Home, case: str, signers: Sequence[Signer]) -> StatementApprov
 def decline(home: Home, case: str) -> ApprovalDeclined:
     """Send the statement back: the next run gathers its facts anew and signs another.
 
-    One that is approved is sent back only if it can't be issued any more: a key that signed it, or
-    what the desk decided, doesn't hold since.
+    One that nobody has to approve, or that is approved, is sent back only if it can't be issued any
+    more: a key that signed it, or what the desk decided, doesn't hold since, or the trust file asks
+    for more.
 
     Raises:
-        MisuseError: nothing of this case waits for approval.
+        MisuseError: no statement of this case waits, or it can be issued.
     """
     state = load_case(home, case)
-    if state.drafted is None or state.prepared is not None or _may_be_issued(home, case, state):
+    waits = state.drafted or state.prepared
+    if waits is None or state.issued is not None:
         raise MisuseError(f"no statement of case {case} waits for approval")
-    event = ApprovalDeclined(case=case, envelope=state.drafted.envelope)
-    record(home, case_stream(case), event, f"declined-{state.drafts}")
+    if _may_be_issued(home, case, state):
+        raise MisuseError(
+            f"no statement of case {case} waits for approval; issue it: auditor run --case {case}"
+        )
+    event = ApprovalDeclined(case=case, envelope=waits.envelope)
+    record(home, case_stream(case), event, f"declined-{state.drafts + state.statements}")
     return event
 
 
-def require_approval_holds(home: Home, case: str, approved: StatementApproved) -> None:
-    """See that both who signed a statement could still be believed, before it is issued.
+def require_holds(home: Home, case: str, envelope: Digest) -> None:
+    """See that a document of a signed statement would be valid today, before it is issued.
 
     Raises:
-        ProofError: a key of theirs is revoked.
+        ProofError: a key by which it is signed, approved or answered for is revoked, or the trust
+            file asks for more than it has.
     """
-    envelope = home.store.get(approved.approved)
-    try:
-        for role in (PERFORMER, APPROVER):
-            signed_by(envelope, home.trust, role)
-    except ProofError as error:
-        raise ProofError(f"{error}; {_ANEW.format(case=case)}") from None
+    checks = verify_statement(home.store.get(envelope), home.trust, datetime.now(UTC))
+    if flaw := next((check.detail for check in checks if check.held is False), ""):
+        raise ProofError(f"{flaw}; {_ANEW.format(case=case)}")
 
 
 def _may_be_issued(home: Home, case: str, state: ErasureCase) -> bool:
-    if state.approved is None:
+    signed = state.prepared.envelope if state.prepared is not None else None
+    if signed is None and state.approved is not None:
+        signed = state.approved.approved
+    if signed is None:
         return False
     try:
-        require_authentic(home, case)
-        require_approval_holds(home, case, state.approved)
+        if state.prepared is None:
+            require_authentic(home, case)
+        require_holds(home, case, signed)
     except ProofError:
         return False
     return True

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from auditor.certificates.facts import ModelFacts
@@ -23,6 +24,7 @@ from auditor.certificates.render import require_drawable
 from auditor.certificates.sealing import seal_pdf
 from auditor.certificates.signatures import APPROVER, PERFORMER, keys_in_force, signed_by
 from auditor.certificates.statement import PAYLOAD_TYPE, parse_statement, statement_bytes
+from auditor.certificates.verify import Status, verify_certificate
 from auditor.domain.artefact import Digest
 from auditor.domain.case import ErasureCase
 from auditor.domain.entry import Recorded
@@ -33,7 +35,7 @@ from auditor.errors import CertificateError, TamperedError
 from auditor.proof.dsse import sign_envelope, verify_envelope
 from auditor.proof.tlog_proof import format_proof
 from auditor.workflow.desk.signing import require_authentic
-from auditor.workflow.documents.approval import require_approval_holds
+from auditor.workflow.documents.approval import require_holds
 from auditor.workflow.documents.document import document_facts
 from auditor.workflow.documents.serving import ask_endpoint
 from auditor.workflow.homes.files import sync_folder, write_file
@@ -67,7 +69,7 @@ def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
         TamperedError: the stored weights aren't those that were measured.
     """
     if state.approved is not None:
-        require_approval_holds(home, case, state.approved)
+        require_holds(home, case, state.approved.approved)
         _prepare(home, case, state, state.approved.approved)
         return
     require_authentic(home, case)
@@ -92,7 +94,8 @@ def prepare_statement(home: Home, case: str, state: ErasureCase) -> None:
 
 def _prepare(home: Home, case: str, state: ErasureCase, envelope: Digest) -> None:
     event = CertificatePrepared(case=case, outcome=outcome_of(state), envelope=envelope)
-    record(home, case_stream(case), event, "prepared")
+    step = "prepared" if state.statements == 0 else f"prepared-{state.statements + 1}"
+    record(home, case_stream(case), event, step)
 
 
 def _require_weights(home: Home, model: ModelFacts) -> None:
@@ -108,7 +111,9 @@ def issue(home: Home, case: str, state: ErasureCase) -> None:
     """Render, seal and keep the PDF under a temporary name, then put its digest on the books.
 
     Raises:
-        CertificateError: no statement has been prepared, or too few witnesses answer.
+        CertificateError: no statement has been prepared, too few witnesses answer, or the document
+            wouldn't be valid.
+        ProofError: a key of the statement's was revoked since it was signed.
         HomeError: the PDF can't be written (disk full); nothing is on the books then.
     """
     _issue_all(home, {case: _sheet(home, case, state)}, workers=1)
@@ -122,7 +127,7 @@ def issue_all(home: Home, cases: Sequence[str], workers: int) -> None:
         workers: processes that draw pages; the keys stay in this one.
 
     Raises:
-        CertificateError, HomeError: as `issue`; those before are issued.
+        CertificateError, ProofError, HomeError: as `issue`; those before are issued.
     """
     sheets = {case: _sheet(home, case, load_case(home, case)) for case in cases}
     _issue_all(home, sheets, workers)
@@ -131,6 +136,7 @@ def issue_all(home: Home, cases: Sequence[str], workers: int) -> None:
 def _sheet(home: Home, case: str, state: ErasureCase) -> Sheet:
     if state.prepared is None:
         raise CertificateError(f"case {case} has no signed statement yet")
+    require_holds(home, case, state.prepared.envelope)
     envelope = home.store.get(state.prepared.envelope)
     # by keys of the trust file, as they may have been rotated since it was signed
     keys = [key.verifier() for key in signed_by(envelope, home.trust, PERFORMER)]
@@ -139,7 +145,7 @@ def _sheet(home: Home, case: str, state: ErasureCase) -> Sheet:
         predicate=parse_statement(payload)["predicate"],
         statement_digest=str(Digest.of(payload)),
         envelope=envelope,
-        proof=_proof(home, case, CertificatePrepared),
+        proof=prove_event(home, case, state.prepared),
     )
 
 
@@ -149,9 +155,19 @@ def _issue_all(home: Home, sheets: Mapping[str, Sheet], workers: int) -> None:
     for (case, sheet), pdf in zip(sheets.items(), pages, strict=True):
         level, outcome = sheet.predicate["seal"]["level"], Outcome(sheet.predicate["outcome"])
         sealed = seal_pdf(pdf, home.seal, trusted_time(home, level))
+        _require_valid(home, case, sealed)
         write_file(_unpublished(home, case), sealed)
         event = CertificateIssued(case=case, outcome=outcome, pdf=Digest.of(sealed))
         record(home, case_stream(case), event, "issued")
+
+
+def _require_valid(home: Home, case: str, sealed: bytes) -> None:
+    """See that whoever verifies the document today finds it valid, before it is on the books."""
+    report = verify_certificate(sealed, home.trust, now=datetime.now(UTC))
+    if report.status is Status.INVALID:
+        raise CertificateError(
+            f"the document of case {case} wouldn't be valid, so none is issued: {report.reason}"
+        )
 
 
 def publish(home: Home, case: str) -> Path:

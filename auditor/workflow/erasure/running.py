@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from auditor.domain.artefact import NOT_ESTABLISHED
 from auditor.domain.case import ErasureCase
 from auditor.domain.request import Outcome
-from auditor.errors import AuditorError, HomeError, MisuseError, TamperedError
+from auditor.errors import AuditorError, HomeError, MisuseError, ProofError, TamperedError
 from auditor.learning.progress import Progress
 from auditor.workflow.desk.desk import require_case
 from auditor.workflow.desk.signing import require_authentic
+from auditor.workflow.documents.approval import require_holds
 from auditor.workflow.documents.notary import (
     certificate_path,
     issue,
@@ -206,7 +207,8 @@ def run_batch(
         except AuditorError as error:
             hindered[case] = str(error)
             notice(f"case {case}: {error}")
-    _issue_ready(home, [case for case in cases if case not in hindered], settings.workers, notice)
+    left = [case for case in cases if case not in hindered]
+    hindered |= _issue_ready(home, left, settings.workers, notice)
     return tuple(
         Ran(case=case, state=load_case(home, case), hindered=hindered.get(case, ""))
         for case in cases
@@ -231,16 +233,29 @@ def is_undecided(state: ErasureCase) -> bool:
     return False
 
 
-def _issue_ready(home: Home, cases: Sequence[str], workers: int, notice: Notice) -> None:
-    """Print, seal and publish the documents of those whose statement is on the books."""
+def _issue_ready(home: Home, cases: Sequence[str], workers: int, notice: Notice) -> dict[str, str]:
+    """Print, seal and publish the documents of those whose statement is on the books.
+
+    Returns:
+        Whose can't be issued, and why.
+    """
+    ready, hindered = [], {}
     with alone(home):
-        states = {case: load_case(home, case) for case in cases}
-        prepared = [case for case, state in states.items() if state.prepared is not None]
-        ready = [case for case in prepared if states[case].issued is None]
+        for case in cases:
+            state = load_case(home, case)
+            if state.prepared is None or state.issued is not None:
+                continue
+            try:
+                require_holds(home, case, state.prepared.envelope)
+                ready.append(case)
+            except ProofError as error:
+                hindered[case] = str(error)
+                notice(f"case {case}: {error}")
         notice(f"documents to issue: {len(ready)}")
         issue_all(home, ready, workers)
         for case in ready:
             publish(home, case)
+    return hindered
 
 
 def pending_cases(home: Home) -> tuple[str, ...]:

@@ -90,14 +90,26 @@ def add_pair(home: Home, public: bytes, role: str = APPROVER) -> tuple[Statement
     Raises:
         MisuseError: not such a file, or a key that the trust file lists already.
     """
-    now = _now()
+    keys = listed_pair(public, role)
     try:
-        keys = tuple(_listed(algorithm, raw, role, now) for algorithm, raw in _public(public))
         with signing_alone(home):
             _change(home, (*home.trust.statement_keys, *keys))
     except ProofError as error:
         raise MisuseError(str(error)) from None
     return keys
+
+
+def listed_pair(public: bytes, role: str) -> tuple[StatementKey, ...]:
+    """Keys as the trust file would list them from now on.
+
+    Raises:
+        MisuseError: not a file that `make_pair` wrote.
+    """
+    now = _now()
+    try:
+        return tuple(_listed(algorithm, raw, role, now) for algorithm, raw in _public(public))
+    except ProofError as error:
+        raise MisuseError(str(error)) from None
 
 
 def rotate_statement_keys(home: Home) -> tuple[StatementKey, ...]:
