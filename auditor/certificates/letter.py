@@ -68,12 +68,14 @@ class Ending:
     Attributes:
         margin: of residual influence, a share; None where the basis isn't statistical.
         tried: a method was run.
+        earlier: cases in which the request, or part of it, was settled before.
     """
 
     outcome: Outcome
     basis: Basis = Basis.NONE
     margin: float | None = None
     tried: bool = True
+    earlier: tuple[str, ...] = ()
     kept: tuple[Kept, ...] = ()
 
 
@@ -297,6 +299,8 @@ def _ending(facts: LetterFacts, language: Language) -> Iterator[str]:
         return
     if ending.outcome is Outcome.NOT_ERASED and not ending.tried:
         yield from map(language.say, words.NOT_TRIED)
+    elif ending.outcome is Outcome.NOTHING_TO_UNLEARN and ending.earlier:
+        yield from map(language.say, words.NOTHING_MORE)
     elif ending.outcome is not Outcome.CERTIFIED:
         yield from map(language.say, words.OUTCOMES[ending.outcome])
     elif ending.basis is Basis.EXACT:
@@ -306,6 +310,8 @@ def _ending(facts: LetterFacts, language: Language) -> Iterator[str]:
         yield from (language.say(line, margin=margin) for line in words.STATISTICAL)
         if ending.basis is Basis.STATISTICAL_COHORT:
             yield language.say(words.OF_SEVERAL)
+    if ending.earlier:
+        yield language.say(words.EARLIER, cases=", ".join(ending.earlier))
     if ending.kept:
         yield language.say(words.RETAINED)
 

@@ -173,6 +173,14 @@ NOT_TRIED = (
     "Your request is not settled by that. What is left to us is to take the model out of service, "
     "or to train another one on other data.",
 )
+NOTHING_MORE = (
+    "None of your images is left among those that the model is trained on, so there is nothing "
+    "more for it to forget.",
+)
+EARLIER = (
+    "Your request, or part of it, was settled before; what can be said of that stands in the "
+    "document of case {cases}."
+)
 RETAINED = "These copies stay, for the reasons named:"
 RETAINED_ONE = "{what}: {why}"
 RETAINED_UNTIL = "{what}: {why}; looked at again on {review}"

@@ -62,6 +62,7 @@ ENDINGS = {
         outcome=Outcome.CERTIFIED, basis=Basis.STATISTICAL_INDIVIDUAL, margin=0.35
     ),
     "not tried": Ending(outcome=Outcome.NOT_ERASED, tried=False),
+    "settled before": Ending(outcome=Outcome.NOTHING_TO_UNLEARN, earlier=("0123456789abcdef",)),
     **{outcome.value: Ending(outcome=outcome) for outcome in words.OUTCOMES},
 }
 
@@ -214,6 +215,9 @@ def test_a_closing_letter_says_no_more_than_the_verdict() -> None:
     assert "bit for bit" in texts["exact"] and "%" not in texts["exact"]
     assert "no certificate is issued" in texts["not-erased"]
     assert "nothing for it to forget" in texts["nothing-to-unlearn"]
+    before = texts["settled before"]  # an ancestor of the model was trained on them
+    assert "nothing more for it to forget" in before and "of case 0123456789abcdef" in before
+    assert "was not measured" not in before
     for name, text in texts.items():
         stays = "the medical record must be kept; looked at again on 1 February 2030" in text
         assert stays == (name in ("exact", "statistical"))

@@ -31,6 +31,7 @@ from auditor.learning.recipe import Recipe
 from auditor.workflow.audit.scene import Scene, load_scene, register_trained, train_and_register
 from auditor.workflow.audit.shared_bank import train_shared_bank
 from auditor.workflow.desk.desk import decide, file_request
+from auditor.workflow.desk.letters import _ending
 from auditor.workflow.documents.notary import certificate_path
 from auditor.workflow.erasure.casework import Casework, RunSettings
 from auditor.workflow.erasure.running import pending_cases, run_case
@@ -235,6 +236,8 @@ def test_a_patient_settled_before_is_recognised_whoever_asks_along(
     summary = " ".join(stated(home, again)["summary"])
     assert erased.case in summary and "nothing more for this model" in summary
     assert "images trained" not in summary  # an ancestor was trained on them
+    told = _ending(home, load_case(home, again))
+    assert told is not None and told.earlier == (erased.case,)
     overlap = begun(home, first, second)
     assert overlap.state.scope is not None
     assert set(overlap.state.scope.earlier) == {erased.case, again}

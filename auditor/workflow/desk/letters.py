@@ -233,6 +233,7 @@ def _ending(home: Home, state: ErasureCase) -> Ending | None:
         basis=basis,
         margin=float(plan["margin"]) if statistical else None,
         tried=bool(predicate["attempts"]),
+        earlier=() if state.scope is None else state.scope.earlier,
         kept=tuple(_kept(predicate["inventory"])),
     )
 
