@@ -128,10 +128,11 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyPack:
-    """A rule pack as pinned on the day of receipt."""
+    """A rule pack as pinned on receipt; ``foreign`` are its rules' ids, of a shipped one none."""
 
     name: str
     digest: Digest
+    foreign: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +263,6 @@ class DocumentFacts:
         code_version: of this software.
         device: what the run was computed on, e.g. ``cpu`` or the accelerator's name; None where
             nothing was run.
-        packs: rule packs the findings were made with.
         plan: None where the case ended before one was pinned.
         attempts: every rung tried, in order; the last audited one decides.
         conclusion: None where no verdict was reached (refused, withdrawn, nothing to unlearn).

@@ -18,6 +18,7 @@ from auditor.certificates.facts import (
     DocumentFacts,
     ModelVersion,
     PlanFacts,
+    PolicyPack,
     ServedFacts,
     SkippedRung,
     StartFacts,
@@ -38,6 +39,7 @@ TEMPLATE_VERSION = "1"
 def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
     """The predicate of the in-toto statement."""
     certified = facts.outcome is Outcome.CERTIFIED
+    foreign = frozenset[str]().union(*(pack.foreign for pack in facts.packs))
     predicate: dict[str, Canonical] = {
         "documentType": "certificate" if certified else "record",
         "templateVersion": TEMPLATE_VERSION,
@@ -54,12 +56,12 @@ def predicate_of(facts: DocumentFacts) -> dict[str, Canonical]:
         "request": _request(facts),
         "model": _model(facts),
         "execution": _execution(facts),
-        "policyPacks": [{"name": pack.name, "digest": str(pack.digest)} for pack in facts.packs],
+        "policyPacks": [_pack(pack) for pack in facts.packs],
         "skippedRungs": [_skipped(rung) for rung in facts.skipped],
         "attempts": [_attempt(rung) for rung in facts.attempts],
         "controls": [_control(control) for control in facts.controls],
         "inventory": [_artefact(item) for item in facts.inventory],
-        "findings": [_finding(finding) for finding in facts.findings],
+        "findings": [_finding(finding, foreign) for finding in facts.findings],
         "nonClaims": list(non_claims(facts)),
         "approval": facts.approval.value,
         "seal": {"level": facts.seal.level, "trustedTime": facts.seal.trusted_time},
@@ -222,7 +224,15 @@ def _artefact(item: AccountedArtefact) -> Canonical:
     return artefact
 
 
-def _finding(finding: Finding) -> Canonical:
+def _pack(pack: PolicyPack) -> Canonical:
+    return {"name": pack.name, "digest": str(pack.digest), **_shipped(no=bool(pack.foreign))}
+
+
+def _shipped(*, no: bool) -> dict[str, Canonical]:
+    return {"shipped": "no"} if no else {}
+
+
+def _finding(finding: Finding, foreign: frozenset[str]) -> Canonical:
     return {
         "rule": finding.rule_id,
         "citation": finding.citation,
@@ -230,4 +240,5 @@ def _finding(finding: Finding) -> Canonical:
         "status": finding.status.value,
         "leaves": list(finding.leaves),
         "explanation": finding.explanation,
+        **_shipped(no=finding.rule_id in foreign),
     }

@@ -94,7 +94,7 @@ def due(name: str, start: str, country: str, home: Path | None, as_json: bool) -
 @json_option
 def check(path: Path, as_json: bool) -> None:
     """Check rules of your own: a folder with pack.yaml and rule files beside it, or one file."""
-    from auditor.policies.load import load_head, load_pack, load_rules
+    from auditor.policies.load import load_head, load_own_pack, load_rules
 
     if path.is_file() and path.name == _HEAD:
         head = load_head(path)
@@ -103,7 +103,7 @@ def check(path: Path, as_json: bool) -> None:
         rules = load_rules(path)
         emit({"file": path.name, "rules": len(rules), "unchecked": _unchecked(rules)}, as_json)
     else:
-        pack = load_pack(path)
+        pack = load_own_pack(path)
         emit(
             {
                 "pack": pack.name,

@@ -5,14 +5,13 @@ They find nothing in a case; `auditor policy due` counts them, as it counts any 
 
 from __future__ import annotations
 
-from datetime import date
 from functools import cache
 
 from pydantic.dataclasses import dataclass
 
 from auditor.policies.limit import STRICT, TimeLimit
 from auditor.policies.load import parse_file
-from auditor.policies.rule import Prose, RuleId
+from auditor.policies.rule import Day, Prose, RuleId
 from auditor.shipped import shipped
 
 _FILE = "elsewhere.yaml"
@@ -27,7 +26,7 @@ class LimitElsewhere:
     citation: Prose
     title: Prose
     time_limit: TimeLimit
-    effective_from: date
+    effective_from: Day
     unchecked: bool
 
 

@@ -13,13 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from auditor.domain.artefact import Digest
 from auditor.errors import PolicyError
-from auditor.policies.pinning import listing
+from auditor.policies.pinning import listing, require_distinct, require_own_ids
 from auditor.policies.rule import PackHead, Rule, RuleFile, RulePack
 from auditor.policies.text import LARGEST_FILE, Path_, Text, read_text
 from auditor.shipped import shipped
 
 _HEAD = "pack.yaml"
 _SUFFIX = ".yaml"
+_OTHER = (".yml", ".YML", ".YAML", ".json")
 
 T = TypeVar("T")
 
@@ -52,6 +53,20 @@ def load_pack(folder: Traversable | Path) -> RulePack:
     return _pack(folder.name, files)
 
 
+def load_own_pack(folder: Path) -> RulePack:
+    """Read a pack of a hospital's own, which goes by other names than the shipped ones.
+
+    Raises:
+        PolicyError: as `load_pack`, or its name or a rule's id is that of a shipped one, or begins
+            like one.
+    """
+    pack, known = load_pack(folder), load_packs()
+    if pack.digest not in {other.digest for other in known}:
+        require_distinct((*known, pack))
+        require_own_ids(pack, known)
+    return pack
+
+
 def load_rules(path: Path) -> tuple[Rule, ...]:
     """Read one rule file.
 
@@ -70,7 +85,7 @@ def load_head(path: Path) -> PackHead:
     return parse_file(PackHead, path.name, _read_file(path))
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Traversable | Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(LARGEST_FILE + 1)  # one more is refused for its size
@@ -131,11 +146,10 @@ def _read_files(folder: Traversable | Path) -> dict[str, bytes]:
     try:
         if not folder.is_dir():
             raise PolicyError(f"{folder}: no such folder; name the folder of a rule pack")
-        return {
-            item.name: item.read_bytes()
-            for item in folder.iterdir()
-            if item.name.endswith(_SUFFIX) and item.is_file()
-        }
+        found = [item for item in folder.iterdir() if item.is_file()]
+        if other := next((item.name for item in found if item.name.endswith(_OTHER)), None):
+            raise PolicyError(f"{folder}/{other}: rule files end in {_SUFFIX}; rename it")
+        return {item.name: _read_file(item) for item in found if item.name.endswith(_SUFFIX)}
     except OSError as error:
         raise PolicyError(f"{folder}: can't be read: {error.strerror}") from None
 

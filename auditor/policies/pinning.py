@@ -45,6 +45,25 @@ def require_distinct(packs: Sequence[RulePack]) -> None:
                 )
 
 
+def require_own_ids(pack: RulePack, shipped: Sequence[RulePack]) -> None:
+    """See that nobody takes a rule of a hospital's own pack for a shipped one.
+
+    Raises:
+        PolicyError: an id begins like those of a shipped pack.
+    """
+    taken = {_beginning(rule.id) for known in shipped for rule in known.rules}
+    for rule in pack.rules:
+        if _beginning(rule.id) in taken:
+            raise PolicyError(
+                f"rule {rule.id} of the pack {pack.name} begins like a shipped one; let it begin "
+                "with a name of your own, as in OUR-HOSPITAL-1"
+            )
+
+
+def _beginning(rule: str) -> str:
+    return rule.casefold().split("-")[0]
+
+
 def packs_digest(packs: Sequence[RulePack]) -> Digest:
     """One digest over several packs, the one that a request pins on receipt.
 

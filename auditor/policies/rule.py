@@ -5,13 +5,14 @@ The vocabulary is closed: a rule names checks that exist in `checks.CHECKS`, and
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import date
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from auditor.domain.artefact import Digest
@@ -28,6 +29,7 @@ from auditor.policies.limit import STRICT, Length, RunsFrom, TimeLimit
 from auditor.policies.vocabulary import TIMED, Check, JudgedBy
 
 _LONGEST = 1200
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _prose(text: str) -> str:
@@ -41,7 +43,13 @@ def _prose(text: str) -> str:
     return folded
 
 
-Day: TypeAlias = date
+def _written_out(day: object) -> object:
+    if isinstance(day, str) and not _DAY.fullmatch(day):  # a number would count seconds
+        raise ValueError("must be a day, as 2027-01-31")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_written_out)]
 Prose = Annotated[str, AfterValidator(_prose)]
 RuleId = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*(-[A-Za-z0-9]+)+$", max_length=40)]
 
@@ -112,13 +120,13 @@ class Rule:
     judged_by: JudgedBy
     left_to_a_person: Prose
     remedy: Prose
-    effective_from: date
+    effective_from: Day
     requires: tuple[Check, ...] = ()
     documents: tuple[DocumentKind, ...] = ()
     renewed_within: Length | None = None
     letters: tuple[LetterKind, ...] = ()
     time_limit: TimeLimit | None = None
-    effective_to: date | None = None
+    effective_to: Day | None = None
     banner: Prose | None = None
     checked: Checked | None = None
     unchecked: bool = False

@@ -441,10 +441,21 @@ def cohort() -> DocumentFacts:
         declared=date(2026, 10, 1),
         withdrawn=False,
     )
+    own = PolicyPack(name="our-hospital", digest=named("own"), foreign=frozenset({"OUR-TEN-DAYS"}))
+    ten_days = finding(
+        "OUR-TEN-DAYS",
+        "House rule 4",
+        "The answer leaves within ten days",
+        FindingStatus.MET,
+        (61,),
+        "Evidence for House rule 4: the person was told (entry 61).",
+    )
     looked = EarlierAudit(case="0c4f2a7e91d35b68", plan=named("looked"), margin=0.1)
     return replace(
         facts,
         request=replace(facts.request, subjects=24, audited_before=(looked,)),
+        packs=(*facts.packs, own),
+        findings=(*facts.findings, ten_days),
         model=replace(facts.model, start=start),
         plan=replace(PLAN, detect_one=0.91),
         conclusion=conclusion,

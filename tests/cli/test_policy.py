@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import re
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from auditor.certificates.page import document_html
 from auditor.domain.artefact import Digest
 from auditor.domain.event import ErasureRequested
 from auditor.domain.request import Ground, Regime
 from auditor.policies.dates import eu_deadline
 from auditor.policies.zone import TZDATA
-from auditor.workflow.homes.home import Home
+from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import case_stream, record
+from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor
 
 PACKS = Path(__file__).parent.parent.parent / "policies"
@@ -113,6 +117,21 @@ def own_pack(home: Home, days: int) -> None:
     (folder / "rules.yaml").write_text(OWN.format(days=days))
     settings = home.root / "auditor.toml"
     settings.write_text(settings.read_text().replace("packs = []", 'packs = ["rules"]'))
+
+
+def test_a_rule_of_ones_own_is_marked_on_what_is_signed(stocked: Home) -> None:
+    own_pack(stocked, 5)
+    with closing(open_home(stocked.root)) as home:
+        predicate = issue_record(home).verify().predicate
+    assert predicate is not None
+    marked = {item["rule"] for item in predicate["findings"] if item.get("shipped") == "no"}
+    assert marked == {"OWN-DAYS"}
+    packs = {item["name"]: item.get("shipped", "") for item in predicate["policyPacks"]}
+    assert packs == {"gdpr": "", "eu-products": "", "own": "no"}
+    page = document_html(predicate, "sha256:" + "0" * 64)
+    text = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "House rule 1 (not shipped)" in text and "own (not shipped)" in text
+    assert text.count("(not shipped)") == 2 and "is the controller’s word" in text
 
 
 OWN = """\

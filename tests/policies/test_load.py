@@ -13,7 +13,7 @@ from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.request import Regime
 from auditor.errors import PolicyError
 from auditor.policies.checks import CHECKS
-from auditor.policies.load import load_pack, load_packs, pinned_packs
+from auditor.policies.load import load_own_pack, load_pack, load_packs, pinned_packs
 from auditor.policies.pinning import concerning, kept_files, packs_digest
 from auditor.policies.rule import Checked, Rule
 from auditor.policies.text import LARGEST_FILE, read_text
@@ -78,6 +78,44 @@ def test_every_name_of_the_vocabulary_has_a_function_and_is_used_by_a_shipped_ru
 def test_a_hospital_loads_its_own_pack(pack: Path) -> None:
     loaded = load_pack(pack)
     assert (loaded.name, [rule.id for rule in loaded.rules]) == ("st-elsewhere", ["OUR-1"])
+
+
+def test_a_pack_of_ones_own_is_not_taken_for_a_shipped_one(pack: Path) -> None:
+    assert load_own_pack(pack) == load_pack(pack)
+    assert load_own_pack(Path(str(shipped("policies") / "gdpr"))) == SHIPPED["gdpr"]
+    for identifier, told in (
+        ("GDPR-99", "begins like a shipped one"),
+        ("HIPAA-OURS", "begins like a shipped one"),
+        ("GDPR-17-3", "both hold a rule GDPR-17-3"),
+    ):
+        (pack / "rules.yaml").write_text(RULE.replace("OUR-1", identifier))
+        with pytest.raises(PolicyError, match=told):
+            load_own_pack(pack)
+    (pack / "rules.yaml").write_text(RULE)
+    (pack / "pack.yaml").write_text(PACK.replace("st-elsewhere", "gdpr"))
+    with pytest.raises(PolicyError, match="same name"):
+        load_own_pack(pack)
+
+
+@pytest.mark.parametrize("name", ["more.yml", "more.YAML", "more.json"])
+def test_a_rule_file_of_another_ending_is_not_passed_over(pack: Path, name: str) -> None:
+    (pack / name).write_text(RULE.replace("OUR-1", "OUR-2"))
+    with pytest.raises(PolicyError, match=rf"{name}: rule files end in .yaml; rename it"):
+        load_pack(pack)
+
+
+def test_no_more_of_a_file_is_read_than_rules_may_take(pack: Path) -> None:
+    with (pack / "rules.yaml").open("ab") as file:
+        file.truncate(1 << 40)  # no disk holds it, nor does memory
+    with pytest.raises(PolicyError, match="larger than 65536 bytes"):
+        load_pack(pack)
+
+
+@pytest.mark.parametrize("day", ["2026-1-1", "1767225600", "2026-01-01T00:00:00", "1 May 2026"])
+def test_a_day_is_written_out(pack: Path, day: str) -> None:
+    (pack / "rules.yaml").write_text(RULE.replace("2026-01-01", day))
+    with pytest.raises(PolicyError, match=r"effective_from: must be a day, as 2027-01-31"):
+        load_pack(pack)
 
 
 def test_the_digest_is_over_names_and_bytes_of_all_files(pack: Path) -> None:

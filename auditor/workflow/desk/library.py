@@ -18,7 +18,7 @@ from auditor.domain.upcast import UNRECORDED
 from auditor.errors import MisuseError
 from auditor.policies.dates import require_calendar
 from auditor.policies.facts import CaseFacts
-from auditor.policies.load import load_pack, load_packs, pinned_packs
+from auditor.policies.load import load_own_pack, load_packs, pinned_packs
 from auditor.policies.pinning import concerning, kept_files, packs_digest, require_distinct
 from auditor.policies.rule import RulePack
 from auditor.policies.zone import local_day
@@ -34,7 +34,7 @@ def packs_in_use(home: Home) -> tuple[RulePack, ...]:
         PolicyError: a pack of the hospital's own can't be read, breaks the schema, or goes by a
             name, or holds a rule by an id, that another has.
     """
-    own = (load_pack(home.root / folder) for folder in home.config.packs)
+    own = (load_own_pack(home.root / folder) for folder in home.config.packs)
     packs = (*load_packs(), *own)
     require_distinct(packs)
     return packs

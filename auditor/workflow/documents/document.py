@@ -37,6 +37,8 @@ from auditor.domain.verdict import Basis, Decision, Reason, ReasonCode, Verdict
 from auditor.errors import CertificateError
 from auditor.policies.dates import keep_until
 from auditor.policies.evaluate import evaluate
+from auditor.policies.load import load_packs
+from auditor.policies.rule import RulePack
 from auditor.policies.zone import local_day
 from auditor.workflow.desk.library import case_facts, packs_of
 from auditor.workflow.desk.signing import decided_by
@@ -73,7 +75,7 @@ def document_facts(home: Home, case: str, state: ErasureCase) -> DocumentFacts:
         model=_model(home, state, versions),
         code_version=__version__,
         device=_device(state),
-        packs=tuple(PolicyPack(name=pack.name, digest=pack.digest) for pack in packs),
+        packs=tuple(map(_pack, packs)),
         findings=evaluate(packs, case_facts(home, case), language_of(home.config.locale)),
         locale=home.config.locale,
         seal=seal_facts(home),
@@ -259,3 +261,9 @@ def _inventory(
         )
         for item in state.accounted
     )
+
+
+def _pack(pack: RulePack) -> PolicyPack:
+    shipped = pack.digest in {known.digest for known in load_packs()}
+    foreign = frozenset[str]() if shipped else frozenset(rule.id for rule in pack.rules)
+    return PolicyPack(name=pack.name, digest=pack.digest, foreign=foreign)
