@@ -62,7 +62,8 @@ class QuarterFacts:
     Attributes:
         quarter: as in 2026Q4; `first` and `last` are its days, both included.
         number: of the report on that quarter, from 1.
-        issued: day of issue, on the controller's calendar.
+        issued: day of issue by UTC, as the days of the keys that sign.
+        as_of: day on the controller's calendar by which it is told.
         ledger: the state that every case was read from.
         cases: the list of cases.
         findings: what was found on each.
@@ -77,6 +78,7 @@ class QuarterFacts:
     last: date
     number: int
     issued: date
+    as_of: date
     locale: str
     parties: Parties
     ledger: Checkpoint
@@ -94,7 +96,7 @@ class QuarterFacts:
                 raise CertificateError(f"the counts of {name} don't add up to the cases there are")
             if unknown := set(counts) - set(words.ROWS):
                 raise CertificateError(f"the report has no word for {min(unknown)}")
-        if self.issued < self.first:
+        if self.as_of < self.first:
             raise CertificateError("a quarter that hasn't begun can't be reported on")
 
 
@@ -151,6 +153,7 @@ def _predicate(facts: QuarterFacts) -> dict[str, Canonical]:
         "last": facts.last.isoformat(),
         "number": facts.number,
         "issued": facts.issued.isoformat(),
+        "asOf": facts.as_of.isoformat(),
         "locale": facts.locale,
         "software": f"auditor {__version__}",
         "controller": {
@@ -197,8 +200,8 @@ def _count(count: int | None) -> str:
 
 def _summary(facts: QuarterFacts, language: Language) -> Iterable[str]:
     say = language.say
-    yield say(words.COVERS, first=facts.first, last=facts.last, issued=facts.issued)
-    if facts.issued <= facts.last:
+    yield say(words.COVERS, first=facts.first, last=facts.last, issued=facts.as_of)
+    if facts.as_of <= facts.last:
         yield say(words.NOT_OVER)
     total = told(facts.total)
     if total == 0:

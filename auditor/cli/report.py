@@ -59,7 +59,7 @@ def quarter(
 
     With --to a report is signed and put on the books: a PDF that may leave the house, as it tells
     no small numbers, and beside it the list of cases and the findings on each, whose digests it
-    holds. See docs/quarter.md.
+    holds. Each report wants a folder without another on that quarter. See docs/quarter.md.
     """
     from auditor.domain.quarter import quarter_named
     from auditor.workflow.desk.quarter import report_quarter
@@ -73,10 +73,12 @@ def quarter(
     if folder is None:
         made = report_quarter(opened, wanted)
     else:
-        from auditor.workflow.documents.quarter_report import issue_report, write_report
+        from auditor.workflow.documents.quarter_report import issue_report, names_of, write_report
 
         if not folder.is_dir():
             raise MisuseError(f"{folder} is no folder")
+        if there := next((each for each in names_of(wanted) if (folder / each).exists()), None):
+            raise MisuseError(f"{folder} holds {there} already; name another folder")
         issued = issue_report(opened, wanted, language or opened.config.locale)
         write_report(issued, folder)
         made, papers = issued.report, {"report": issued.number, "files": list(issued.files)}
@@ -123,18 +125,21 @@ def verify(
         files=lambda name: _digest(document.with_name(name)),
         now=datetime.now(UTC),
     )
-    whole = ""
+    status, reason, whole = found.status, found.reason, ""
     if log_path is not None and found.predicate is not None:
         listed = document.with_name(f"{found.predicate['quarter']}-cases.csv")
         if not listed.exists():
             raise MisuseError(f"{listed.name} isn't beside the report")
-        whole = _whole(log_path, read_input(listed), found.predicate)
+        try:
+            whole = _whole(log_path, read_input(listed), found.predicate)
+        except InvalidCertificateError as error:
+            status, reason = Status.INVALID, str(error)
     checks = [
         {"number": c.number, "name": c.name, "held": c.held, "detail": c.detail}
         for c in found.checks
     ]
     if as_json:
-        told = {"file": str(document), "status": found.status.value, "reason": found.reason}
+        told = {"file": str(document), "status": status.value, "reason": reason}
         told |= {"trust": fingerprint(trusted), "whole": whole}
         emit({**told, "checks": checks, "predicate": found.predicate}, as_json)
     else:
@@ -144,8 +149,8 @@ def verify(
             click.echo(f"{check.number:2} {check.name:11} {held:11}  {check.detail}")
         if whole:
             click.echo(whole)
-        click.echo(f"{found.status}" + (f": {found.reason}" if found.reason else ""))
-    if found.status is Status.INVALID:
+        click.echo(f"{status}" + (f": {reason}" if reason else ""))
+    if status is Status.INVALID:
         context.exit(InvalidCertificateError.exit_code)
 
 

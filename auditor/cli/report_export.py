@@ -37,14 +37,14 @@ def export(
     home: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Write what the ledger holds in a form that other software reads; see docs/exports.md.
+    """Write what the ledger holds in a form that other software reads; see docs/exports.md.
 
     \b
     oscal       findings of cases beside their rules: OSCAL assessment results (JSON)
     fhir        entries of cases as FHIR R4 AuditEvent and Provenance (JSON Bundle)
     jsonl       every entry with its leaf hash, one a line; go on where the last ended with --from
     prometheus  counts for a dashboard, for node_exporter's textfile collector
-    """
+    """  # noqa: D301  # click's mark of what keeps its lines
     from auditor.workflow.homes.files import write_pieces
 
     if case and quarter:

@@ -63,6 +63,7 @@ def facts(tables: dict[str, dict[str, int]] = MANY, **changes: object) -> Quarte
         last=date(2026, 12, 31),
         number=2,
         issued=date(2027, 1, 10),
+        as_of=date(2027, 1, 10),
         locale="en",
         parties=Parties(controller="Universitätsklinikum Lindenau", dpo="Dr. Kowalczyk"),
         ledger=Checkpoint(origin="auditor-ledger/1", size=812, root=b"r" * 32),
@@ -166,7 +167,7 @@ def test_that_no_answer_is_on_record_is_not_told_as_none_was_late() -> None:
 
 
 def test_a_report_made_before_the_quarters_end_says_so() -> None:
-    early = statement(facts(issued=date(2026, 12, 31)))["predicate"]["summary"]
+    early = statement(facts(as_of=date(2026, 12, 31)))["predicate"]["summary"]
     assert any("not over" in line for line in early)
     assert not any("not over" in line for line in statement(facts())["predicate"]["summary"])
 
@@ -175,7 +176,7 @@ def test_a_report_made_before_the_quarters_end_says_so() -> None:
     "changes",
     [
         {"total": 44},
-        {"issued": date(2026, 9, 30)},
+        {"as_of": date(2026, 9, 30)},
         {"tables": {**MANY, "regimes": {"gdpr": 45, "lgpd": 0}}},
         {"tables": {**MANY, "lateness": {"legal-hold": 4}}},
         {"tables": {**MANY, "flow": {"received": 44}}},

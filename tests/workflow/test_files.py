@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,29 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
         write_file(path, b"new")
     assert (path / "inside").read_text() == "kept"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    for content in (b"first", b"second"):
+        write_file(link, content)
+        assert link.is_symlink() and target.read_bytes() == content
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(HomeError, match="can't write"):
+        write_file(loop, b"x")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "null"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    for path in (pipe, link):
+        with pytest.raises(HomeError, match="is no file; name another"):
+            write_file(path, b"x")
+    assert pipe.is_fifo() and link.is_symlink()
+    assert not list(tmp_path.glob(".*.part"))
 
 
 @contextmanager

@@ -31,10 +31,16 @@ from auditor.domain.paper_events import WithdrawalReason
 from auditor.domain.quarter import quarter_named
 from auditor.domain.request import DecisionKind, DecisionReason, LetterKind, Outcome
 from auditor.domain.verdict import FindingStatus
-from auditor.errors import InvalidCertificateError, LedgerError, MisuseError
+from auditor.errors import (
+    CertificateError,
+    InvalidCertificateError,
+    LedgerError,
+    MisuseError,
+)
 from auditor.policies.facts import CaseFacts
+from auditor.policies.zone import local_day
 from auditor.proof.dsse import verify_envelope
-from auditor.proof.trust import parse_trust
+from auditor.proof.trust import parse_trust, trust_bytes
 from auditor.shipped import shipped
 from auditor.workflow.desk.library import case_facts
 from auditor.workflow.desk.quarter import (
@@ -196,7 +202,8 @@ def test_its_files_are_found_whatever_the_report_is_called(
 def test_what_is_closed_is_in_no_later_report_and_what_is_open_is(papers: Papers) -> None:
     later = quarter_named(f"{QUARTER.last.year + 1}Q4")
     facts = [case_facts(papers.home, case) for case in cases_in(papers.home, later)]
-    made, now = report_on(papers.home, later, facts), report_quarter(papers.home, QUARTER)
+    made = report_on(papers.home, later, facts, later.last)
+    now = report_quarter(papers.home, QUARTER)
     still_open = [item.line.case for item in now.lines if item.closed is None]
     assert len(still_open) == len(now.lines) - 1
     assert [item.line.case for item in made.lines] == still_open
@@ -332,6 +339,57 @@ def test_a_log_of_another_ledger_shows_nothing(papers: Papers) -> None:
             verify_whole(changed, listed, predicate)
 
 
+@pytest.mark.parametrize(
+    ("zone", "moment"),
+    [("No/Where", "2026-12-01T10:00:00Z"), ("America/Lima", "0001-01-01T00:00:00Z")],
+)
+def test_what_a_strangers_log_says_of_days_is_read_with_care(
+    papers: Papers, zone: str, moment: str
+) -> None:
+    predicate, log = papers.verify().predicate, list(log_lines(papers.home.ledger))
+    assert predicate is not None
+
+    def changed(line: bytes) -> bytes:
+        fields = json.loads(line)
+        if fields["kind"].startswith("erasure-requested"):
+            fields["data"]["time_zone"] = zone
+        if fields["kind"].startswith("certificate-issued"):
+            fields["recorded_at"] = moment
+        return canonical_bytes(fields) + b"\n"
+
+    with pytest.raises(InvalidCertificateError, match="an entry that can't be read"):
+        verify_whole(map(changed, log), papers.second.files[CASES], predicate)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Niue", "Pacific/Kiritimati"])
+def test_a_report_is_valid_from_its_first_hour_in_every_zone(tmp_path: Path, zone: str) -> None:
+    """One of these has another day than UTC, in which keys are counted, at any hour."""
+    home = create_home(tmp_path / "home", controller="Klinikum", dpo="DPO", time_zone=zone)
+    stock(home)
+    now = datetime.now(UTC)
+    local = local_day(now, zone)
+    quarter = quarter_named(f"{local.year}Q{(local.month + 2) // 3}")
+    issued = issue_report(home, quarter, "en")
+    digests = {name: Digest.of(content) for name, content in issued.files.items()}
+    *_, pdf = issued.files.values()
+    found = verify_report(pdf, home.trust, files=digests.get, now=datetime.now(UTC))
+    assert found.status is Status.VALID, found.reason
+    assert found.predicate is not None
+    assert found.predicate["issued"] in (str(now.date()), str(datetime.now(UTC).date()))
+    assert found.predicate["asOf"] == str(issued.report.as_of)
+    assert issued.report.as_of in (local, local_day(datetime.now(UTC), zone))
+    home.close()
+
+
+def test_a_report_that_would_not_be_valid_is_not_made(tmp_path: Path) -> None:
+    home = create_home(tmp_path / "home", controller="Klinikum", dpo="DPO")
+    stock(home)
+    home.trust_path.write_bytes(trust_bytes(replace(home.trust, minimum_seal_level="B-T")))
+    with pytest.raises(CertificateError, match="so none is made: the trust file asks for a seal"):
+        issue_report(home, QUARTER, "en")
+    home.close()
+
+
 def test_reports_are_numbered_on_the_books(papers: Papers) -> None:
     events = [item.event for item in papers.home.ledger.replay(f"quarter:{QUARTER.name}")]
     assert [event.number for event in events if isinstance(event, ev.QuarterReported)] == [1, 2]
@@ -376,12 +434,20 @@ def test_the_command_writes_and_verifies_it(
     ran = auditor(*to, "--json")
     assert ran.code == 0, ran.err
     assert ran.json["files"] == [CASES, FINDINGS, PDF] and ran.json["report"] == 3
+    before = (home / "ledger.db").read_bytes()
+    ran = auditor(*to)
+    assert ran.code == 2 and f"holds {CASES} already" in ran.err
+    assert (home / "ledger.db").read_bytes() == before
     log = tmp_path / "log.jsonl"
     auditor("report", "export", "--format", "jsonl", "--to", log, "--home", home)
     verify = ("report", "verify", tmp_path / PDF, "--trust", home / "trust.json")
     ran = auditor(*verify, "--log", log, "--json")
     assert (ran.code, ran.json["status"]) == (0, "VALID"), ran.err
     assert ran.json["whole"] == "the list names all 8 of its cases"
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-6]))
+    ran = auditor(*verify, "--log", cut, "--json")
+    assert (ran.code, ran.json["status"]) == (3, "INVALID") and "not that of" in ran.json["reason"]
     lines = (tmp_path / CASES).read_bytes().splitlines(keepends=True)
     (tmp_path / CASES).write_bytes(b"".join(lines[:-1]))
     ran = auditor(*verify, "--log", log)

@@ -113,12 +113,13 @@ def report_quarter(home: Home, quarter: Quarter) -> QuarterReport:
         MisuseError: the quarter hasn't begun.
         TamperedError: the ledger doesn't hash to what it should; nothing is reported from it.
     """
-    require_begun(home, quarter)
-    return report_on(home, quarter, (case_facts(home, case) for case in cases_in(home, quarter)))
+    today = require_begun(home, quarter)
+    facts = (case_facts(home, case) for case in cases_in(home, quarter))
+    return report_on(home, quarter, facts, today)
 
 
 def require_begun(home: Home, quarter: Quarter) -> date:
-    """Today, which must not lie before the quarter.
+    """Today on the controller's calendar, which must not lie before the quarter.
 
     Raises:
         MisuseError: it does.
@@ -129,12 +130,14 @@ def require_begun(home: Home, quarter: Quarter) -> date:
     return today
 
 
-def report_on(home: Home, quarter: Quarter, cases: Iterable[CaseFacts]) -> QuarterReport:
+def report_on(
+    home: Home, quarter: Quarter, cases: Iterable[CaseFacts], as_of: date
+) -> QuarterReport:
     """As `report_quarter`, where the facts of the quarter's cases are at hand."""
     audited = home.ledger.audit()
     return QuarterReport(
         quarter=quarter,
-        as_of=datetime.now(UTC).date(),
+        as_of=as_of,
         entries=audited.entries,
         root=audited.root,
         lines=tuple(_line(home, facts) for facts in cases),

@@ -19,7 +19,7 @@ from typing import Any
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.event import CertificateIssued, ErasureRequested, event_from
 from auditor.domain.quarter import Quarter
-from auditor.errors import InvalidCertificateError
+from auditor.errors import InvalidCertificateError, PolicyError
 from auditor.policies.zone import local_day
 from auditor.proof.merkle import Frontier, leaf_hash
 
@@ -87,7 +87,7 @@ class _Found:
             elif isinstance(event, CertificateIssued):
                 moment = datetime.fromisoformat(fields["recorded_at"])
                 self._closed[event.case] = local_day(moment, self._zones[event.case])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, PolicyError):
             raise InvalidCertificateError("the log holds an entry that can't be read") from None
 
 

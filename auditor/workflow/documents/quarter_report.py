@@ -9,19 +9,22 @@ Stopped before the PDF is there, the next run makes the quarter's next report.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from auditor.certificates.facts import Parties
 from auditor.certificates.quarter import QuarterFacts, ReportFile, parse_report, report_bytes
 from auditor.certificates.quarter_render import render_report
+from auditor.certificates.quarter_verify import verify_report
 from auditor.certificates.sealing import seal_pdf
 from auditor.certificates.statement import PAYLOAD_TYPE
+from auditor.certificates.verify import Status
 from auditor.domain.artefact import Digest
 from auditor.domain.event import QuarterReported
 from auditor.domain.quarter import Quarter
-from auditor.errors import LedgerError
+from auditor.errors import CertificateError, LedgerError
 from auditor.proof.dsse import sign_envelope
 from auditor.workflow.desk.library import case_facts
 from auditor.workflow.desk.quarter import QuarterReport, cases_in, report_on, require_begun
@@ -62,21 +65,35 @@ def issue_report(home: Home, quarter: Quarter, locale: str) -> Issued:
         MisuseError: the quarter hasn't begun.
         TamperedError: the ledger isn't what was last signed, or was changed.
         LedgerError: somebody wrote to it meanwhile.
-        CertificateError: too few witnesses answer, or the PDF can't be made.
+        CertificateError: too few witnesses answer, or the PDF can't be made, or wouldn't be valid.
     """
-    today = require_begun(home, quarter)
-    read = _read(home, quarter)
+    read = _read(home, quarter, require_begun(home, quarter))
     stream = f"{QUARTER_PREFIX}{quarter.name}"
     number = home.ledger.version(stream) + 1
-    payload = report_bytes(_facts(home, read, number=number, issued=today, locale=locale))
+    payload = report_bytes(_facts(home, read, number=number, locale=locale))
     envelope = sign_envelope(PAYLOAD_TYPE, payload, home.statement_signers)
     event = QuarterReported(quarter=quarter.name, number=number, envelope=home.store.put(envelope))
     proof = prove_entry(home, record(home, stream, event, f"reported-{number}"))
     statement, digest = parse_report(payload), str(Digest.of(payload))
     pdf = render_report(statement, digest, envelope, proof, read.signed.note)
     sealed = seal_pdf(pdf, home.seal, trusted_time(home, home.config.seal_level))
-    files = {read.cases.name: read.listed, read.findings.name: read.found}
-    return Issued(report=read.report, number=number, files={**files, f"{quarter.name}.pdf": sealed})
+    contents = (read.listed, read.found, sealed)
+    files = dict(zip(names_of(quarter), contents, strict=True))
+    _require_valid(home, sealed, files)
+    return Issued(report=read.report, number=number, files=files)
+
+
+def names_of(quarter: Quarter) -> tuple[str, str, str]:
+    """Of a report's files: the list of cases, the findings, and the PDF."""
+    return f"{quarter.name}-cases.csv", f"{quarter.name}-findings.json", f"{quarter.name}.pdf"
+
+
+def _require_valid(home: Home, sealed: bytes, files: Mapping[str, bytes]) -> None:
+    """See that whoever verifies the report today finds it valid."""
+    beside = {name: Digest.of(content) for name, content in files.items()}
+    report = verify_report(sealed, home.trust, files=beside.get, now=datetime.now(UTC))
+    if report.status is Status.INVALID:
+        raise CertificateError(f"the report wouldn't be valid, so none is made: {report.reason}")
 
 
 def write_report(issued: Issued, folder: Path) -> None:
@@ -100,20 +117,18 @@ class _Read:
 
     @property
     def cases(self) -> ReportFile:
-        name = f"{self.report.quarter.name}-cases.csv"
-        return ReportFile(name=name, digest=Digest.of(self.listed))
+        return ReportFile(name=names_of(self.report.quarter)[0], digest=Digest.of(self.listed))
 
     @property
     def findings(self) -> ReportFile:
-        name = f"{self.report.quarter.name}-findings.json"
-        return ReportFile(name=name, digest=Digest.of(self.found))
+        return ReportFile(name=names_of(self.report.quarter)[1], digest=Digest.of(self.found))
 
 
-def _read(home: Home, quarter: Quarter) -> _Read:
+def _read(home: Home, quarter: Quarter, as_of: date) -> _Read:
     before = home.ledger.size
     facts = [case_facts(home, case) for case in cases_in(home, quarter)]
     assessed = [assess_facts(home, each) for each in facts]
-    signed, made = signed_state(home, assessed), report_on(home, quarter, facts)
+    signed, made = signed_state(home, assessed), report_on(home, quarter, facts, as_of)
     if {before, made.entries, home.ledger.size} != {signed.checkpoint.size}:
         raise LedgerError("the ledger was written to meanwhile; report on the quarter again")
     title, controller = f"Erasure cases {quarter.name}", home.config.controller
@@ -121,14 +136,15 @@ def _read(home: Home, quarter: Quarter) -> _Read:
     return _Read(report=made, signed=signed, listed=table_csv(made), found=found)
 
 
-def _facts(home: Home, read: _Read, *, number: int, issued: date, locale: str) -> QuarterFacts:
+def _facts(home: Home, read: _Read, *, number: int, locale: str) -> QuarterFacts:
     quarter = read.report.quarter
     return QuarterFacts(
         quarter=quarter.name,
         first=quarter.first,
         last=quarter.last,
         number=number,
-        issued=issued,
+        issued=datetime.now(UTC).date(),
+        as_of=read.report.as_of,
         locale=locale,
         parties=Parties(controller=home.config.controller, dpo=home.config.dpo),
         ledger=read.signed.checkpoint,

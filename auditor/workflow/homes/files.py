@@ -42,8 +42,10 @@ def whole_file(path: Path, *, mode: int = READABLE) -> Iterator[IO[bytes]]:
     """A file to write to that gets its name at the end, as `write_file` does it.
 
     Raises:
-        HomeError: the file can't be written (disk full, folder not writable).
+        HomeError: the file can't be written (disk full, folder not writable), or something else
+            goes by that name, such as a device.
     """
+    path = _followed(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with _new(temporary, mode) as file:
@@ -91,6 +93,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _followed(path: Path) -> Path:
+    """What a link leads to, so that the link stays; a device or a pipe can't be replaced."""
+    try:
+        path = path.resolve() if path.is_symlink() else path
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise HomeError(f"{path} is no file; name another")
+    except (OSError, RuntimeError) as error:
+        raise HomeError(f"can't write {path}: {error}") from None
+    return path
 
 
 def _new(path: Path, mode: int) -> IO[bytes]:
