@@ -182,12 +182,17 @@ def _predicate(facts: QuarterFacts) -> dict[str, Canonical]:
 
 
 def _tables(facts: QuarterFacts) -> dict[str, tuple[Cell, ...]]:
-    """The tables as they may be told; why answers were late only where how many were may be."""
+    """The tables as they may be told; why answers were late only where how many were may be.
+
+    None of fewer than `LEAST` cases: the mere names of its rows would tell of each.
+    """
     cells = linked(facts.tables, _LINKS)
-    late = facts.tables["answers"].get("late", 0)
-    if late >= LEAST and not tells(cells["answers"], _LATE):
-        return {name: each for name, each in cells.items() if name != "lateness"}
-    return cells
+    told_late = tells(cells["answers"], _LATE)
+    return {
+        name: each
+        for name, each in cells.items()
+        if sum(facts.tables[name].values()) >= LEAST and (told_late or name != "lateness")
+    }
 
 
 def _row(cell: Cell) -> Canonical:

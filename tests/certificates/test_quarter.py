@@ -101,7 +101,7 @@ def test_a_statement_holds_no_small_number() -> None:
 def test_few_cases_are_said_to_be_few_and_none_to_be_none() -> None:
     few, none = statement(facts(FEW))["predicate"], statement(facts(NONE))["predicate"]
     assert few["cases"] == FEWER and few["late"] == "no"
-    assert {row["count"] for table in few["tables"] for row in table["rows"]} == {FEWER}
+    assert few["tables"] == []  # what few cases share is known of each
     assert none["cases"] == "0" and none["tables"] == []
     assert "fewer than 5" in page(facts(FEW)) and "3" not in few["summary"][1]
 
@@ -122,7 +122,8 @@ def test_one_late_answer_is_never_hidden() -> None:
     assert any("At least one answer was late" in line for line in told["summary"])
     rows = {table["name"]: table["rows"] for table in told["tables"]}
     assert rows["answers"] == [{"names": ["in-time", "late"], "count": "50"}]
-    assert rows["lateness"] == [{"names": ["undecided"], "count": FEWER}]
+    assert "lateness" not in rows and FEWER not in str(rows)
+    assert any("why isn't told here" in line for line in told["summary"])
 
 
 def test_no_small_number_follows_from_two_tables() -> None:
