@@ -8,7 +8,7 @@ from typing import TextIO
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option, read_lines
+from auditor.cli.output import GivenText, emit, home_option, json_option, read_lines
 
 
 @click.group()
@@ -20,7 +20,7 @@ def batch() -> None:
 @click.argument("cases", nargs=-1, metavar="[CASE]...")
 @click.option(
     "--cases-from",
-    type=click.File(encoding="utf-8-sig"),
+    type=GivenText(encoding="utf-8-sig"),
     help="File of case ids, one a line; - for standard input.",
 )
 @home_option

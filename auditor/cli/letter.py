@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option
+from auditor.cli.output import GivenText, emit, home_option, json_option
 from auditor.cli.request_desk import day_of, role_option
 from auditor.domain.request import LetterKind
 from auditor.errors import MisuseError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--address-from",
     "address",
-    type=click.File(encoding="utf-8"),
+    type=GivenText(encoding="utf-8"),
     help="File with the address it went to; - for standard input. Kept in the vault, not printed.",
 )
 @role_option

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import click
 
 from auditor.errors import AuditorError
+from auditor.given import open_given, read_given
 from auditor.learning.progress import Progress
 
 Notice = Callable[[str], None]
@@ -37,21 +39,28 @@ def read_input(path: Path, most: int | None = LARGEST_PAPER) -> bytes:
     Raises:
         UnreadableError: it can't be read, or is larger.
     """
-    if _is_waited_for(path):
-        raise UnreadableError(f"can't read {path}: a named pipe; give a file")
     try:
-        with path.open("rb") as file:
-            content = file.read() if most is None else file.read(most + 1)
+        return read_given(path, most)
     except OSError as error:
         raise UnreadableError(f"can't read {path}: {error.strerror}") from None
-    if most is not None and len(content) > most:
-        raise UnreadableError(f"{path} is larger than {most >> 20} MiB")
-    return content
 
 
-def _is_waited_for(path: Path) -> bool:
-    """A pipe that nobody may ever write into; the shell's own, under /dev, is open already."""
-    return path.is_fifo() and not path.absolute().is_relative_to("/dev")
+class GivenText(click.File):
+    """A text file named on the command line, - for standard input; no pipe or device."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str] | IO[Any],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> IO[Any]:
+        """Open it, once it is known that this doesn't wait."""
+        if isinstance(value, (str, os.PathLike)) and value != "-":
+            try:
+                open_given(Path(value)).close()
+            except OSError as error:
+                self.fail(f"can't read {value!s}: {error.strerror}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def read_lines(file: IO[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from auditor.cli.output import UnreadableError, emit, home_option, json_option, 
 from auditor.cli.report_export import export
 from auditor.domain.artefact import Digest
 from auditor.errors import InvalidCertificateError, MisuseError
+from auditor.given import open_given
 
 if TYPE_CHECKING:
     from auditor.workflow.desk.quarter import QuarterReport
@@ -157,6 +158,7 @@ def verify(
 def _digest(path: Path) -> Digest | None:
     """Of a file; None where there is none."""
     try:
+        open_given(path).close()
         with path.open("rb") as file:
             return Digest(value=hashlib.file_digest(file, "sha256").hexdigest())
     except FileNotFoundError:
@@ -174,7 +176,7 @@ def _whole(log: Path, listed: bytes, predicate: Mapping[str, Any]) -> str:
     from auditor.workflow.documents.quarter_check import verify_whole
 
     try:
-        with log.open("rb") as lines:
+        with open_given(log) as lines:
             return f"the list names all {verify_whole(lines, listed, predicate)} of its cases"
     except OSError as error:
         raise UnreadableError(f"can't read {log}: {error.strerror}") from None

@@ -12,7 +12,7 @@ import click
 from auditor.cli.batch import batch
 from auditor.cli.letter import letter
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option, read_input, read_lines
+from auditor.cli.output import GivenText, emit, home_option, json_option, read_input, read_lines
 from auditor.cli.request_account import account
 from auditor.cli.request_desk import (
     clock,
@@ -45,13 +45,13 @@ def request() -> None:
 @click.option("--subject", "subjects", multiple=True, help="A subject id; may be repeated.")
 @click.option(
     "--subjects-from",
-    type=click.File(encoding="utf-8-sig"),
+    type=GivenText(encoding="utf-8-sig"),
     help="File of subject ids, one a line; - for standard input. Keeps them out of the history.",
 )
 @click.option("--study", "studies", multiple=True, help="A DICOM UID; stands for its patient.")
 @click.option(
     "--studies-from",
-    type=click.File(encoding="utf-8-sig"),
+    type=GivenText(encoding="utf-8-sig"),
     help="File of DICOM UIDs of studies, series or pictures, one a line; - for standard input.",
 )
 @click.option(

@@ -9,7 +9,7 @@ from typing import TextIO
 import click
 
 from auditor.cli.opening import open_home
-from auditor.cli.output import emit, home_option, json_option, read_input
+from auditor.cli.output import GivenText, emit, home_option, json_option, read_input
 from auditor.cli.request_desk import day_of, on_option, role_option
 from auditor.domain.request import DocumentKind, RecipientOutcome
 from auditor.errors import MisuseError
@@ -25,7 +25,7 @@ def recipient() -> None:
 @click.option(
     "--details-from",
     "details",
-    type=click.File(encoding="utf-8"),
+    type=GivenText(encoding="utf-8"),
     required=True,
     help="File with name and address; - for standard input. They go to the vault.",
 )

@@ -11,6 +11,7 @@ import click
 
 from auditor.cli.output import emit, home_option, json_option, progress_reporter
 from auditor.errors import EvidenceError, MisuseError
+from auditor.given import read_given
 
 if TYPE_CHECKING:
     from auditor.verification.bundle import Bundle, Replayed
@@ -214,8 +215,6 @@ def _influences(bundle: Bundle, found: Replayed) -> dict[str, str]:
 
 def _read(path: Path, largest: int) -> bytes:
     try:
-        if path.stat().st_size > largest:
-            raise EvidenceError(f"{path} is larger than {largest} bytes")
-        return path.read_bytes()
+        return read_given(path, largest)
     except OSError as error:
         raise EvidenceError(f"can't read {path}: {error.strerror}") from None

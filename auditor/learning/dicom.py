@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.errors import DataError
+from auditor.given import open_given
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -59,7 +60,7 @@ class Uids:
 def is_dicom(path: Path) -> bool:
     """Whether a file says that it is one; missing ones aren't."""
     try:
-        with path.open("rb") as file:
+        with open_given(path) as file:
             return file.read(_MAGIC.stop)[_MAGIC] == b"DICM"
     except OSError:
         return False

@@ -14,12 +14,14 @@ import csv
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
 
 from auditor.domain.artefact import Digest, digest_of
 from auditor.domain.canonical import Canonical
 from auditor.domain.printable import flaw_of
 from auditor.errors import DataError
+from auditor.given import open_given, read_given
 from auditor.learning.patients import named_patients
 
 _REQUIRED = ("image_path", "subject_id", "label")
@@ -103,7 +105,7 @@ def read_rows(path: Path, left_out: Collection[int] = ()) -> tuple[Row, ...]:
 def _read(path: Path) -> tuple[Sequence[str], Sequence[tuple[int, Mapping[str, str | None]]]]:
     """Columns, and each entry with the number of its line."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with TextIOWrapper(open_given(path), encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             columns = tuple(reader.fieldnames or ())
             entries = [(reader.line_num, entry) for entry in reader]
@@ -202,7 +204,7 @@ def _digest(path: Path, rows: Sequence[Row]) -> Digest:
     listing: list[Canonical] = []
     for row in rows:
         try:
-            digest = hashlib.sha256(row.path.read_bytes()).hexdigest()
+            digest = hashlib.sha256(read_given(row.path)).hexdigest()
         except OSError as error:
             raise DataError(
                 f"{path} row {row.number}: can't read the image: {error.strerror}"

@@ -16,6 +16,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.canonical import Canonical, canonical_bytes
 from auditor.domain.codec import plain, typed
 from auditor.errors import ModelError
+from auditor.given import read_given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class Recipe:
 NOWHERE = Path()
 """The store of whoever starts from no weights of before."""
 
+_LARGEST = 1 << 20  # bytes of a recipe
 _LATER: Mapping[str, object] = {"slices": 1, "starts_from": ""}
 """Keys that recipes of before lack, with what they mean; such recipes keep their bytes."""
 
@@ -121,7 +123,7 @@ def read_recipe(path: Path, factories: Collection[str] = (), store: Path = NOWHE
         ModelError: unreadable, not TOML, an unknown key or a value of the wrong type.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_given(path, _LARGEST).decode("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"can't read recipe {path}: {error}") from None
     known = _table(QUICK)

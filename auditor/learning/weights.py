@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor.errors import ModelError, UnsafeWeightsError
+from auditor.given import read_given
 from auditor.learning.models import build
 from auditor.learning.recipe import Recipe
 
@@ -79,7 +80,7 @@ def convert_checkpoint(path: Path) -> bytes:
         ModelError: unreadable, or no table of tensors.
     """
     try:
-        data = path.read_bytes()
+        data = read_given(path)
     except OSError as error:
         raise ModelError(f"can't read {path}: {error.strerror}") from None
     if data[8:9] == b"{":  # safetensors: 8 bytes of length, then a JSON header

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -290,3 +293,63 @@ def test_a_paper_of_any_size_is_not_read_whole(
         file.truncate(65 << 20)
     ran = auditor("verify", large, "--trust", home.trust_path)
     assert (ran.code, "is larger than 64 MiB" in ran.err) == (1, True)
+
+
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """End what waits for longer."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError("it waits for a pipe, or reads a device")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+FILE = "FILE"  # stands for a pipe that nobody writes into, or a device that never ends
+READING = (
+    ("report", "verify", FILE, "--trust", "TRUST"),
+    ("report", "verify", "TRUST", "--trust", FILE),
+    ("ledger", "compare", FILE, "TRUST"),
+    ("ledger", "compare", "TRUST", FILE),
+    ("ledger", "recover", "--known", FILE),
+    ("ledger", "recover", "--from", FILE),
+    ("verification", "replay", FILE, "--trust", "TRUST"),
+    ("certificate", "approve", "0" * 16, "--key", FILE),
+    ("request", "decide", "0" * 16, "--grant", "--key", FILE),
+    ("request", "import", FILE),
+    ("request", "document", FILE, "--for", "all", "--kind", "backup-plan"),
+    ("request", "file", "--model", "m", "--ground", "gdpr-17-1-b", "--subjects-from", FILE),
+    ("keys", "add", FILE, "--role", "desk"),
+    ("keys", "check", FILE, "--against", "TRUST"),
+    ("model", "train", "new", "--data", FILE),
+    ("model", "train", "new", "--data", "MANIFEST", "--recipe", FILE),
+    ("model", "register", "new", "--data", "MANIFEST", "--weights", FILE),
+    ("model", "start", "add", FILE, "--name", "w", "--made-of", "images-of-other-things"),
+)
+OF_NO_HOME = {("report", "verify"), ("verification", "replay"), ("keys", "check")}
+
+
+@pytest.mark.parametrize("words", READING, ids=" ".join)
+@pytest.mark.parametrize("device", [False, True])
+def test_no_command_waits_for_a_pipe_or_reads_a_device(
+    auditor: Auditor, home: Home, tmp_path: Path, words: tuple[str, ...], device: bool
+) -> None:
+    named = tmp_path / "pipe"
+    if device:
+        named.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(named)
+    meant = {FILE: named, "TRUST": home.trust_path, "MANIFEST": write(tmp_path, lines_of(tmp_path))}
+    before = home.ledger.size
+    in_home = () if words[:2] in OF_NO_HOME else ("--home", home.root)
+    with at_most(20):
+        ran = auditor(*(meant.get(word, word) for word in words), *in_home)
+    assert ran.code in (1, 2)
+    assert ("a device" if device else "a named pipe") in ran.err.splitlines()[-1]
+    assert home.ledger.size == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -455,6 +456,9 @@ def test_the_command_writes_and_verifies_it(
     (tmp_path / CASES).unlink()
     assert auditor(*verify).code == 0
     assert auditor(*verify, "--log", log).code == 2
+    os.mkfifo(tmp_path / CASES)
+    ran = auditor(*verify)
+    assert (ran.code, "a named pipe" in ran.err) == (1, True)
     assert (
         auditor("report", "quarter", QUARTER.name, "--to", tmp_path / "no", "--home", home).code
         == 2

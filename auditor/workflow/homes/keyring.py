@@ -20,12 +20,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from auditor.errors import HomeError
+from auditor.given import read_given
 from auditor.learning.store import destroy_file
 from auditor.workflow.homes.files import OWNER_ONLY, write_file
 
 PASSPHRASE_VARIABLE = "AUDITOR_PASSPHRASE"
 
 _FORMAT = "auditor-key/v1"
+_LARGEST = 1 << 20
 _SALT_BYTES = 16
 _NONCE_BYTES = 12
 _COST = 2**15  # RFC 7914 section 2; 32 MiB and about a tenth of a second per key
@@ -62,7 +64,7 @@ class Keyring:
         """
         path = self.folder / name
         try:
-            mode, stored = path.stat().st_mode, path.read_bytes()
+            mode, stored = path.stat().st_mode, read_given(path, _LARGEST)
         except OSError as error:
             raise HomeError(f"can't read key {path}: {error.strerror}") from None
         if mode & 0o077:

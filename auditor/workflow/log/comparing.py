@@ -10,6 +10,7 @@ from pathlib import Path
 from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.statement import PROOF
 from auditor.errors import AuditorError, LedgerError, MisuseError, ProofError, TamperedError
+from auditor.given import read_given
 from auditor.ledger.tiles import TileReader
 from auditor.proof.equivocation import Compared, Tree, compare_notes, verify_equivocation
 from auditor.proof.log_policy import LogPolicy, parse_policy
@@ -158,13 +159,9 @@ def _tiles(folder: Path) -> TileReader:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
+        return read_given(path, _LARGEST_FILE)
     except OSError as error:
         raise MisuseError(f"can't read {path}: {error.strerror}") from None
-    if len(data) > _LARGEST_FILE:
-        raise MisuseError(f"{path} is too large to be a checkpoint or to carry one")
-    return data
 
 
 def _text(data: bytes) -> str:
