@@ -123,7 +123,8 @@ def compare(
 
     ONE and OTHER are checkpoints, or carry one: ledger proofs, trust files, certificates, exported
     folders. Where they contradict each other, evidence is written that anyone can check: ONE alone,
-    as a file of evidence, is checked. Exit code 5: two histories.
+    as a file of evidence, is checked. Of an exported folder all entries are read and held against
+    its checkpoint. Exit code 5: two histories.
     """
     from auditor.workflow.homes.files import write_file
     from auditor.workflow.homes.guard import newest_note

@@ -209,6 +209,21 @@ def test_damaged_tiles_are_no_second_history(
     require_refused(auditor(*words), 1, why="holds no checkpoint")
 
 
+def test_an_export_is_read_whole_even_where_its_checkpoint_is_all_that_is_compared(
+    auditor: Auditor, home: Home, tmp_path: Path, elsewhere: Path
+) -> None:
+    signed(auditor, home, 3, "entries")
+    tiles = exported(auditor, home, tmp_path / "tiles")
+    words = ("ledger", "compare", tiles, home.checkpoints_path, "--home", home.root)
+    assert auditor(*words).code == 0
+    (bundle,) = (tiles / "tile" / "entries").rglob("*.p/*")
+    content = bundle.read_bytes()
+    bundle.write_bytes(content.replace(b"model-deployed", b"model-employed", 1))
+    assert bundle.read_bytes() != content
+    require_refused(auditor(*words), 1, why=f"{tiles} isn't what its checkpoint speaks of: entry ")
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_another_logs_checkpoint_is_told(
     auditor: Auditor, home: Home, tmp_path: Path, elsewhere: Path
 ) -> None:
@@ -279,7 +294,7 @@ def test_what_cannot_be_read_is_told(
     trust = ("--trust", home.trust_path)
     require_refused(auditor("ledger", "compare", good, missing, *trust), 2, why="can't read")
     require_refused(auditor("ledger", "compare", missing, *trust), 2, why="can't read")
-    require_refused(auditor("ledger", "compare", good, large, *trust), 2, why="too large")
+    require_refused(auditor("ledger", "compare", good, large, *trust), 2, why="is larger than 64 MiB")
     require_refused(auditor("ledger", "compare", good, empty, *trust), 1, why="no checkpoint")
     require_refused(auditor("ledger", "compare", empty, *trust), 2, why="can't read")
     require_refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,21 +68,43 @@ def compare(one: Path, other: Path, policy: LogPolicy, views: Sequence[View]) ->
         MisuseError: a file that carries no checkpoint.
         ProofError: not signed by the log, two different logs, or nothing to prove it from; damaged
             entries are nothing to prove from, and no second history.
+        LedgerError: one history, but an exported folder holds something else than was signed.
     """
     first, second = (read_note(path) for path in (one, other))
     views = [*views, *(exported_view(path) for path in (one, other) if path.is_dir())]
     refusals = []
     for tree in (*(view.tree for view in views), None):
         try:
-            return compare_notes(first, second, policy, tree)
+            found = compare_notes(first, second, policy, tree)
+            break
         except (ProofError, LedgerError) as error:
             refusals.append(str(error))
+    else:
+        found = _compared_with_newest((first, second), views, policy, refusals[0])
+    if not found.evidence:
+        _require_whole(path for path in (one, other) if path.is_dir())
+    return found
+
+
+def _require_whole(folders: Iterable[Path]) -> None:
+    """See that an exported folder's entries and tiles are those that its checkpoint speaks of."""
+    for folder in folders:
+        tiles = _tiles(folder)
+        try:
+            tiles.verify(tiles.root, tiles.size)
+        except TamperedError as error:  # damaged, and no second history that the log had signed
+            raise LedgerError(f"{folder} isn't what its checkpoint speaks of: {error}") from None
+
+
+def _compared_with_newest(
+    notes: Sequence[str], views: Sequence[View], policy: LogPolicy, refusal: str
+) -> Compared:
     for view in views:
-        for note in (first, second):
+        for note in notes:
             found = _contradicted(note, view, policy)
             if found is not None:
                 return found
-    raise ProofError(refusals[0])
+    raise ProofError(refusal)
 
 
 def _contradicted(note: str, view: View, policy: LogPolicy) -> Compared | None:
