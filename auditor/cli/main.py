@@ -10,6 +10,7 @@ from contextlib import suppress
 import click
 
 from auditor import __version__
+from auditor.domain.printable import shown
 from auditor.errors import AuditorError
 
 _COMMANDS = {
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="auditor", standalone_mode=False)
     except AuditorError as error:
-        click.echo(f"auditor: {error}", err=True)
+        click.echo(f"auditor: {shown(str(error))}", err=True)
         return error.exit_code
     except click.exceptions.Abort:
         click.echo("auditor: interrupted", err=True)
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         _let_go_of_output()
         if not isinstance(error, BrokenPipeError):
-            where = "" if error.filename is None else f": {error.filename}"
+            where = "" if error.filename is None else f": {shown(str(error.filename))}"
             click.echo(f"auditor: {error.strerror or type(error).__name__}{where}", err=True)
         return 1
     return code if isinstance(code, int) else 0

@@ -78,13 +78,22 @@ def read_lines(file: IO[str]) -> tuple[str, ...]:
 def emit(result: Mapping[str, object] | Sequence[Mapping[str, object]], as_json: bool) -> None:
     """Print a result: JSON, one ``name  value`` line a field, or a table of rows."""
     if as_json:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+        click.echo(_json(result))
     elif isinstance(result, Mapping):
         width = max((len(name) for name in result), default=0)
         for name, value in result.items():
             click.echo(f"{name.replace('_', ' '):{width}}  {_text(value)}")
     else:
         _table(result)
+
+
+def _json(result: object) -> str:
+    text = json.dumps(result, indent=2, ensure_ascii=False, default=str)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a file's name in another encoding
+        return json.dumps(result, indent=2, default=str)
+    return text
 
 
 @contextmanager

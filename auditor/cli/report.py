@@ -14,6 +14,7 @@ from auditor.cli.opening import open_home
 from auditor.cli.output import UnreadableError, emit, home_option, json_option, read_input
 from auditor.cli.report_export import export
 from auditor.domain.artefact import Digest
+from auditor.domain.printable import shown
 from auditor.errors import InvalidCertificateError, MisuseError
 from auditor.given import open_given
 
@@ -147,10 +148,10 @@ def verify(
         click.echo(f"trust file {fingerprint(trusted)}")
         for check in found.checks:
             held = _MARKS[check.held]
-            click.echo(f"{check.number:2} {check.name:11} {held:11}  {check.detail}")
+            click.echo(f"{check.number:2} {check.name:11} {held:11}  {shown(check.detail)}")
         if whole:
             click.echo(whole)
-        click.echo(f"{status}" + (f": {reason}" if reason else ""))
+        click.echo(f"{status}" + (f": {shown(reason)}" if reason else ""))
     if status is Status.INVALID:
         context.exit(InvalidCertificateError.exit_code)
 

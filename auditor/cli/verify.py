@@ -11,6 +11,7 @@ import click
 
 from auditor.certificates.verify import Status, VerificationReport, verify_certificate
 from auditor.cli.output import UnreadableError, emit, json_option, read_input
+from auditor.domain.printable import shown
 from auditor.proof.trust import TrustFile, fingerprint, parse_trust
 
 _UNREADABLE, _INVALID, _NO_STATUS = 1, 3, 4
@@ -56,7 +57,7 @@ def verify(
         try:
             report = _verified(document, trust, statuses, now)
         except UnreadableError as error:
-            click.echo(f"auditor: {error}", err=True)
+            click.echo(f"auditor: {shown(str(error))}", err=True)
             rows.append(_unreadable(document, trusted, error))
             codes.add(_UNREADABLE)
             continue
@@ -122,10 +123,12 @@ def _unreadable(document: Path, trusted: str, error: UnreadableError) -> dict[st
 
 def _show(document: Path | None, report: VerificationReport) -> None:
     if document is not None:
-        click.echo(f"\n{document}")
+        click.echo(f"\n{shown(str(document))}")
     for check in report.checks:
-        click.echo(f"{check.number:2} {check.name:11} {_MARKS[check.held]:11}  {check.detail}")
-    click.echo(f"{report.status}" + (f": {report.reason}" if report.reason else ""))
+        click.echo(
+            f"{check.number:2} {check.name:11} {_MARKS[check.held]:11}  {shown(check.detail)}"
+        )
+    click.echo(f"{report.status}" + (f": {shown(report.reason)}" if report.reason else ""))
     said = report.predicate
     if said is not None:
         click.echo(f"  {said['documentType']} of case {said['request']['case']}, {said['outcome']}")

@@ -41,6 +41,18 @@ def flaw_of(text: str) -> str:
     return ""
 
 
+def shown(text: str) -> str:
+    r"""Text of a stranger's, such as a file's name, on one line of a terminal and as it is.
+
+    >>> print(shown("a.pdf\nVALID\x1b[2K"))
+    a.pdf\nVALID\x1b[2K
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
 def undrawn(text: str) -> str:
     """Why no document could show a name, though it is one; empty where the shipped fonts know it.
 

@@ -294,7 +294,9 @@ def test_what_cannot_be_read_is_told(
     trust = ("--trust", home.trust_path)
     require_refused(auditor("ledger", "compare", good, missing, *trust), 2, why="can't read")
     require_refused(auditor("ledger", "compare", missing, *trust), 2, why="can't read")
-    require_refused(auditor("ledger", "compare", good, large, *trust), 2, why="is larger than 64 MiB")
+    require_refused(
+        auditor("ledger", "compare", good, large, *trust), 2, why="is larger than 64 MiB"
+    )
     require_refused(auditor("ledger", "compare", good, empty, *trust), 1, why="no checkpoint")
     require_refused(auditor("ledger", "compare", empty, *trust), 2, why="can't read")
     require_refused(

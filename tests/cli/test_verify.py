@@ -166,6 +166,23 @@ def test_a_pipe_that_nobody_writes_into_is_not_waited_for(auditor: Auditor, desk
     assert auditor("verify", desk.one, "--trust", desk.trust).code == 1
 
 
+def test_no_files_name_forges_a_line(auditor: Auditor, desk: Desk) -> None:
+    forged = desk.folder / "x.pdf\nVALID\x1b[1A\r\u202e"
+    other = desk.folder / os.fsdecode(b"J\xf6rg.pdf")
+    for name in (forged, other):
+        name.write_bytes(b"%PDF-")
+    ran = auditor("verify", forged, other, desk.none, "--trust", desk.trust)
+    assert ran.code == 3
+    assert "\x1b" not in ran.out and "\u202e" not in ran.out
+    assert not any(line.startswith("VALID") for line in ran.out.splitlines())
+    assert r"x.pdf\nVALID\x1b[1A\r\u202e" in ran.out and r"J\udcf6rg.pdf" in ran.out
+    rows = auditor("verify", forged, other, "--trust", desk.trust, "--json").json
+    assert [row["file"] for row in rows] == [str(forged), str(other)]
+    forged.unlink()
+    ran = auditor("verify", forged, "--trust", desk.trust)
+    assert ran.code == 1 and ran.err.count("\n") == 1
+
+
 def test_what_the_shell_pipes_in_is_read(desk: Desk) -> None:
     words = ["verify", "/dev/stdin", "--trust", str(desk.trust)]
     ran = subprocess.run(
