@@ -86,7 +86,8 @@ def test_a_batch_is_taken_in_once(auditor: Auditor, known: Home, tmp_path: Path)
         requested = load_case(known, case).requested
         assert requested is not None and subjects_of(known, requested) == (patient,)
     size = known.ledger.size
-    longer = write(tmp_path / "longer.csv", map(row, range(5)))
+    rows = [{**row(0), "subject_id": row(0)["subject_id"].upper()}, *map(row, range(1, 5))]
+    longer = write(tmp_path / "longer.csv", rows)  # the first in other letters, and the same
     again = auditor("request", "import", longer, "--home", known.root, "--json")
     assert (again.json["taken_in"], again.json["on_the_books_before"]) == (2, 3)
     assert [item["case"] for item in again.json["cases"]][:3] == cases

@@ -67,7 +67,7 @@ def test_a_table_is_read_as_spreadsheets_save_it(
 
 BAD = {
     "external_id": ["", " x", "=1+1", "@SUM(A1)", "+a", "-a", "\ta", "\ra", "a\nb", "x" * 121],
-    "subject_id": ["", "p3", "p1 ", "=p1", "p\u200b1", "\u202ep1", "P1", "p1\x01"],
+    "subject_id": ["", "p3", "p1 ", "=p1", "p\u200b1", "\u202ep1", "P3", "p1\x01"],
     "model": ["", "other", "Detector", "detector "],
     "regime": ["", "GDPR", "lgpd"],
     "ground": ["", "uk-gdpr-17-1-b", "hipaa-508-b-5", "gdpr-17-1-g"],
@@ -110,6 +110,12 @@ def test_many_flaws_are_counted_and_not_all_listed() -> None:
         read_rows(read_csv(table(*rows)), KNOWN)
     assert len(refused.value.flaws) == MOST_FLAWS
     assert f"1 of {MOST_FLAWS + 50} flaws" in str(refused.value)
+
+
+@pytest.mark.parametrize("written", ["P1", "\uff301", "p1"])
+def test_a_patient_is_known_by_every_spelling_that_is_alike(written: str) -> None:
+    (asked,) = read_rows(read_csv(table({**GOOD, "subject_id": written})), KNOWN)
+    assert asked.subject_id == written
 
 
 def test_an_external_id_stands_once() -> None:

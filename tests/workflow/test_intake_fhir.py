@@ -21,7 +21,7 @@ from auditor.workflow.desk.intake_fhir import GROUND_SYSTEM, Setting, read_fhir
 BERLIN = Setting(model="detector", regime=Regime.GDPR, zone="Europe/Berlin")
 KNOWN = Known(
     models={"detector"},
-    subjects={"p1", "MRN-7"},
+    subjects={"p1", "mrn-7"},
     today=date(2026, 11, 20),
     since={regime: in_law_since(load_packs(), regime) for regime in Regime},
 )

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from auditor.domain.day import parse_day
 from auditor.domain.request import Ground, Regime
-from auditor.domain.subject_id import flaw_of_id
+from auditor.domain.subject_id import alike, flaw_of_id
 from auditor.errors import DataError
 
 COLUMNS = ("external_id", "subject_id", "model", "regime", "ground", "received")
@@ -73,7 +73,8 @@ class Asked:
 class Known:
     """What a request is held against: the home's models and patients, and the day it is there.
 
-    ``since`` is the day from which each regime's rules apply (`policies.deadlines.in_law_since`).
+    ``subjects`` are told as ids are compared (`domain.subject_id.alike`); ``since`` is the day from
+    which each regime's rules apply (`policies.deadlines.in_law_since`).
     """
 
     models: Collection[str]
@@ -117,7 +118,7 @@ def _flaws(cells: Cells, known: Known) -> dict[str, str]:
     found = {
         "external_id": flaw_of_id(cells["external_id"]),
         "subject_id": flaw_of_id(cells["subject_id"])
-        or ("" if cells["subject_id"] in known.subjects else _STRANGER),
+        or ("" if alike(cells["subject_id"]) in known.subjects else _STRANGER),
         "model": "" if cells["model"] in known.models else _NO_MODEL,
         "regime": _none_of(Regime, cells["regime"]),
         "ground": _none_of(Ground, cells["ground"]),

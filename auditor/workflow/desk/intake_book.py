@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.event import ErasureRequested
 from auditor.domain.request import Regime
+from auditor.domain.subject_id import alike
 from auditor.errors import MisuseError
 from auditor.learning.manifest import read_rows as manifest_rows
 from auditor.ledger.ledger import Append
@@ -108,11 +109,11 @@ def _known(home: Home) -> Known:
 
 
 def _known_subjects(home: Home) -> frozenset[str]:
-    """Ids of every patient in a registered data set; the manifests are read, no image is."""
+    """Every patient of a registered data set, as ids are compared; no image is read."""
     names = (stream.removeprefix(_DATA_PREFIX) for stream in home.ledger.streams(_DATA_PREFIX))
     manifests = {data_record(home, name)[1].manifest for name in names}
     return frozenset(
-        subject
+        alike(subject)
         for manifest in manifests
         for row in manifest_rows(manifest)
         for subject in (row.filed_under, row.group)
@@ -157,7 +158,7 @@ def _is_same(home: Home, item: Asked, case: str) -> bool:
     )
     if not home.vault.holds(requested.payload):  # erased since
         return same
-    return same and subjects_of(home, requested) == (item.subject_id,)
+    return same and [*map(alike, subjects_of(home, requested))] == [alike(item.subject_id)]
 
 
 def _file(home: Home, items: Sequence[tuple[str, Asked]]) -> None:
