@@ -8,6 +8,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from auditor.workflow.exports.gather import (
 )
 from auditor.workflow.exports.log import log_lines
 from auditor.workflow.exports.metrics import affected_by, measure, metrics_text
+from auditor.workflow.exports.oscal import assessment_results
 from auditor.workflow.homes.home import Home, create_home
 from auditor.workflow.log.checkpoints import Published, record_checkpoint
 from tests.certificates.conftest import issue_record
@@ -170,6 +172,31 @@ def test_no_id_is_used_twice_and_none_changes(home: Home) -> None:
         assert once == again
         ids = list(_ids(json.loads(once)))
         assert len(ids) == len(set(ids)) >= 5
+
+
+def test_what_tells_of_another_day_or_of_other_entries_is_another_document(home: Home) -> None:
+    (case, *_) = cases_of(home, None, None)
+    assessed = assess(home, case)
+    signed = signed_state(home, [assessed])
+
+    def document(days: int) -> dict[str, Any]:
+        moved = replace(assessed, as_of=assessed.as_of + timedelta(days))
+        content = assessment_results([moved], signed, title="Cases", controller="K")
+        return dict(json.loads(content)["assessment-results"])
+
+    today, tomorrow = document(0), document(1)
+    assert today["uuid"] != tomorrow["uuid"]
+    modified = [each["metadata"]["last-modified"] for each in (today, tomorrow)]
+    assert modified[0] < modified[1] == f"{assessed.as_of + timedelta(1)}T00:00:00+00:00"
+    assert [each["uuid"] for each in today["results"]] == [
+        each["uuid"] for each in tomorrow["results"]
+    ]
+    records = [record for record in home.ledger.read() if record.stream.startswith("case:")]
+    bundles = [
+        json.loads(audit_bundle(each, origin="o", controller="K"))["id"]
+        for each in (records, [records[0], *records[2:]])
+    ]
+    assert len(set(bundles)) == 2
 
 
 def _ids(value: object) -> Iterator[str]:

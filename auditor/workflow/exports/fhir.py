@@ -48,9 +48,7 @@ def audit_bundle(records: Sequence[Recorded], *, origin: str, controller: str) -
     """
     bundle: Json = {
         "resourceType": "Bundle",
-        "id": _id(
-            origin, "bundle", *(str(item.sequence) for item in (*records[:1], *records[-1:]))
-        ),
+        "id": _id(origin, "bundle", *(str(item.sequence) for item in records)),
         "type": "collection",
     }
     if records:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, TypeAlias
 from uuid import UUID, uuid5
 
@@ -42,9 +42,10 @@ def assessment_results(
     """
     ids = _Ids(f"{signed.checkpoint.origin}/{title}")
     packs = {pack.digest: pack for case in cases for pack in case.packs}
+    judged = max((case.as_of for case in cases), default=date.min)
     document = {
-        "uuid": ids.of("document", str(signed.checkpoint.size)),
-        "metadata": _metadata(ids, signed, title, controller),
+        "uuid": ids.of("document", str(signed.checkpoint.size), *_days(cases)),
+        "metadata": _metadata(ids, signed, title, controller, judged),
         "import-ap": {"href": f"#{ids.of('plan')}"},
         "results": [_result(ids, case, signed) for case in cases] or [_nothing(ids, signed)],
         "back-matter": {"resources": [_plan(ids, list(packs.values())), _state(ids, signed)]},
@@ -53,7 +54,10 @@ def assessment_results(
 
 
 class _Ids:
-    """Ids of a document's parts: the same part of the same ledger always has the same."""
+    """Ids of a document's parts: the same part of the same ledger always has the same.
+
+    The document itself has another one when it tells of another state or day (OSCAL, "uuid").
+    """
 
     def __init__(self, document: str) -> None:
         self._document = document
@@ -62,11 +66,17 @@ class _Ids:
         return str(uuid5(_IDS, "/".join((self._document, *part))))
 
 
-def _metadata(ids: _Ids, signed: Signed, title: str, controller: str) -> Json:
+def _days(cases: Sequence[AssessedCase]) -> Iterator[str]:
+    """By which cases were judged: on another day the same entries may be found otherwise."""
+    return (f"{case.case} {case.as_of.isoformat()}" for case in cases)
+
+
+def _metadata(ids: _Ids, signed: Signed, title: str, controller: str, judged: date) -> Json:
     party = ids.of("controller")
+    day = f"{judged.isoformat()}T00:00:00+00:00"
     return {
         "title": title,
-        "last-modified": instant(signed.last),
+        "last-modified": max(instant(signed.last), day),
         "version": str(signed.checkpoint.size),
         "oscal-version": OSCAL_VERSION,
         "props": [
