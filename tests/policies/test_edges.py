@@ -433,6 +433,27 @@ def test_rules_that_took_the_place_of_others_are_held_to_the_entry_that_says_so(
     assert laid("GDPR-5-2-ACCOUNT", changed(ev.ErasureRequested, policies=then)) is NOT_MET
 
 
+@pytest.mark.parametrize(
+    ("regime", "rule"),
+    [
+        (Regime.GDPR, "GDPR-5-2-ACCOUNT"),
+        (Regime.UK_GDPR, "UK-5-2-ACCOUNT"),
+        (Regime.CCPA, "CCPA-RECORD"),
+        (Regime.HIPAA, "HIPAA-312-b"),
+    ],
+)
+def test_rules_pinned_anew_are_told_under_every_law(regime: Regime, rule: str) -> None:
+    event = ev.PoliciesRepinned(
+        case=road.CASE,
+        before=road.named("packs of then"),
+        after=road.pinned(regime),
+        actor="dpo",
+        signature=UNSIGNED,
+    )
+    given = facts(entries(at_end(event), regime))
+    assert "took the place of the ones pinned on receipt" in found(rule, given).explanation
+
+
 def test_the_holidays_are_those_that_the_request_pinned() -> None:
     """One month from 26 February 2027 ends on Good Friday, in Germany on Easter Tuesday."""
     received = date(2027, 2, 26)
