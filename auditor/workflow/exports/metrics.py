@@ -41,8 +41,8 @@ class Metrics:
         signed_entries: that the newest checkpoint covers; 0 before the first.
         signed: moment of that checkpoint, seconds since 1970, UTC; None before the first.
         writable: whether the ledger takes entries.
-        in_service: models in service, and whether their weights are affected by a request that
-            isn't settled, or that was settled by replacing them.
+        in_service: models in service, and whether subjects of a request trained their very
+            weights (`affected_by`); those that took their place aren't affected.
     """
 
     now: datetime
@@ -138,7 +138,8 @@ def _lines(metrics: Metrics) -> Iterator[str]:
     )
     yield from _gauge(
         "auditor_model_affected",
-        "Models in service; 1 where a request's subjects trained the weights in service.",
+        "Models in service; 1 where subjects of a request that was neither refused nor withdrawn "
+        "trained the weights in service, 0 once others took their place.",
         _labelled("model", {name: int(hit) for name, hit in metrics.in_service.items()}),
     )
     yield from _gauge(
