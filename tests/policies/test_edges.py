@@ -23,9 +23,12 @@ from auditor.domain.request import (
 )
 from auditor.domain.verdict import Finding, FindingStatus
 from auditor.errors import PolicyError
-from auditor.policies.deadlines import answer_of
+from auditor.policies.deadlines import answer_of, in_law_since
 from auditor.policies.evaluate import evaluate
 from auditor.policies.facts import CaseFacts
+from auditor.policies.limit import Counting, RunsFrom, TimeLimit
+from auditor.policies.rule import Applicability, RulePack
+from auditor.policies.vocabulary import Check
 from tests.policies import papers, road
 from tests.policies.papers import (
     after_request,
@@ -554,6 +557,57 @@ def test_days_on_which_the_clock_stood_still_count_once() -> None:
         answer = answer_of(packs_for(Regime.UK_GDPR), given)
         assert answer is not None and answer.due == date(2027, 3, 5)
         assert "stood still for 5 days" in found("UK-12A-CLOCK", given).explanation
+
+
+# Rules of the house beside the law's --------------------------------------------------------------
+
+
+def house(regime: Regime) -> RulePack:
+    """A pack of the hospital's own that limits the answer to five days, from 2027 on."""
+    length = TimeLimit(
+        length=5, unit="days", runs_from=RunsFrom.RECEIPT, counting=Counting.CALENDAR
+    )
+    rule = replace(
+        road.RULES["GDPR-12-3-RESPOND"],
+        id="OUR-DAYS",
+        applies=Applicability(regimes=(regime,)),
+        requires=(Check.ANSWERED_IN_TIME,),
+        time_limit=length,
+        effective_from=date(2027, 1, 1),
+    )
+    return RulePack(
+        name="a-house", title="", version="", digest=road.named("house"), rules=(rule,), files={}
+    )
+
+
+def test_the_day_of_the_answer_is_that_of_the_laws_own_pack() -> None:
+    given = facts(entries(until(ev.ErasureRequested)))
+    for packs in ((house(Regime.GDPR), *packs_for(Regime.GDPR)), packs_for(Regime.GDPR)):
+        answer = answer_of(packs, given)
+        assert answer is not None
+        assert (answer.due, answer.finding.rule_id) == (date(2027, 3, 1), "GDPR-12-3-RESPOND")
+
+
+def test_a_withdrawn_request_is_owed_no_answer_by_the_rules_of_the_house() -> None:
+    edit = both(until(ev.ErasureRequested), at_end(decision(DecisionKind.WITHDRAWN)))
+    given = facts(entries(edit), as_of=date(2027, 6, 1))
+    assert answer_of((*packs_for(Regime.GDPR), house(Regime.GDPR)), given) is None
+
+
+def test_where_the_law_knows_no_limit_that_of_the_house_counts() -> None:
+    given = facts(entries(until(ev.ErasureRequested), Regime.HIPAA))
+    assert answer_of(packs_for(Regime.HIPAA), given) is None
+    answer = answer_of((*packs_for(Regime.HIPAA), house(Regime.HIPAA)), given)
+    assert answer is not None and answer.due == RECEIVED + timedelta(5)
+
+
+@pytest.mark.parametrize("regime", Regime)
+def test_no_rule_of_the_house_moves_the_day_from_which_requests_are_taken(regime: Regime) -> None:
+    packs = packs_for(regime)
+    of_old = house(regime)
+    of_old = replace(of_old, rules=(replace(of_old.rules[0], effective_from=date(1999, 1, 1)),))
+    for beside in (house(regime), of_old):
+        assert in_law_since((*packs, beside), regime) == in_law_since(packs, regime)
 
 
 # Days of the controller's zone --------------------------------------------------------------------
