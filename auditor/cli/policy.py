@@ -91,19 +91,26 @@ def due(name: str, start: str, country: str, home: Path | None, as_json: bool) -
 
 @policy.command()
 @click.argument("path", metavar="PACK", type=click.Path(path_type=Path))
+@home_option
 @json_option
-def check(path: Path, as_json: bool) -> None:
-    """Check rules of your own: a folder with pack.yaml and rule files beside it, or one file."""
-    from auditor.policies.load import load_head, load_own_pack, load_rules
+def check(path: Path, home: Path | None, as_json: bool) -> None:
+    """Check rules of your own: a folder with pack.yaml and rule files beside it, or one file.
+
+    A pack is laid beside the shipped ones, and with --home beside the hospital's others.
+    """
+    from auditor.policies.load import load_head, load_own_pack, load_own_rules
+    from auditor.policies.pinning import require_distinct
 
     if path.is_file() and path.name == _HEAD:
         head = load_head(path)
         emit({"pack": head.name, "version": head.version}, as_json)
     elif path.is_file():
-        rules = load_rules(path)
+        rules = load_own_rules(path)
         emit({"file": path.name, "rules": len(rules), "unchecked": _unchecked(rules)}, as_json)
     else:
         pack = load_own_pack(path)
+        others = () if home is None else _packs(home)
+        require_distinct([pack, *(each for each in others if each.name != pack.name)])
         emit(
             {
                 "pack": pack.name,

@@ -63,8 +63,20 @@ def load_own_pack(folder: Path) -> RulePack:
     pack, known = load_pack(folder), load_packs()
     if pack.digest not in {other.digest for other in known}:
         require_distinct((*known, pack))
-        require_own_ids(pack, known)
+        require_own_ids(pack.rules, known)
     return pack
+
+
+def load_own_rules(path: Path) -> tuple[Rule, ...]:
+    """Read one rule file of a hospital's own pack, or of a shipped one as it is.
+
+    Raises:
+        PolicyError: as `load_rules`, or a rule's id begins like a shipped one.
+    """
+    rules, known = load_rules(path), load_packs()
+    shipped_ones = {rule for pack in known for rule in pack.rules}
+    require_own_ids([rule for rule in rules if rule not in shipped_ones], known)
+    return rules
 
 
 def load_rules(path: Path) -> tuple[Rule, ...]:

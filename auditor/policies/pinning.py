@@ -15,7 +15,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.canonical import canonical_bytes
 from auditor.domain.request import Regime
 from auditor.errors import PolicyError
-from auditor.policies.rule import RulePack
+from auditor.policies.rule import Rule, RulePack
 
 
 def concerning(packs: Sequence[RulePack], regime: Regime) -> tuple[RulePack, ...]:
@@ -45,18 +45,18 @@ def require_distinct(packs: Sequence[RulePack]) -> None:
                 )
 
 
-def require_own_ids(pack: RulePack, shipped: Sequence[RulePack]) -> None:
+def require_own_ids(rules: Sequence[Rule], shipped: Sequence[RulePack]) -> None:
     """See that nobody takes a rule of a hospital's own pack for a shipped one.
 
     Raises:
         PolicyError: an id begins like those of a shipped pack.
     """
     taken = {_beginning(rule.id) for known in shipped for rule in known.rules}
-    for rule in pack.rules:
+    for rule in rules:
         if _beginning(rule.id) in taken:
             raise PolicyError(
-                f"rule {rule.id} of the pack {pack.name} begins like a shipped one; let it begin "
-                "with a name of your own, as in OUR-HOSPITAL-1"
+                f"rule {rule.id} begins like a shipped one; let it begin with a name of your own, "
+                "as in OUR-HOSPITAL-1"
             )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
@@ -132,6 +133,25 @@ def test_a_rule_of_ones_own_is_marked_on_what_is_signed(stocked: Home) -> None:
     text = " ".join(re.sub("<[^>]+>", " ", page).split())
     assert "House rule 1 (not shipped)" in text and "own (not shipped)" in text
     assert text.count("(not shipped)") == 2 and "is the controller’s word" in text
+
+
+def test_a_pack_is_checked_beside_those_of_the_home(
+    auditor: Auditor, stocked: Home, tmp_path: Path
+) -> None:
+    own_pack(stocked, 5)
+    at_home = ("--home", stocked.root)
+    assert auditor("policy", "check", stocked.root / "rules", *at_home).code == 0
+    newer = Path(shutil.copytree(stocked.root / "rules", tmp_path / "newer"))
+    (newer / "rules.yaml").write_text(OWN.format(days=9))
+    assert auditor("policy", "check", newer, *at_home).code == 0  # it takes the other's place
+    (newer / "pack.yaml").write_text("name: more\ntitle: More rules\nversion: 2026.12.1\n")
+    assert auditor("policy", "check", newer).code == 0
+    ran = auditor("policy", "check", newer, *at_home)
+    assert ran.code == 1 and "both hold a rule OWN-DAYS" in ran.err
+    file = newer / "rules.yaml"
+    file.write_text(OWN.format(days=9).replace("OWN-DAYS", "GDPR-OWN"))
+    ran = auditor("policy", "check", file)
+    assert ran.code == 1 and "rule GDPR-OWN begins like a shipped one" in ran.err
 
 
 OWN = """\
