@@ -53,6 +53,11 @@ def load_pack(folder: Traversable | Path) -> RulePack:
     return _pack(folder.name, files)
 
 
+def is_shipped(pack: RulePack) -> bool:
+    """Whether a pack is, by digest, as this version ships it."""
+    return pack.digest in {known.digest for known in load_packs()}
+
+
 def load_own_pack(folder: Path) -> RulePack:
     """Read a pack of a hospital's own, which goes by other names than the shipped ones.
 
@@ -61,7 +66,7 @@ def load_own_pack(folder: Path) -> RulePack:
             like one.
     """
     pack, known = load_pack(folder), load_packs()
-    if pack.digest not in {other.digest for other in known}:
+    if not is_shipped(pack):
         require_distinct((*known, pack))
         require_own_ids(pack.rules, known)
     return pack

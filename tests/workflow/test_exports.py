@@ -8,6 +8,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,11 +40,12 @@ from auditor.workflow.exports.gather import (
 from auditor.workflow.exports.log import log_lines
 from auditor.workflow.exports.metrics import affected_by, measure, metrics_text
 from auditor.workflow.exports.oscal import assessment_results
-from auditor.workflow.homes.home import Home, create_home
+from auditor.workflow.homes.home import Home, create_home, open_home
 from auditor.workflow.log.checkpoints import Published, record_checkpoint
 from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor, stock
 from tests.cli.conftest import stocked as stocked
+from tests.cli.test_policy import own_pack
 from tests.policies import road
 from tests.workflow import casebook
 
@@ -95,6 +97,25 @@ def test_oscal_says_of_each_applicable_rule_what_was_found_and_on_which_entries(
             for leaf in leaves:
                 entry = home.ledger.entry(int(leaf["ledger-entry"]))
                 assert leaf["leaf-hash"] == leaf_hash(entry).hex()
+
+
+def test_oscal_tells_a_rule_of_the_controllers_own_from_those_that_are_shipped(
+    tmp_path: Path,
+) -> None:
+    home = create_home(tmp_path / "home", controller="Klinikum", dpo="DPO")
+    stock(home)
+    own_pack(home, 5)
+    home.close()
+    with closing(open_home(home.root)) as opened:
+        casebook.filed(opened)
+        (told,) = results(opened)["results"]
+    packs = {
+        item["target"]["target-id"]: {prop["name"]: prop["value"] for prop in item["props"]}
+        for item in told["findings"]
+    }
+    own = packs.pop("OWN-DAYS")
+    assert (own["rule-pack"], own["rule-pack-shipped"]) == ("own", "no")
+    assert {pack["rule-pack-shipped"] for pack in packs.values()} == {"yes"}
 
 
 def test_oscal_carries_the_signed_state_it_was_read_from(home: Home) -> None:

@@ -37,7 +37,7 @@ from auditor.domain.verdict import Basis, Decision, Reason, ReasonCode, Verdict
 from auditor.errors import CertificateError
 from auditor.policies.dates import keep_until
 from auditor.policies.evaluate import evaluate
-from auditor.policies.load import load_packs
+from auditor.policies.load import is_shipped
 from auditor.policies.rule import RulePack
 from auditor.policies.zone import local_day
 from auditor.workflow.desk.library import case_facts, packs_of
@@ -264,6 +264,5 @@ def _inventory(
 
 
 def _pack(pack: RulePack) -> PolicyPack:
-    shipped = pack.digest in {known.digest for known in load_packs()}
-    foreign = frozenset[str]() if shipped else frozenset(rule.id for rule in pack.rules)
+    foreign = frozenset() if is_shipped(pack) else frozenset(rule.id for rule in pack.rules)
     return PolicyPack(name=pack.name, digest=pack.digest, foreign=foreign)

@@ -17,6 +17,7 @@ from uuid import UUID, uuid5
 
 from auditor import __version__
 from auditor.domain.verdict import Finding, FindingStatus
+from auditor.policies.load import is_shipped
 from auditor.policies.rule import RulePack
 from auditor.workflow.exports.cases import AssessedCase, Signed
 
@@ -163,11 +164,16 @@ def _observation(ids: _Ids, case: AssessedCase, finding: Finding, signed: Signed
 
 def _finding(ids: _Ids, case: AssessedCase, finding: Finding, observation: str) -> Json:
     met = finding.status is FindingStatus.MET
+    pack = next(p for p in case.packs if finding.rule_id in {rule.id for rule in p.rules})
     return {
         "uuid": ids.of("finding", case.case, finding.rule_id),
         "title": finding.title,
         "description": f"{finding.citation}. {finding.explanation}",
-        "props": [_prop("finding", finding.status.value)],
+        "props": [
+            _prop("finding", finding.status.value),
+            _prop("rule-pack", pack.name),
+            _prop("rule-pack-shipped", "yes" if is_shipped(pack) else "no"),
+        ],
         "target": {
             "type": "objective-id",
             "target-id": finding.rule_id,
