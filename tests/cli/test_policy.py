@@ -228,6 +228,26 @@ def test_a_rule_id_that_is_taken_is_refused_before_anything_is_filed(
     assert stocked.ledger.size == size
 
 
+@pytest.mark.parametrize("taken", ["GDPR-17-ANONYMOUS", "HIPAA-HOUSE", "UK-1", "STATE-RECORDS-2"])
+def test_ids_that_read_like_those_of_shipped_rules_are_refused(
+    auditor: Auditor, stocked: Home, taken: str
+) -> None:
+    own_pack(stocked, 5)
+    case, rules = filed(auditor, stocked), stocked.root / "rules" / "rules.yaml"
+    rules.write_text(rules.read_text().replace("OWN-DAYS", taken))
+    size, words = stocked.ledger.size, ("--home", stocked.root)
+    for ran in (
+        auditor("policy", "check", stocked.root / "rules"),
+        auditor("policy", "check", rules),
+        auditor("request", "file", "--model", "detector", "--subject", "p2", *words),
+        auditor("policy", "repin", case, *words),
+    ):
+        assert ran.code == 1 and ran.err.count("\n") == 1
+        assert f"rule {taken} begins like a shipped one" in ran.err
+    assert stocked.ledger.size == size
+    assert auditor("policy", "explain", case, "OWN-DAYS", *words).code == 0
+
+
 def test_a_case_of_version_0_1_is_laid_beside_the_shipped_rules_and_that_shows(
     auditor: Auditor, stocked: Home
 ) -> None:
