@@ -16,7 +16,7 @@ from auditor.certificates.signatures import keys_in_force
 from auditor.certificates.verify import Status, verify_certificate
 from auditor.domain.event import ApprovalDeclined, CertificatePrepared, StatementApproved
 from auditor.domain.request import DecisionKind, DecisionReason, Outcome
-from auditor.errors import CertificateError, MisuseError, ProofError
+from auditor.errors import CertificateError, HomeError, MisuseError, ProofError
 from auditor.learning.progress import silent
 from auditor.proof.dsse import add_signatures
 from auditor.proof.signing import Signer, generate_private_key, load_signer
@@ -27,6 +27,7 @@ from auditor.workflow.documents.key_adding import add_keys
 from auditor.workflow.documents.notary import prepare_statement
 from auditor.workflow.erasure.casework import RunSettings
 from auditor.workflow.erasure.running import run_batch, run_case
+from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.config import write_config
 from auditor.workflow.homes.home import SETTINGS, Home, create_home, open_home
 from auditor.workflow.homes.record import case_stream, load_case, record, record_next
@@ -380,6 +381,8 @@ def test_a_statement_that_needed_no_approval_is_sent_back_where_it_holds_no_more
         assert told in ran[0].hindered and "certificate decline" in ran[0].hindered
         if since == "revoked":
             assert not ran[1].hindered and ran[1].state.issued is not None
+        with alone(home), pytest.raises(HomeError, match="another"):
+            decline(home, case)  # a run may be issuing it
         decline(home, case)
         assert load_case(home, case).prepared is None
         with pytest.raises(MisuseError, match="no statement of case"):

@@ -20,6 +20,7 @@ from auditor.errors import MisuseError, ProofError
 from auditor.proof.dsse import add_signatures, verify_envelope
 from auditor.proof.signing import Signer
 from auditor.workflow.desk.signing import require_authentic
+from auditor.workflow.homes.alone import alone
 from auditor.workflow.homes.home import Home
 from auditor.workflow.homes.record import case_stream, load_case, record
 
@@ -71,7 +72,15 @@ def decline(home: Home, case: str) -> ApprovalDeclined:
 
     Raises:
         MisuseError: no statement of this case waits, or it can be issued.
+        HomeError: a run that may be issuing it holds this home.
     """
+    if load_case(home, case).prepared is None:
+        return _send_back(home, case)
+    with alone(home):
+        return _send_back(home, case)
+
+
+def _send_back(home: Home, case: str) -> ApprovalDeclined:
     state = load_case(home, case)
     waits = state.drafted or state.prepared
     if waits is None or state.issued is not None:
