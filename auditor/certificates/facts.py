@@ -7,18 +7,18 @@ can hold a per-image score, a weight delta or an identifier of a person (DESIGN 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from auditor.certificates.run_facts import Conclusion, Control, SkippedRung, TriedRung
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest
-from auditor.domain.evidence import CandidateRole, Evidence, Power
+from auditor.domain.evidence import Power
 from auditor.domain.model_events import MadeOf
 from auditor.domain.printable import flaw_of
 from auditor.domain.request import DecidedBy, Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
-from auditor.domain.verdict import Basis, Decision, Finding, Verdict
+from auditor.domain.verdict import Basis, Finding, Verdict
 from auditor.errors import CertificateError
 
 LARGEST_MARGIN = 0.5  # DESIGN section 4 point 4
@@ -56,7 +56,7 @@ class RequestFacts:
     ``training_images`` is None where nobody looked them up: the request was refused or withdrawn
     before. ``held_out_images`` are the subjects', set apart from training; ``earlier`` are cases in
     which the request, or part of it, was settled before; ``audited_before`` those that looked and
-    settled nothing.
+    settled nothing. ``time_zone`` is that of the calendar which both days are of, "" unknown.
     """
 
     case: str
@@ -71,6 +71,7 @@ class RequestFacts:
     audited_before: tuple[EarlierAudit, ...] = ()
     obstacle: Obstacle = Obstacle.NONE
     decided_by: DecidedBy = DecidedBy.UNSIGNED
+    time_zone: str = ""
 
     def __post_init__(self) -> None:
         """Refuse impossible dates or counts (CertificateError)."""
@@ -160,61 +161,6 @@ class PlanFacts:
             raise CertificateError(f"margin {self.margin} lies outside (0, {LARGEST_MARGIN}]")
         if not 0 < self.alpha < 1:
             raise CertificateError(f"alpha {self.alpha} lies outside (0, 1)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """What the laboratory measured on one model, and what it decided."""
-
-    evidence: Evidence
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkippedRung:
-    """A rung of the ladder that was out of reach before it was tried; ``reason`` is a token."""
-
-    method: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriedRung:
-    """One attempt. ``weights``, ``record`` and ``audit`` are None where there is no model.
-
-    ``exact`` says that the method's model is one that never saw the patient by construction;
-    ``replayed`` that it was made a second time and came out the same bit for bit.
-    """
-
-    attempt: int
-    method: str
-    exact: bool
-    parameters: Mapping[str, str]
-    milliseconds: int
-    replayed: bool = False
-    weights: Digest | None = None
-    record: Digest | None = None
-    audit: Audit | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
-    """The same audit over a model whose answer is known: the untouched one, a fresh retrain."""
-
-    role: CandidateRole
-    audit: Audit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
-    """The verdict the case ended with, and the basis of assurance a certificate may name.
-
-    ``qualification`` is the digest of the method's signed report that a cohort's basis rests on.
-    """
-
-    decision: Decision
-    basis: Basis
-    qualification: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

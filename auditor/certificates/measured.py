@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.certificates.facts import Audit
+from auditor.certificates.run_facts import Audit
 from auditor.domain.canonical import Canonical, decimal_text, power_text
 from auditor.domain.evidence import (
     AucComparison,

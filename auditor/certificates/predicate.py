@@ -12,21 +12,17 @@ from auditor.certificates import wording
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
     AccountedArtefact,
-    Audit,
-    Conclusion,
-    Control,
     DocumentFacts,
     ModelVersion,
     PlanFacts,
     PolicyPack,
     ServedFacts,
-    SkippedRung,
     StartFacts,
-    TriedRung,
 )
 from auditor.certificates.measured import estimate, measured, yes_or_no
 from auditor.certificates.non_claims import non_claims
 from auditor.certificates.reasons import reasons_in_words
+from auditor.certificates.run_facts import Audit, Conclusion, Control, SkippedRung, TriedRung
 from auditor.certificates.served import INSTANT
 from auditor.domain.artefact import item_status
 from auditor.domain.canonical import Canonical, decimal_text, power_text
@@ -98,6 +94,7 @@ def _request(facts: DocumentFacts) -> Canonical:
         "ground": request.ground.value,
         "received": request.received.isoformat(),
         "decided": request.decided.isoformat(),
+        **({"timeZone": request.time_zone} if request.time_zone else {}),
         "decidedBy": request.decided_by.value,
         "subjects": request.subjects,
         **({} if images is None else {"trainingImages": images}),

@@ -8,9 +8,6 @@ from datetime import UTC, date, datetime
 from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
     AccountedArtefact,
-    Audit,
-    Conclusion,
-    Control,
     DocumentFacts,
     EarlierAudit,
     ModelFacts,
@@ -20,10 +17,9 @@ from auditor.certificates.facts import (
     PolicyPack,
     RequestFacts,
     ServedFacts,
-    SkippedRung,
     StartFacts,
-    TriedRung,
 )
+from auditor.certificates.run_facts import Audit, Conclusion, Control, SkippedRung, TriedRung
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest, digest_of
 from auditor.domain.evidence import (
     AcrossCases,
@@ -401,6 +397,7 @@ def passed() -> DocumentFacts:
             ground=Ground.CONSENT_WITHDRAWN,
             received=date(2026, 11, 3),
             decided=date(2026, 11, 5),
+            time_zone="Europe/Berlin",
             subjects=1,
             training_images=3,
         ),

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from auditor.certificates.facts import Approval, Audit, DocumentFacts
+from auditor.certificates.facts import (
+    Approval,
+    DocumentFacts,
+)
+from auditor.certificates.run_facts import Audit
 from auditor.certificates.statement import statement_bytes
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, ItemStatus, item_status
 from auditor.domain.evidence import CandidateRole, Power

@@ -12,10 +12,14 @@ import pytest
 from pypdf import PdfReader
 
 from auditor.certificates import render
-from auditor.certificates.facts import DocumentFacts, Parties, SkippedRung
+from auditor.certificates.facts import (
+    DocumentFacts,
+    Parties,
+)
 from auditor.certificates.page import document_html
 from auditor.certificates.predicate import predicate_of
 from auditor.certificates.render import render_certificate
+from auditor.certificates.run_facts import SkippedRung
 from auditor.certificates.statement import ENVELOPE, PROOF, parse_statement, statement_bytes
 from auditor.domain.canonical import canonical_bytes
 from auditor.errors import CertificateError, DataError, InvalidCertificateError

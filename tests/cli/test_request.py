@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from auditor.certificates.page import document_html
+from auditor.domain.request import DecisionKind, DecisionReason
 from auditor.policies.zone import local_day
-from auditor.workflow.desk.desk import subjects_of
+from auditor.workflow.desk.desk import decide, subjects_of
 from auditor.workflow.homes.config import write_config
-from auditor.workflow.homes.home import SETTINGS, Home
+from auditor.workflow.homes.home import SETTINGS, Home, open_home
 from auditor.workflow.homes.record import load_case
+from tests.certificates.conftest import issue_record
 from tests.cli.conftest import Auditor
+from tests.workflow import desks
 
 SUBJECT = "MRN-0042-Doe"
 
@@ -150,3 +155,20 @@ def test_days_are_those_of_the_controllers_calendar(
     assert tomorrow.code == 2 and "in the future" in tomorrow.err
     rows = auditor("request", "list", "--home", stocked.root, "--json").json
     assert [row["received"] for row in rows] == [str(today)] * 2
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC"])
+def test_a_document_says_whose_calendar_its_days_are_of(stocked: Home, zone: str) -> None:
+    write_config(stocked.root / SETTINGS, replace(stocked.config, time_zone=zone))
+    with closing(open_home(stocked.root)) as home:
+        case = desks.filed(home)
+        decide(home, case, DecisionKind.REFUSED, reason=DecisionReason.NO_GROUND)
+        issued = issue_record(home, case)
+        day = issued.verify().predicate
+    assert day is not None and day["request"]["timeZone"] == zone
+    assert day["request"]["decided"] in (
+        str(local_day(datetime.now(UTC) - timedelta(minutes=5), zone)),
+        str(local_day(datetime.now(UTC), zone)),
+    )
+    told = f"(received and decided by the calendar of {zone}, issued by UTC)"
+    assert (told in document_html(day, "sha256:" + "0" * 64)) is (zone != "UTC")

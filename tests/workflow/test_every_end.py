@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from auditor.certificates.facts import Audit, DocumentFacts, PlanFacts
+from auditor.certificates.facts import (
+    DocumentFacts,
+    PlanFacts,
+)
+from auditor.certificates.run_facts import Audit
 from auditor.certificates.verify import Status, verify_certificate
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest

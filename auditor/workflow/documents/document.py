@@ -11,9 +11,6 @@ from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
     AccountedArtefact,
     Approval,
-    Audit,
-    Conclusion,
-    Control,
     DocumentFacts,
     EarlierAudit,
     ModelFacts,
@@ -22,10 +19,9 @@ from auditor.certificates.facts import (
     PlanFacts,
     PolicyPack,
     RequestFacts,
-    SkippedRung,
     StartFacts,
-    TriedRung,
 )
+from auditor.certificates.run_facts import Audit, Conclusion, Control, SkippedRung, TriedRung
 from auditor.domain.artefact import ArtefactFate, Digest
 from auditor.domain.case import Attempt, ErasureCase
 from auditor.domain.codec import typed
@@ -107,6 +103,7 @@ def _request(home: Home, case: str, state: ErasureCase) -> RequestFacts:
         ground=requested.ground,
         received=requested.received,
         decided=local_day(datetime.fromisoformat(decisions[-1].recorded_at), requested.time_zone),
+        time_zone=requested.time_zone,
         subjects=requested.subjects,
         training_images=None if state.scope is None else state.scope.training_images,
         held_out_images=0 if state.scope is None else state.scope.held_out_images,
