@@ -10,6 +10,7 @@ import click
 from auditor.cli.opening import open_home
 from auditor.cli.output import emit, home_option, json_option
 from auditor.errors import MisuseError
+from auditor.given import read_given
 
 if TYPE_CHECKING:
     from auditor.proof.log_policy import LogPolicy
@@ -28,6 +29,9 @@ _quorum_option = click.option(
     show_default=True,
     help="How many witnesses a certificate needs: all, any, a number, or none.",
 )
+
+
+_LARGEST_POLICY = 1 << 20  # bytes
 
 
 @click.group()
@@ -117,9 +121,11 @@ def policy(file: Path, home: Path | None, as_json: bool) -> None:
 
     opened = open_home(home)
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        raise MisuseError(f"can't read {file}") from None
+        text = read_given(file, _LARGEST_POLICY).decode("utf-8")
+    except OSError as error:
+        raise MisuseError(f"can't read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise MisuseError(f"can't read {file}: it is not UTF-8 text") from None
     _told(opened, set_policy(opened, text), as_json)
 
 

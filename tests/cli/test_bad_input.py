@@ -325,6 +325,7 @@ READING = (
     ("request", "import", FILE),
     ("request", "document", FILE, "--for", "all", "--kind", "backup-plan"),
     ("request", "file", "--model", "m", "--ground", "gdpr-17-1-b", "--subjects-from", FILE),
+    ("ledger", "witness", "policy", FILE),
     ("keys", "add", FILE, "--role", "desk"),
     ("keys", "check", FILE, "--against", "TRUST"),
     ("model", "train", "new", "--data", FILE),

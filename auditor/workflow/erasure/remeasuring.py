@@ -14,6 +14,7 @@ from pathlib import Path
 
 from auditor.domain.artefact import Digest
 from auditor.errors import DataError, EvidenceError, InvalidCertificateError
+from auditor.given import read_given
 from auditor.learning.datasets import ImageSet, Split, load_images, split_by_patient
 from auditor.learning.manifest import Manifest, read_manifest
 from auditor.learning.progress import Progress, silent
@@ -145,12 +146,12 @@ def measure_again(
 
 def image_digests(manifest: Manifest) -> tuple[Digest, ...]:
     """Digest of each image's file, in the manifest's order."""
-    return tuple(Digest.of(row.path.read_bytes()) for row in manifest.rows)
+    return tuple(Digest.of(read_given(row.path)) for row in manifest.rows)
 
 
 def _content(folder: Path, digest: Digest) -> bytes:
     try:
-        content = (folder / digest.value).read_bytes()
+        content = read_given(folder / digest.value)
     except OSError:
         raise EvidenceError(f"{folder} lacks a file that the plan binds: {digest}") from None
     if Digest.of(content) != digest:
