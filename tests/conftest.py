@@ -17,6 +17,7 @@ from hypothesis import settings
 from tests.campaigns import Campaign, running
 
 if TYPE_CHECKING:
+    from auditor.ledger.sql import SqlEventStore
     from auditor.workflow.homes.home import Home
 
 # The same examples everywhere, and no deadline: shared machines stall.
@@ -48,6 +49,29 @@ def _no_home_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the home of whoever runs the tests."""
     monkeypatch.delenv("AUDITOR_HOME", raising=False)
     monkeypatch.delenv("AUDITOR_PASSPHRASE", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what a test's commands left open, as the end of their process would have done.
+
+    From Python 3.13 on a connection that is collected unclosed is a warning, and so an error here.
+    """
+    module = sys.modules.get("auditor.ledger.sql")  # the bench's tests load no SQL
+    if module is None:
+        yield
+        return
+    opened: list[SqlEventStore] = []
+    begin = module.SqlEventStore.__init__
+
+    def noted(self: SqlEventStore, url: str) -> None:
+        begin(self, url)
+        opened.append(self)
+
+    monkeypatch.setattr(module.SqlEventStore, "__init__", noted)
+    yield
+    for store in opened:
+        store.close()
 
 
 @pytest.fixture

@@ -215,7 +215,24 @@ def tls_of(made: Authority) -> ssl.SSLContext:
     return context
 
 
-_CA = ((x509.BasicConstraints(ca=True, path_length=None), True),)
+_CA = (
+    (x509.BasicConstraints(ca=True, path_length=None), True),
+    # RFC 5280 section 4.2.1.3; without it no certificate holds from Python 3.13 on
+    (
+        x509.KeyUsage(
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=True,
+            crl_sign=True,
+            encipher_only=False,
+            decipher_only=False,
+        ),
+        True,
+    ),
+)
 
 
 def _key() -> ec.EllipticCurvePrivateKey:

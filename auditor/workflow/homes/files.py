@@ -99,6 +99,8 @@ def _followed(path: Path) -> Path:
     """What a link leads to, so that the link stays; a device or a pipe can't be replaced."""
     try:
         path = path.resolve() if path.is_symlink() else path
+        if path.is_symlink():  # of links in a circle Python 3.13 and later say nothing
+            raise HomeError(f"can't write {path}: it leads to itself")
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise HomeError(f"{path} is no file; name another")
     except (OSError, RuntimeError) as error:
