@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from auditor.domain.printable import flaw_of, undrawn
 from auditor.errors import HomeError
-from auditor.workflow.homes.config import Config, read_config, write_config
+from auditor.workflow.homes.config import _TABLES, Config, read_config, write_config
 
 PRINTABLE = st.text(min_size=1, max_size=40).filter(lambda s: not flaw_of(s) and not undrawn(s))
 SHARE = st.floats(min_value=0.001, max_value=0.5)
@@ -99,6 +100,46 @@ def test_a_mistake_is_named_and_never_a_default(
         read_config(written)
     assert complaint in str(caught.value)
     assert str(written) in str(caught.value)
+
+
+def test_all_that_an_older_home_lacks_is_named_and_what_to_write_there(written: Path) -> None:
+    text = written.read_text(encoding="utf-8")
+    lacking = (
+        *('timestamps = ""', "checkpoint_spacing = 50", "in_models = 16", "keep_erased = false"),
+        *("challenge = []", 'level = "B-B"', 'methods = ["newton", "reset-and-heal"]'),
+    )
+    older = [line for line in text.splitlines() if line not in lacking]
+    assert len(older) == len(text.splitlines()) - len(lacking)
+    written.write_text("\n".join(older), encoding="utf-8")
+    with pytest.raises(HomeError) as caught:
+        read_config(written)
+    complaint = str(caught.value)
+    assert "\n" not in complaint and complaint.count("is missing in") == len(lacking)
+    for line in lacking:
+        assert f", add {line}" in complaint
+    assert "timestamps is missing in [ledger], add timestamps" in complaint
+    for part in complaint.removeprefix(f"{written}: ").split("; "):  # what it says helps
+        table, line = part.split(" is missing in ")[1].split(", add ")
+        older.insert(older.index(table) + 1, line)
+    written.write_text("\n".join(older), encoding="utf-8")
+    assert read_config(written) == Config(controller='St. "Example"', dpo="Büro\\DSB")
+
+
+def test_what_only_the_hospital_can_say_is_not_suggested(written: Path) -> None:
+    written.write_text("[controller]\n", encoding="utf-8")
+    with pytest.raises(HomeError) as caught:
+        read_config(written)
+    told = str(caught.value)
+    assert "name is missing in [controller]; dpo is missing in [controller]; country" in told
+    assert "margin is missing in [audit], add margin = 0.35" in told
+
+
+def test_what_is_suggested_is_what_a_new_home_has(written: Path) -> None:
+    tables = tomllib.loads(written.read_text(encoding="utf-8"))
+    for name, keys in _TABLES.items():
+        usual = {key: value for key, value in keys.items() if value is not None}
+        assert {key: tables[name][key] for key in usual} == usual
+        assert set(tables[name]) == set(keys)
 
 
 def test_a_table_given_as_a_value_is_named(written: Path) -> None:

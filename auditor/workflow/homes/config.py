@@ -22,7 +22,7 @@ from auditor.policies.zone import zone_of
 from auditor.proof.trust import SEAL_LEVELS
 from auditor.workflow.homes.files import write_file
 from auditor.workflow.homes.settings_text import SETTINGS_TEXT
-from auditor.workflow.homes.toml_tables import only, quoted, table, texts, value
+from auditor.workflow.homes.toml_tables import quoted, tables_of, texts, value
 
 LARGEST_MARGIN = 0.5  # DESIGN section 4 point 4: beyond it, half an influence would pass
 
@@ -47,10 +47,27 @@ _UNLEARNING: Mapping[str, object] = {
 }
 _POLICIES: Mapping[str, object] = {"packs": []}
 
-_TABLES = {
-    *("controller", "ledger", "vault", "models", "audit", "references", "certificates"),
-    *("desk", "letters", "seal", "unlearning", "policies"),
+_LATER: Mapping[str, Mapping[str, object]] = {
+    "ledger": dict.fromkeys(_LEDGER, ""),
+    "vault": dict.fromkeys(_VAULT, ""),
+    "models": _MODELS,
+    "references": _REFERENCES,
+    "desk": _DESK,
+    "letters": _LETTERS,
+    "certificates": _CERTIFICATES,
+    "seal": {**dict.fromkeys(_SEAL, ""), "level": "B-B"},
+    "unlearning": _UNLEARNING,
+    "policies": _POLICIES,
 }
+"""Tables that homes of version 0.1 lack, with what `auditor init` writes into them."""
+
+_TABLES: Mapping[str, Mapping[str, object]] = {
+    "controller": {"name": None, "dpo": None, "country": "", "time_zone": "UTC"},
+    "audit": {"margin": 0.35, "required_power": 0.8, "out_models": 16, "in_models": 16},
+    **_LATER,
+}
+"""Every key with what `auditor init` writes there; None for what only the hospital can say."""
+
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -260,35 +277,22 @@ def read_config(path: Path) -> Config:
 
 
 def _config(tables: Mapping[str, object]) -> Config:
-    # homes of version 0.1 lack these tables
-    tables = {
-        "ledger": dict.fromkeys(_LEDGER, ""),
-        "vault": dict.fromkeys(_VAULT, ""),
-        "models": _MODELS,
-        "references": _REFERENCES,
-        "desk": _DESK,
-        "letters": _LETTERS,
-        "certificates": _CERTIFICATES,
-        "seal": {**dict.fromkeys(_SEAL, ""), "level": "B-B"},
-        "unlearning": _UNLEARNING,
-        "policies": _POLICIES,
-        **tables,
-    }
-    only(tables, "the file", _TABLES)
+    tables = {**_LATER, **tables}
     if isinstance(found := tables.get("controller"), dict):  # homes of version 0.1 lack the zone
         tables = {**tables, "controller": {"time_zone": "UTC", **found}}
-    controller = table(tables, "controller", {"name", "dpo", "country", "time_zone"})
-    ledger = table(tables, "ledger", set(_LEDGER))
-    vault = table(tables, "vault", set(_VAULT))
-    models = table(tables, "models", set(_MODELS))
-    audit = table(tables, "audit", {"margin", "required_power", "out_models", "in_models"})
-    references = table(tables, "references", set(_REFERENCES))
-    desk = table(tables, "desk", set(_DESK))
-    letters = table(tables, "letters", set(_LETTERS))
-    certificates = table(tables, "certificates", set(_CERTIFICATES))
-    seal = table(tables, "seal", set(_SEAL))
-    unlearning = table(tables, "unlearning", set(_UNLEARNING))
-    policies = table(tables, "policies", set(_POLICIES))
+    held = tables_of(tables, _TABLES)
+    controller = held["controller"]
+    ledger = held["ledger"]
+    vault = held["vault"]
+    models = held["models"]
+    audit = held["audit"]
+    references = held["references"]
+    desk = held["desk"]
+    letters = held["letters"]
+    certificates = held["certificates"]
+    seal = held["seal"]
+    unlearning = held["unlearning"]
+    policies = held["policies"]
     return Config(
         controller=value(controller, "name", str),
         dpo=value(controller, "dpo", str),

@@ -18,29 +18,46 @@ _NAMES: Mapping[type, str] = {
 }
 
 
-def table(tables: Mapping[str, object], name: str, keys: set[str]) -> Mapping[str, object]:
-    """The table of that name.
+def tables_of(
+    found: Mapping[str, object], wanted: Mapping[str, Mapping[str, object]]
+) -> Mapping[str, Mapping[str, object]]:
+    """The tables of a file: each with its own keys, and no others.
+
+    Args:
+        found: what the file holds.
+        wanted: for each table its keys and what to write there; None where nobody can tell.
 
     Raises:
-        HomeError: it is none, or has other keys.
+        HomeError: naming the first table or key that is unknown, or no table; else all that are
+            missing, and what to write for each.
     """
-    found = tables[name]
-    if not isinstance(found, dict):
-        raise HomeError(f"{name} must be a table, [{name}]")
-    only(found, f"[{name}]", keys)
-    return found
+    _require_known(found, "the file", wanted)
+    for name, table in found.items():
+        if not isinstance(table, dict):
+            raise HomeError(f"{name} must be a table, [{name}]")
+        _require_known(table, f"[{name}]", wanted[name])
+    held = {
+        name: {**table} if isinstance(table := found.get(name), dict) else {} for name in wanted
+    }
+    missing = [
+        f"{key} is missing in [{name}]" + ("" if usual is None else f", add {key} = {_toml(usual)}")
+        for name, keys in wanted.items()
+        for key, usual in keys.items()
+        if key not in held[name]
+    ]
+    if missing:
+        raise HomeError("; ".join(missing))
+    return held
 
 
-def only(found: Mapping[str, object], where: str, keys: set[str]) -> None:
-    """See that a table has these keys and no others.
-
-    Raises:
-        HomeError: naming the first that is unknown or missing.
-    """
-    if unknown := sorted(set(found) - keys):
+def _require_known(found: Mapping[str, object], where: str, keys: Mapping[str, object]) -> None:
+    if unknown := sorted(set(found) - set(keys)):
         raise HomeError(f"unknown key {unknown[0]} in {where}; known are {', '.join(sorted(keys))}")
-    if missing := sorted(keys - set(found)):
-        raise HomeError(f"{missing[0]} is missing in {where}")
+
+
+def _toml(usual: object) -> str:
+    """For texts, numbers, truths and lists of them JSON is TOML."""
+    return json.dumps(usual, ensure_ascii=False)
 
 
 def value(found: Mapping[str, object], key: str, kind: type[T]) -> T:
