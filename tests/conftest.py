@@ -17,6 +17,8 @@ from hypothesis import settings
 from tests.campaigns import Campaign, running
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from auditor.ledger.sql import SqlEventStore
     from auditor.workflow.homes.home import Home
 
@@ -57,21 +59,29 @@ def _nothing_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     From Python 3.13 on a connection that is collected unclosed is a warning, and so an error here.
     """
-    module = sys.modules.get("auditor.ledger.sql")  # the bench's tests load no SQL
-    if module is None:
+    sql, database = (sys.modules.get(f"auditor.ledger.{name}") for name in ("sql", "database"))
+    if sql is None or database is None:  # the bench's tests load no SQL
         yield
         return
-    opened: list[SqlEventStore] = []
-    begin = module.SqlEventStore.__init__
+    stores: list[SqlEventStore] = []
+    engines: list[Engine] = []
+    begin, create = sql.SqlEventStore.__init__, database.create_engine
 
-    def noted(self: SqlEventStore, url: str) -> None:
+    def begun(self: SqlEventStore, url: str) -> None:
         begin(self, url)
-        opened.append(self)
+        stores.append(self)
 
-    monkeypatch.setattr(module.SqlEventStore, "__init__", noted)
+    def created(*args: object, **options: object) -> Engine:
+        engines.append(create(*args, **options))
+        return engines[-1]
+
+    monkeypatch.setattr(sql.SqlEventStore, "__init__", begun)
+    monkeypatch.setattr(database, "create_engine", created)
     yield
-    for store in opened:
+    for store in stores:
         store.close()
+    for engine in engines:
+        engine.dispose()
 
 
 @pytest.fixture
