@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import errno
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_given(path: Path) -> BinaryIO:
-    """Open a file for reading.
+def require_ends(path: Path) -> None:
+    """See that whoever reads a file comes to its end.
 
     Raises:
-        OSError: it can't be read, or is a pipe or a device.
+        OSError: there is none, or it is a pipe or a device.
     """
     mode = path.stat().st_mode
     if stat.S_ISFIFO(mode) and not path.absolute().is_relative_to("/dev"):
         raise OSError(errno.EINVAL, "a named pipe; give a file")
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
         raise OSError(errno.EINVAL, "a device; give a file")
+
+
+def open_given(path: Path) -> BufferedReader:
+    """Open a file for reading.
+
+    Raises:
+        OSError: it can't be read, or is a pipe or a device.
+    """
+    require_ends(path)
     return path.open("rb")
 
 

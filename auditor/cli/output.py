@@ -13,7 +13,7 @@ from typing import IO, Any
 import click
 
 from auditor.errors import AuditorError
-from auditor.given import open_given, read_given
+from auditor.given import read_given, require_ends
 from auditor.learning.progress import Progress
 
 Notice = Callable[[str], None]
@@ -57,7 +57,7 @@ class GivenText(click.File):
         """Open it, once it is known that this doesn't wait."""
         if isinstance(value, (str, os.PathLike)) and value != "-":
             try:
-                open_given(Path(value)).close()
+                require_ends(Path(value))
             except OSError as error:
                 self.fail(f"can't read {value!s}: {error.strerror}", param, ctx)
         return super().convert(value, param, ctx)

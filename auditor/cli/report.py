@@ -127,15 +127,15 @@ def verify(
         files=lambda name: _digest(document.with_name(name)),
         now=datetime.now(UTC),
     )
-    status, reason, whole = found.status, found.reason, ""
-    if log_path is not None and found.predicate is not None:
-        listed = document.with_name(f"{found.predicate['quarter']}-cases.csv")
+    status, reason, said, whole = found.status, found.reason, found.predicate, ""
+    if log_path is not None and said is not None:
+        listed = document.with_name(f"{said['quarter']}-cases.csv")
         if not listed.exists():
             raise MisuseError(f"{listed.name} isn't beside the report")
         try:
-            whole = _whole(log_path, read_input(listed), found.predicate)
+            whole = _whole(log_path, read_input(listed), said)
         except InvalidCertificateError as error:
-            status, reason = Status.INVALID, str(error)
+            status, reason, said = Status.INVALID, str(error), None
     checks = [
         {"number": c.number, "name": c.name, "held": c.held, "detail": c.detail}
         for c in found.checks
@@ -143,7 +143,7 @@ def verify(
     if as_json:
         told = {"file": str(document), "status": status.value, "reason": reason}
         told |= {"trust": fingerprint(trusted), "whole": whole}
-        emit({**told, "checks": checks, "predicate": found.predicate}, as_json)
+        emit({**told, "checks": checks, "predicate": said}, as_json)
     else:
         click.echo(f"trust file {fingerprint(trusted)}")
         for check in found.checks:
@@ -159,8 +159,7 @@ def verify(
 def _digest(path: Path) -> Digest | None:
     """Of a file; None where there is none."""
     try:
-        open_given(path).close()
-        with path.open("rb") as file:
+        with open_given(path) as file:
             return Digest(value=hashlib.file_digest(file, "sha256").hexdigest())
     except FileNotFoundError:
         return None

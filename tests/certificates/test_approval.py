@@ -353,6 +353,25 @@ def test_an_approver_is_not_added_on_a_day_on_which_documents_went_out_without(
         add_keys(home, make_pair(tmp_path / "endpoint.key").read_bytes(), "serving")
 
 
+def test_a_document_that_would_not_be_valid_is_on_no_books(tmp_path: Path) -> None:
+    """Its statement holds; what the trust file says of the seal doesn't."""
+    with (
+        closing(create_home(tmp_path / "home", controller="St. Example", dpo="DPO")) as home,
+        closing(create_home(tmp_path / "other", controller="K", dpo="D")) as other,
+    ):
+        stock(home)
+        case = refused_case(home)
+        prepare_statement(home, case, load_case(home, case))
+        good = home.trust
+        home.trust_path.write_bytes(trust_bytes(replace(good, seal_roots=other.trust.seal_roots)))
+        with pytest.raises(CertificateError, match="wouldn't be valid, so none is issued"):
+            issue_record(home, case)
+        assert load_case(home, case).issued is None
+        assert [path for path in home.certificates.rglob("*") if path.is_file()] == []
+        home.trust_path.write_bytes(trust_bytes(good))
+        assert issue_record(home, case).verify().status is Status.VALID_STATUS_UNKNOWN
+
+
 @pytest.mark.parametrize("since", ["revoked", "approvers", "seal"])
 def test_a_statement_that_needed_no_approval_is_sent_back_where_it_holds_no_more(
     tmp_path: Path, since: str

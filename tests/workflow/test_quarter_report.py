@@ -449,6 +449,7 @@ def test_the_command_writes_and_verifies_it(
     cut.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-6]))
     ran = auditor(*verify, "--log", cut, "--json")
     assert (ran.code, ran.json["status"]) == (3, "INVALID") and "not that of" in ran.json["reason"]
+    assert ran.json["predicate"] is None
     lines = (tmp_path / CASES).read_bytes().splitlines(keepends=True)
     (tmp_path / CASES).write_bytes(b"".join(lines[:-1]))
     ran = auditor(*verify, "--log", log)

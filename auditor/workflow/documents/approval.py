@@ -107,15 +107,14 @@ def require_holds(home: Home, case: str, envelope: Digest) -> None:
 
 
 def _may_be_issued(home: Home, case: str, state: ErasureCase) -> bool:
-    signed = state.prepared.envelope if state.prepared is not None else None
-    if signed is None and state.approved is not None:
-        signed = state.approved.approved
-    if signed is None:
-        return False
     try:
-        if state.prepared is None:
+        if state.prepared is not None:
+            require_holds(home, case, state.prepared.envelope)
+        elif state.approved is not None:
             require_authentic(home, case)
-        require_holds(home, case, signed)
+            require_holds(home, case, state.approved.approved)
+        else:
+            return False
     except ProofError:
         return False
     return True

@@ -116,6 +116,8 @@ def issue(home: Home, case: str, state: ErasureCase) -> None:
         ProofError: a key of the statement's was revoked since it was signed.
         HomeError: the PDF can't be written (disk full); nothing is on the books then.
     """
+    if state.prepared is not None:
+        require_holds(home, case, state.prepared.envelope)
     _issue_all(home, {case: _sheet(home, case, state)}, workers=1)
 
 
@@ -123,7 +125,7 @@ def issue_all(home: Home, cases: Sequence[str], workers: int) -> None:
     """Issue the documents of several cases, each on the books before the next is sealed.
 
     Args:
-        cases: whose statements are prepared.
+        cases: whose statements are prepared, and hold (`approval.require_holds`).
         workers: processes that draw pages; the keys stay in this one.
 
     Raises:
@@ -136,7 +138,6 @@ def issue_all(home: Home, cases: Sequence[str], workers: int) -> None:
 def _sheet(home: Home, case: str, state: ErasureCase) -> Sheet:
     if state.prepared is None:
         raise CertificateError(f"case {case} has no signed statement yet")
-    require_holds(home, case, state.prepared.envelope)
     envelope = home.store.get(state.prepared.envelope)
     # by keys of the trust file, as they may have been rotated since it was signed
     keys = [key.verifier() for key in signed_by(envelope, home.trust, PERFORMER)]

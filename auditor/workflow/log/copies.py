@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from auditor.errors import LedgerError, MisuseError, ProofError
-from auditor.given import open_given
+from auditor.given import require_ends
 from auditor.ledger.ledger import Ledger
 from auditor.ledger.sql import SqlEventStore
 from auditor.ledger.tiles import TileReader
@@ -90,7 +90,7 @@ def _copy_database(source: Path, folder: Path) -> None:
         for suffix in ("", "-wal"):
             path = source.with_name(source.name + suffix)
             if path.exists() or not suffix:
-                open_given(path).close()
+                require_ends(path)
                 shutil.copyfile(path, folder / f"ledger.db{suffix}")
                 (folder / f"ledger.db{suffix}").chmod(OWNER_ONLY)
     except OSError as error:
