@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from auditor.domain import event as ev
-from auditor.domain.artefact import Digest
+from auditor.domain.artefact import ArtefactKind, Digest
 from auditor.domain.desk_events import UNSIGNED
 from auditor.domain.kind import Event
 from auditor.domain.request import (
@@ -18,6 +18,7 @@ from auditor.domain.request import (
     DocumentKind,
     IdentityResult,
     LetterKind,
+    Outcome,
     RecipientOutcome,
     Regime,
 )
@@ -187,6 +188,28 @@ def test_a_newer_document_takes_the_place_of_an_older() -> None:
     new = document(DocumentKind.IMPACT_ASSESSMENT, case=road.CASE)
     assert laid("GDPR-35-DPIA", after_request(new, old)) is MET
     assert laid("GDPR-35-DPIA", after_request(old)) is MISSING
+
+
+def test_a_copy_declared_after_a_statement_counts_where_that_was_sent_back() -> None:
+    envelope = road.named("envelope")
+    signed = ev.CertificatePrepared(case=road.CASE, outcome=Outcome.CERTIFIED, envelope=envelope)
+    declared = ev.CopyDeclared(
+        model="tb",
+        weights=road.M,
+        copy=road.named("copy"),
+        copy_kind=ArtefactKind.MODEL,
+        actor="dpo",
+    )
+    sent_back = ev.ApprovalDeclined(case=road.CASE, envelope=envelope)
+    issued = ev.CertificateIssued(case=road.CASE, outcome=Outcome.CERTIFIED, pdf=road.named("pdf"))
+
+    def laid_with(*events: Event) -> FindingStatus:
+        return laid("GDPR-17-SCOPE", at_end(*events))
+
+    assert laid_with(declared) is not MET
+    assert laid_with(signed, declared) is MET  # a document of before it can't list it
+    assert laid_with(signed, declared, sent_back) is not MET
+    assert laid_with(signed, issued, declared, sent_back) is MET
 
 
 def test_whether_a_document_entered_later_was_there_before_is_for_a_person() -> None:
