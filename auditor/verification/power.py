@@ -71,7 +71,8 @@ def clear_power(
     models that are such. But that none of a dozen is objected to says next to nothing about the
     next model: how many are, is mostly chance. So they are counted among as many imagined models as
     give two objections in the secondary tests, of which each objects by alpha, as does the look at
-    each patient where several are forgotten.
+    each patient where several are forgotten. A bank that raised none is lucky: no more is told than
+    what the secondary tests leave by design.
 
     Args:
         objected: which OUT models something would be objected to (`objected_models`).
@@ -84,6 +85,8 @@ def clear_power(
     >>> objected, outs = 4 * [True] + 46 * [False], 4 * [inside] + 2 * [beyond] + 44 * [inside]
     >>> round(clear_power(objected, outs, 0.35, 0.05, alone=True), 3)
     0.932
+    >>> clear_power([False] * 50, outs, 0.35, 0.05, alone=True)
+    0.95
     """
     passing = [
         found
@@ -92,7 +95,8 @@ def clear_power(
     ]
     imagined = 2 / alpha
     nominal = 1 - (1 - alpha) ** (1 if alone else 2)
-    return 1 - (sum(passing) + nominal * imagined) / (len(passing) + imagined)
+    counted = (sum(passing) + nominal * imagined) / (len(passing) + imagined)
+    return 1 - max(alpha, counted)
 
 
 def reach(scale: Scale, margin: float, outs: Sequence[Estimate]) -> float:

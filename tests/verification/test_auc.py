@@ -139,6 +139,24 @@ def test_the_margin_is_the_least_that_shows_a_true_retrain_and_at_least_a_hundre
     assert few.refused == (few.detectable > 0.05)
 
 
+def test_no_more_power_is_declared_than_the_margin_was_made_for() -> None:
+    """Banks that declared more were lucky ones: as many retrains passed as elsewhere."""
+    random, fresh = np.random.default_rng(11), 10
+    layout = replace(LAYOUT, unseen=LAYOUT.unseen[:160])
+    declared, passed = [], []
+    for _ in range(60):
+        reference = bank(random, layout)
+        assert reference.margin == reference.detectable
+        declared.append(reference.power)
+        found = [compare(reference, scores(random), LEVEL).comparisons for _ in range(fresh)]
+        passed.append(
+            np.mean([min(i.difference.lower for i in item) > -reference.margin for item in found])
+        )
+    assert max(declared) <= 0.9 + 1e-9  # the luckiest bank had declared 0.99
+    chance = 2.6 * float(np.std(passed)) / np.sqrt(len(passed))
+    assert abs(np.mean(declared) - np.mean(passed)) <= 0.02 + chance
+
+
 def test_retrains_better_than_a_poor_original_dont_make_a_group_decisive() -> None:
     random = np.random.default_rng(5)
     layout = replace(LAYOUT, unseen=LAYOUT.unseen[:300])
