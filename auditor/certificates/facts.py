@@ -284,6 +284,9 @@ class DocumentFacts:
         cohort = conclusion.basis is Basis.STATISTICAL_COHORT
         if cohort != (conclusion.qualification is not None):
             raise CertificateError("a cohort's basis, and no other, cites a qualification")
+        cited = conclusion.qualification
+        if cited is not None and not 0 <= cited.short < cited.number:
+            raise CertificateError("fewer qualifications were tried than fell short")
 
 
 def require_printable(name: str, text: str) -> None:

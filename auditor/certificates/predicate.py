@@ -200,7 +200,9 @@ def _conclusion(facts: DocumentFacts, conclusion: Conclusion) -> Canonical:
         "basisExplanation": wording.basis_explanation(facts, conclusion.basis),
     }
     if conclusion.qualification is not None:
-        found["qualification"] = str(conclusion.qualification)
+        found["qualification"] = str(conclusion.qualification.report)
+        found["qualificationNumber"] = conclusion.qualification.number
+        found["qualificationsShort"] = conclusion.qualification.short
     return found
 
 

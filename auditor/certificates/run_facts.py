@@ -54,12 +54,23 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
-    """The verdict the case ended with, and the basis of assurance a certificate may name.
+class CitedQualification:
+    """The method's signed report that a cohort's basis rests on, and how often it was tried.
 
-    ``qualification`` is the digest of the method's signed report that a cohort's basis rests on.
+    Attributes:
+        number: of this qualification among all of this method on this model, from 1.
+        short: how many of those before it found a shortfall, or were never ended.
     """
+
+    report: Digest
+    number: int
+    short: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """The verdict the case ended with, and the basis of assurance a certificate may name."""
 
     decision: Decision
     basis: Basis
-    qualification: Digest | None = None
+    qualification: CitedQualification | None = None

@@ -49,6 +49,11 @@ _BASES = {
     ),
 }
 
+_TRIED_BEFORE = (
+    "It is number {number} of this method's qualifications on this model; with shortfalls or not "
+    "ended, of those before it: {short}."
+)
+
 _OBSTACLES = {
     Obstacle.NOTHING_LEFT: (
         "The model was trained on {whose} images alone: without them nothing is left to train a "
@@ -148,7 +153,13 @@ def summary(facts: DocumentFacts) -> tuple[str, ...]:
 
 def basis_explanation(facts: DocumentFacts, basis: Basis) -> str:
     """What the basis of assurance means, in plain words."""
-    return language_of(facts.locale).say(_BASES[basis], whose=whose(facts))
+    language = language_of(facts.locale)
+    meant = language.say(_BASES[basis], whose=whose(facts))
+    cited = None if facts.conclusion is None else facts.conclusion.qualification
+    if cited is None or cited.number == 1:
+        return meant
+    tried = language.say(_TRIED_BEFORE, number=str(cited.number), short=str(cited.short))
+    return f"{meant} {tried}"
 
 
 def notices(facts: DocumentFacts) -> tuple[tuple[str, str], ...]:

@@ -19,7 +19,14 @@ from auditor.certificates.facts import (
     ServedFacts,
     StartFacts,
 )
-from auditor.certificates.run_facts import Audit, Conclusion, Control, SkippedRung, TriedRung
+from auditor.certificates.run_facts import (
+    Audit,
+    CitedQualification,
+    Conclusion,
+    Control,
+    SkippedRung,
+    TriedRung,
+)
 from auditor.domain.artefact import ArtefactFate, ArtefactKind, Digest, digest_of
 from auditor.domain.evidence import (
     AcrossCases,
@@ -425,12 +432,13 @@ def passed() -> DocumentFacts:
     )
 
 
+CITED = CitedQualification(report=named("qualification"), number=3, short=1)
+
+
 def cohort() -> DocumentFacts:
     """A certificate for several subjects, by a method that is qualified."""
     facts = passed()
-    conclusion = Conclusion(
-        decision=PASSED, basis=Basis.STATISTICAL_COHORT, qualification=named("qualification")
-    )
+    conclusion = Conclusion(decision=PASSED, basis=Basis.STATISTICAL_COHORT, qualification=CITED)
     start = StartFacts(
         weights=named("start"),
         name="IMAGENET1K_V1",

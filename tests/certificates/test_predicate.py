@@ -128,6 +128,23 @@ def test_no_power_is_told_higher_than_it_was_declared() -> None:
     assert any("told apart with probability 0.89," in line for line in said["nonClaims"])
 
 
+def test_a_qualification_that_was_not_the_first_says_how_the_others_went() -> None:
+    def concluded(number: int, short: int) -> Any:
+        facts = examples.cohort()
+        assert facts.conclusion is not None
+        cited = replace(examples.CITED, number=number, short=short)
+        facts = replace(facts, conclusion=replace(facts.conclusion, qualification=cited))
+        return json.loads(statement_bytes(facts))["predicate"]["conclusion"]
+
+    third, first = concluded(3, 1), concluded(1, 0)
+    assert (third["qualificationNumber"], third["qualificationsShort"]) == (3, 1)
+    assert third["basisExplanation"].endswith("of those before it: 1.")
+    assert "number 3 of this method's" in third["basisExplanation"]
+    assert first["basisExplanation"].endswith("was current.")
+    with pytest.raises(CertificateError, match="fewer qualifications"):
+        concluded(3, 3)
+
+
 def test_no_map_of_the_schema_is_open() -> None:
     def maps(node: object) -> Iterator[Mapping[str, Any]]:
         if isinstance(node, dict):

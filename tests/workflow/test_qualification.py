@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from auditor.certificates.run_facts import CitedQualification
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
 from auditor.domain.codec import plain, typed
@@ -24,6 +25,7 @@ from auditor.verification.engine_code import engine_digest
 from auditor.workflow.audit.qualification_book import (
     Terms,
     begin,
+    cite,
     enter,
     find_current,
     read_report,
@@ -236,6 +238,14 @@ def test_what_is_current(home: Home, found: tuple[Qualification, ev.MethodQualif
     assert current(terms=replace(terms, required_power=0.5)) == entered
     enter(home, replace(found[0], number=8))  # a later one that fell short takes it back
     assert current() is None
+    assert cite(home, MODEL, entered.report) == CitedQualification(
+        report=entered.report, number=7, short=6
+    )
+    third = enter(home, replace(report, number=9))
+    assert current() == third
+    assert cite(home, MODEL, third.report).short == 7  # all of the eight but the seventh
+    with pytest.raises(TamperedError, match="on no book"):
+        cite(home, MODEL, Digest.of(b"other"))
 
 
 def test_a_forged_log_is_refused_for_what_was_signed_and_nothing_else(

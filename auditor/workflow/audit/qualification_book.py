@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from auditor.certificates.run_facts import CitedQualification
 from auditor.certificates.signatures import PERFORMER, signed_by
 from auditor.domain import event as ev
 from auditor.domain.artefact import Digest
@@ -144,6 +145,31 @@ def find_current(
     last = found[-1]
     current = not last.shortfalls and last.code == code and today <= last.valid_until
     return last if current and _tried_by(home, last.report, terms) else None
+
+
+def cite(home: Home, model: str, report: Digest) -> CitedQualification:
+    """A report as a certificate cites it: which one it was, and how many before it fell short.
+
+    Raises:
+        TamperedError: the model's stream doesn't name it.
+    """
+    ended = [
+        item.event
+        for item in home.ledger.replay(model_stream(model))
+        if isinstance(item.event, ev.MethodQualified)
+    ]
+    for cited in ended:
+        if cited.report == report:
+            sound = {
+                item.number
+                for item in ended
+                if item.method == cited.method
+                and item.number < cited.number
+                and not item.shortfalls
+            }
+            short = cited.number - 1 - len(sound)
+            return CitedQualification(report=report, number=cited.number, short=short)
+    raise TamperedError(f"{report} is on no book of the model's qualifications")
 
 
 def _tried_by(home: Home, report: Digest, terms: Terms) -> bool:

@@ -21,7 +21,14 @@ from auditor.certificates.facts import (
     RequestFacts,
     StartFacts,
 )
-from auditor.certificates.run_facts import Audit, Conclusion, Control, SkippedRung, TriedRung
+from auditor.certificates.run_facts import (
+    Audit,
+    CitedQualification,
+    Conclusion,
+    Control,
+    SkippedRung,
+    TriedRung,
+)
 from auditor.domain.artefact import ArtefactFate, Digest
 from auditor.domain.case import Attempt, ErasureCase
 from auditor.domain.codec import typed
@@ -36,6 +43,7 @@ from auditor.policies.evaluate import evaluate
 from auditor.policies.load import is_shipped
 from auditor.policies.rule import RulePack
 from auditor.policies.zone import local_day
+from auditor.workflow.audit.qualification_book import cite
 from auditor.workflow.desk.library import case_facts, packs_of
 from auditor.workflow.desk.signing import decided_by
 from auditor.workflow.homes.home import Home
@@ -209,16 +217,17 @@ def _conclusion(home: Home, state: ErasureCase) -> Conclusion | None:
     audited = last_audit(state)
     decision = _impossible(state) if audited is None else _audit(home, audited).decision
     return Conclusion(
-        decision=decision, basis=state.reached.basis, qualification=_qualification(state)
+        decision=decision, basis=state.reached.basis, qualification=_qualification(home, state)
     )
 
 
-def _qualification(state: ErasureCase) -> Digest | None:
+def _qualification(home: Home, state: ErasureCase) -> CitedQualification | None:
     """What a cohort's basis rests on."""
-    if state.reached is None or state.reached.basis is not Basis.STATISTICAL_COHORT:
+    requested, reached = state.requested, state.reached
+    if requested is None or reached is None or reached.basis is not Basis.STATISTICAL_COHORT:
         return None
     cleared = state.attempts[-1].cleared
-    return None if cleared is None else cleared.report
+    return None if cleared is None else cite(home, requested.model, cleared.report)
 
 
 def _impossible(state: ErasureCase) -> Decision:
