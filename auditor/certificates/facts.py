@@ -39,14 +39,15 @@ class Parties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierAudit:
-    """Another case in which models were audited for some of the same subjects, to no certificate.
+    """Another case in which a plan was fixed for some of the same subjects, to no certificate.
 
-    ``margin`` and ``plan`` are those it was audited by.
+    ``margin`` is the plan's; ``audited`` whether models were audited by it.
     """
 
     case: str
     plan: Digest
     margin: float
+    audited: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from auditor.certificates.catalogue import language_of
 from auditor.certificates.facts import (
     AccountedArtefact,
     DocumentFacts,
+    EarlierAudit,
     ModelVersion,
     PlanFacts,
     PolicyPack,
@@ -84,10 +85,10 @@ def _served(served: ServedFacts) -> Canonical:
 def _request(facts: DocumentFacts) -> Canonical:
     request = facts.request
     images = request.training_images
-    before: list[Canonical] = [
-        {"case": item.case, "plan": str(item.plan), "margin": decimal_text(item.margin)}
-        for item in request.audited_before
-    ]
+    audited, planned = (
+        [_earlier(item) for item in request.audited_before if item.audited is looked]
+        for looked in (True, False)
+    )
     return {
         "case": request.case,
         "regime": request.regime.value,
@@ -98,8 +99,13 @@ def _request(facts: DocumentFacts) -> Canonical:
         "decidedBy": request.decided_by.value,
         "subjects": request.subjects,
         **({} if images is None else {"trainingImages": images}),
-        **({"auditedBefore": before} if before else {}),
+        **({"auditedBefore": audited} if audited else {}),
+        **({"plannedBefore": planned} if planned else {}),
     }
+
+
+def _earlier(item: EarlierAudit) -> Canonical:
+    return {"case": item.case, "plan": str(item.plan), "margin": decimal_text(item.margin)}
 
 
 def _model(facts: DocumentFacts) -> Canonical:

@@ -111,6 +111,12 @@ _AUDITED_BEFORE = (
     "certificate."
 )
 
+_PLANNED_BEFORE = (
+    "A plan was fixed before in case {case}, for some of the same persons or for persons whose "
+    "identifiers are destroyed since, with a margin of {margin} (plan {plan}); no model was "
+    "audited by it, and that case has led to no certificate."
+)
+
 _STARTS_FROM = (
     "Each training of this model starts from weights that were there beforehand, {name} ({digest})."
 )
@@ -276,7 +282,7 @@ def _audited_before(facts: DocumentFacts, language: Language) -> tuple[str, ...]
     """Looks that were taken already: who looks often enough finds a margin that suits."""
     return tuple(
         language.say(
-            _AUDITED_BEFORE,
+            _AUDITED_BEFORE if item.audited else _PLANNED_BEFORE,
             case=item.case,
             margin=percent(item.margin, language),
             plan=item.plan.value[:16],

@@ -2,9 +2,11 @@
 
 The mean of OUT models is 0, of IN models 1 (DESIGN section 4 points 2 and 3). Image weights come
 from one half of the bank, numerator and denominator from the other; halves are swapped and
-averaged. A candidate is one draw, so its variance is that of the pooled statistic over OUT
-models. The interval of the ratio is Fieller's (1954); over patients, who are no sample but the
-cohort itself, it is the ratio estimator's (Cochran 1977, "Sampling Techniques", chapter 6).
+averaged. A patient's images share the weight that one of another's has alone: the patient is the
+unit (point 8), and one with sixty would hide what is kept of five with one each. A candidate is one
+draw, so its variance is that of the pooled statistic over OUT models. The interval of the ratio is
+Fieller's (1954); over patients, who are no sample but the cohort itself, it is the ratio
+estimator's (Cochran 1977, "Sampling Techniques", chapter 6).
 """
 
 from __future__ import annotations
@@ -109,8 +111,10 @@ def fit_scale(out: Numbers, untouched: Numbers, patients: Indices) -> Scale:
 
 
 def _fit(out: Numbers, untouched: Numbers, patients: Indices) -> Scale:
+    _, places, counts = np.unique(patients, return_inverse=True, return_counts=True)
+    shares = 1.0 / counts[places]
     directions = [
-        _direction(out[k::2], untouched[k::2], out[1 - k :: 2], untouched[1 - k :: 2])
+        _direction(out[k::2], untouched[k::2], out[1 - k :: 2], untouched[1 - k :: 2], shares)
         for k in (0, 1)
     ]
     weights, zeros, rises, out_var, in_var = zip(*directions, strict=True)
@@ -127,9 +131,13 @@ def _fit(out: Numbers, untouched: Numbers, patients: Indices) -> Scale:
 
 
 def _direction(
-    out: Numbers, untouched: Numbers, other_out: Numbers, other_in: Numbers
+    out: Numbers, untouched: Numbers, other_out: Numbers, other_in: Numbers, shares: Numbers
 ) -> tuple[Numbers, Numbers, Numbers, float, float]:
-    """Weights from one half; location, rise and variances from the other."""
+    """Weights from one half; location, rise and variances from the other.
+
+    Args:
+        shares: of its patient that each image is, (n,).
+    """
     variance = out.var(axis=0, ddof=1)
     typical = float(np.median(variance))
     if typical <= 0:
@@ -138,6 +146,7 @@ def _direction(
     if not rise.any():
         raise UnauditableError("IN and OUT models score the same; are they the same models?")
     weights = rise / (variance + typical)  # shrunk: a variance from few models is itself noise
+    weights = weights * shares
     weights = weights / np.linalg.norm(weights)
     return (
         weights,

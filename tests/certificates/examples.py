@@ -456,9 +456,12 @@ def cohort() -> DocumentFacts:
         "Evidence for House rule 4: the person was told (entry 61).",
     )
     looked = EarlierAudit(case="0c4f2a7e91d35b68", plan=named("looked"), margin=0.1)
+    planned = EarlierAudit(
+        case="51be0c77a2f4d913", plan=named("planned"), margin=0.2, audited=False
+    )
     return replace(
         facts,
-        request=replace(facts.request, subjects=24, audited_before=(looked,)),
+        request=replace(facts.request, subjects=24, audited_before=(looked, planned)),
         packs=(*facts.packs, own),
         findings=(*facts.findings, ten_days),
         model=replace(facts.model, start=start),

@@ -25,7 +25,7 @@ class World:
     """What models of one recipe do to some patients' images.
 
     Attributes:
-        patients: who are forgotten, each with ``images``.
+        patients: who are forgotten, each with ``images``; the first with ``first`` if that is more.
         gap: rise of the forgotten images' margins in a model trained on them; patients vary
             about it by ``uneven``, in its units.
         shared: size of what moves all images of a model together, along directions of its own.
@@ -36,6 +36,7 @@ class World:
 
     patients: int = 12
     images: int = 2
+    first: int = 0
     gap: float = 3.0
     uneven: float = 0.3
     shared: float = 0.3
@@ -45,10 +46,15 @@ class World:
     unseen: int = 400
     tails: float = np.inf
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many images each forgotten patient has."""
+        return (max(self.first, self.images), *[self.images] * (self.patients - 1))
+
     @cached_property
     def layout(self) -> Layout:
         """Forgotten patients first, then sixty retained, then the never-seen."""
-        sizes = [self.images] * self.patients + [1] * (60 + self.unseen)
+        sizes = [*self.sizes, *[1] * (60 + self.unseen)]
         codes = np.repeat(np.arange(len(sizes)), sizes)
         gone, known = self.patients, self.patients + 60
         return Layout(
@@ -66,7 +72,7 @@ class World:
         ease = draw.normal(2.0, 1.5, count)
         loads = draw.normal(0, 1, (3, count)) / np.sqrt(3)
         rise = self.gap * (1 + self.uneven * draw.normal(0, 1, self.patients))
-        return ease, loads, np.repeat(rise, self.images)
+        return ease, loads, np.repeat(rise, self.sizes)
 
     def kept_by_some(self, share: float, patients: Indices) -> Numbers:
         """By image, what ``patients`` alone must keep for a cohort's influence to be ``share``."""

@@ -70,11 +70,24 @@ def test_a_cohort_seldom_passes_over_the_head_of_one(
 ) -> None:
     """In a cohort's mean one who is kept, or over-forgot as much as another is kept, is lost."""
     rounds = campaign.rounds(16, of=500)
-    share = np.repeat(kept, world.images)
+    share = np.repeat(kept, world.sizes)
     outcomes = [carry_out(world, seed, (share,)) for seed in range(rounds)]
     passed = sum(item.decisions[0].verdict is Verdict.PASSED for item in outcomes)
     campaign.count(passed=passed)
     assert no_more_often(passed, rounds, at_most)
+
+
+@pytest.mark.parametrize("kept", [[0.0] + [1.0] * 5, [1.0] + [0.0] * 5], ids=["five", "the one"])
+def test_nobody_is_hidden_by_how_many_images_another_has(
+    kept: list[float], campaign: Campaign
+) -> None:
+    """One of six has sixty images, the others one each: five are kept, or the one."""
+    world, rounds = World(patients=6, images=1, first=60, gap=1.3), campaign.rounds(6, of=300)
+    share = np.repeat(kept, world.sizes)
+    decisions = [carry_out(world, seed, (share,)).decisions[0] for seed in range(rounds)]
+    passed = sum(item.verdict is Verdict.PASSED for item in decisions)
+    campaign.count(passed=passed)
+    assert no_more_often(passed, rounds, ALPHA)
 
 
 @pytest.mark.parametrize("keeping", [2, 6])

@@ -88,6 +88,18 @@ def test_the_power_to_pass_is_declared_to_two_points_on_average_over_banks(
     assert abs(np.mean(declared) - np.mean(passed)) < 0.02
 
 
+def test_patients_weigh_alike_however_many_images_each_has() -> None:
+    random, codes = np.random.default_rng(23), np.repeat(np.arange(6), [60, 1, 1, 1, 1, 1])
+
+    def drawn(count: int, kept: Numbers) -> Numbers:
+        return np.asarray(2.0 * kept + 0.3 * random.standard_normal((count, len(codes))))
+
+    scale = fit_scale(drawn(16, codes < 0), drawn(16, codes >= 0), codes)
+    for kept, share in ((codes > 0, 5 / 6), (codes == 0, 1 / 6), (codes == 3, 1 / 6)):
+        found = [estimate(scale, candidate, 0.9).point for candidate in drawn(20, kept)]
+        assert np.mean(found) == pytest.approx(share, abs=0.05)
+
+
 def test_power_is_as_declared_for_whoever_is_told_the_number() -> None:
     """Of banks of all strengths, those that declare much are lucky ones among others."""
     random, fresh = np.random.default_rng(21), 20

@@ -15,16 +15,19 @@ import pytest
 from auditor.certificates.facts import DocumentFacts
 from auditor.certificates.verify import Status, verify_certificate
 from auditor.domain.request import DecisionKind
+from auditor.workflow.audit.scene import load_scene, register_trained
 from auditor.workflow.desk.desk import decide
 from auditor.workflow.documents.notary import certificate_path, sidecar_path
 from auditor.workflow.erasure.casework import RunSettings
+from auditor.workflow.erasure.erasure import check_grounds
 from auditor.workflow.erasure.running import run_case
 from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.registry import require_model
 from auditor.workflow.models.forgetting import forget_request
 from tests.certificates import examples
-from tests.workflow.test_every_end import audited
-from tests.workflow.trained import begun, patient_of
+from tests.workflow.test_every_end import audited, pin
+from tests.workflow.trained import MODEL, RECIPE, begun, divided_as, manifest_in, patient_of
 
 
 @pytest.fixture
@@ -75,3 +78,39 @@ def test_filed_again_it_names_the_case_that_was_looked_at_and_its_margin(
     assert [item["case"] for item in another["request"].get("auditedBefore", [])] == (
         [first] if forgotten else []  # nobody can say any more whom that one was for
     )
+
+
+def test_a_plan_by_which_nobody_was_audited_is_named_too(home: Home) -> None:
+    """Its declared powers can be read, and another one fixed that suits better."""
+    patient = patient_of(home, 0)
+    work = begun(home, patient)
+    check_grounds(work)
+    pin(work, under(0.2).plan)
+    decide(home, work.case, DecisionKind.WITHDRAWN, "dpo")
+    assert "plannedBefore" not in stated(home, work.case)["request"]
+    again = stated(home, audited(begun(home, patient), under(0.5)))
+    plan = load_case(home, work.case).plan
+    assert plan is not None
+    named = {"case": work.case, "plan": str(plan.plan), "margin": "0.2000"}
+    assert again["request"]["plannedBefore"] == [named]
+    assert "auditedBefore" not in again["request"]
+    (line,) = [line for line in again["summary"] if work.case in line]
+    assert "no model was audited by it" in line and "margin of 20 %" in line
+
+
+def test_another_name_for_the_same_weights_hides_no_look(home: Home) -> None:
+    patient, weights = patient_of(home, 0), home.root / "weights.safetensors"
+    first = audited(begun(home, patient), under(0.1))
+    decide(home, first, DecisionKind.WITHDRAWN, "dpo")
+    weights.write_bytes(home.store.get(require_model(home, MODEL).current.weights))
+    other = f"{MODEL}-b"
+    register_trained(
+        home,
+        model=other,
+        manifest=divided_as(manifest_in(home), load_scene(home, MODEL).split),
+        recipe=RECIPE,
+        weights=weights,
+        notice=lambda _: None,
+    )
+    again = stated(home, audited(begun(home, patient, model=other), under(0.5)))
+    assert [item["case"] for item in again["request"]["auditedBefore"]] == [first]

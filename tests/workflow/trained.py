@@ -14,7 +14,7 @@ from auditor.domain.canonical import canonical_bytes
 from auditor.domain.evidence import CandidateRole
 from auditor.domain.request import DecisionKind, Ground, Regime
 from auditor.domain.verdict import Basis, Verdict
-from auditor.learning.datasets import load_images, split_by_patient
+from auditor.learning.datasets import Split, load_images, split_by_patient
 from auditor.learning.manifest import read_manifest
 from auditor.learning.order import BatchOrder, batch_order
 from auditor.learning.phantoms import draw_phantoms
@@ -65,7 +65,13 @@ def manifest_in(home: Home) -> Path:
 
 def divided(manifest: Path, recipe: Recipe) -> Path:
     """A manifest beside it that says which images train, as a model from elsewhere needs it."""
-    split = split_by_patient(load_images(read_manifest(manifest), 16), recipe, 1)
+    return divided_as(
+        manifest, split_by_patient(load_images(read_manifest(manifest), 16), recipe, 1)
+    )
+
+
+def divided_as(manifest: Path, split: Split) -> Path:
+    """The same, dividing so."""
     parts = dict.fromkeys(split.validation, "validation") | dict.fromkeys(split.test, "test")
     head, *lines = manifest.read_text(encoding="utf-8").splitlines()
     lines = [f"{line},{parts.get(at, 'train')}" for at, line in enumerate(lines)]
@@ -130,11 +136,11 @@ class Work(Casework):
     plan: Any = SimpleNamespace(ladder=(("rewind", Digest.of(canonical_bytes({}))),))
 
 
-def begun(home: Home, *subjects: str) -> Work:
+def begun(home: Home, *subjects: str, model: str = MODEL) -> Work:
     """A granted case with its inventory."""
     case = file_request(
         home,
-        model=MODEL,
+        model=model,
         subjects=subjects,
         regime=Regime.GDPR,
         ground=Ground.CONSENT_WITHDRAWN,

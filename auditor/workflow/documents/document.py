@@ -52,7 +52,7 @@ from auditor.workflow.homes.registry import data_record, require_model
 from auditor.workflow.homes.starts import start_of
 from auditor.workflow.homes.steps import EXACT_METHODS, last_audit, outcome_of
 from auditor.workflow.log.seals import seal_facts
-from auditor.workflow.models.earlier_audits import audited_before
+from auditor.workflow.models.earlier_audits import audited_before, was_audited
 from auditor.workflow.models.shared_bank_book import kept_until
 
 _REVIEW_YEARS = 3
@@ -128,7 +128,11 @@ def _audited_before(home: Home, case: str, state: ErasureCase) -> tuple[EarlierA
         if past.plan is not None:
             plan = home.read_mapping(past.plan.plan)
             margin = float(str(plan["margin"]))
-            found.append(EarlierAudit(case=other, plan=past.plan.plan, margin=margin))
+            found.append(
+                EarlierAudit(
+                    case=other, plan=past.plan.plan, margin=margin, audited=was_audited(past)
+                )
+            )
     return tuple(found)
 
 

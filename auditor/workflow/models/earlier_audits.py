@@ -15,25 +15,31 @@ from auditor.learning.manifest import read_rows
 from auditor.learning.patients import known_as
 from auditor.workflow.desk.desk import subjects_of
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.registry import data_record, require_model
+from auditor.workflow.homes.registry import data_record, list_models, require_model
 from auditor.workflow.models.lineage import cases_of
 
 
 def audited_before(
     home: Home, case: str, state: ErasureCase
 ) -> tuple[tuple[str, ErasureCase], ...]:
-    """Other cases of the model that began an audit for some of a case's subjects.
+    """Other cases of the model that fixed a plan for some of a case's subjects, audited or not.
 
-    Those whose identifiers are destroyed are among them, as nobody can say for whom they were.
+    Those whose identifiers are destroyed are among them, as nobody can say for whom they were. And
+    those of the same weights under another name, by which the first look would go unmentioned.
 
     Raises:
         DataError: the manifest can't be read.
         LedgerError: the identifiers of one that isn't forgotten aren't in the vault.
     """
-    if state.requested is None or not _audited(state):
+    if state.requested is None or not was_audited(state):
         return ()
     model = state.requested.model
-    looked = [item for item in cases_of(home, model) if item[0] != case and _looked(item[1])]
+    looked = [
+        (other, past)
+        for name in _names_of(home, model)
+        for other, past in cases_of(home, name)
+        if other != case and _looked(past)
+    ]
     if not looked:
         return ()
     named = _patients(home, model)
@@ -46,14 +52,27 @@ def audited_before(
     )
 
 
+def was_audited(state: ErasureCase) -> bool:
+    """Whether models were audited in a case.
+
+    Earlier versions entered no audit before it had ended; the controls' come first.
+    """
+    return bool(state.audits or state.controls)
+
+
 def _looked(state: ErasureCase) -> bool:
     certified = state.reached is not None and state.reached.basis is not Basis.NONE
-    return _audited(state) and not certified
+    return state.plan is not None and not certified
 
 
-def _audited(state: ErasureCase) -> bool:
-    """Earlier versions entered no audit before it had ended; the controls' come first."""
-    return bool(state.audits or state.controls)
+def _names_of(home: Home, model: str) -> tuple[str, ...]:
+    """Names under which any of the model's weights are registered, its own among them."""
+    own = {version.weights for version in require_model(home, model).versions}
+    return tuple(
+        view.name
+        for view in list_models(home)
+        if own & {version.weights for version in view.versions}
+    )
 
 
 def _patients(home: Home, model: str) -> Mapping[str, str]:
