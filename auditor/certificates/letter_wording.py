@@ -174,8 +174,8 @@ NOT_TRIED = (
     "or to train another one on other data.",
 )
 NOTHING_MORE = (
-    "None of your images is left among those that the model is trained on, so there is nothing "
-    "more for it to forget.",
+    "By our records of its training, none of your images is left among those that the model is "
+    "trained on.",
 )
 EARLIER = (
     "Your request, or part of it, was settled before; what can be said of that stands in the "

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from auditor.domain.artefact import digest_of
+from auditor.domain.artefact import Digest, digest_of
 from auditor.learning.datasets import ImageSet
 from auditor.learning.determinism import deterministic
 from auditor.learning.ensemble import Member, can_stack, train_stacked
@@ -33,17 +33,24 @@ _shared: list[ImageSet] = []
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """One model to train; ``name`` is for people, the file's name also says what it is made of."""
+    """One model to train; ``name`` is for people, the file's name also says what it is made of.
+
+    Attributes:
+        data: the data set that the images are of; None where a folder never holds models of two.
+    """
 
     name: str
     recipe: Recipe
     indices: tuple[int, ...]
     seed: int
+    data: Digest | None = None
 
     @property
     def file_name(self) -> str:
-        """Name that changes with anything the model depends on but the images themselves."""
-        made_of = digest_of([str(self.recipe.digest), list(self.indices), str(self.seed)])
+        """Name that changes with anything the model depends on."""
+        made_of = digest_of(
+            [str(self.data), str(self.recipe.digest), list(self.indices), str(self.seed)]
+        )
         return f"{self.name}-{made_of.value[:16]}.safetensors"
 
 

@@ -28,7 +28,8 @@ def load_weights(recipe: Recipe, data: bytes) -> nn.Module:
     """A module of the recipe's architecture with these weights, in evaluation mode.
 
     Raises:
-        ModelError: not safetensors, NaN or infinite values, or weights of another architecture.
+        ModelError: not safetensors, NaN or infinite values, weights of another architecture, or two
+            values of what the network holds once: what is audited would be no model of that digest.
     """
     state = load_tensors(data)
     module = build(recipe, seed=0)
@@ -36,6 +37,12 @@ def load_weights(recipe: Recipe, data: bytes) -> nn.Module:
         module.state_dict(), state, f"the weights don't fit architecture {recipe.architecture}"
     )
     module.load_state_dict(state)
+    for name, value in module.state_dict().items():
+        if not torch.equal(value, state[name]):
+            raise ModelError(
+                f"the weights hold two values of what the network ties into one, in {name[:80]!r}; "
+                "save them from the network itself"
+            )
     return module.eval()
 
 

@@ -216,7 +216,8 @@ def test_a_closing_letter_says_no_more_than_the_verdict() -> None:
     assert "no certificate is issued" in texts["not-erased"]
     assert "nothing for it to forget" in texts["nothing-to-unlearn"]
     before = texts["settled before"]  # an ancestor of the model was trained on them
-    assert "nothing more for it to forget" in before and "of case 0123456789abcdef" in before
+    assert "By our records" in before and "of case 0123456789abcdef" in before
+    assert "for it to forget" not in before  # its certificate may leave up to a margin
     assert "was not measured" not in before
     for name, text in texts.items():
         stays = "the medical record must be kept; looked at again on 1 February 2030" in text

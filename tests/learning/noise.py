@@ -53,6 +53,32 @@ def dropping(recipe: Recipe) -> nn.Module:
     return Dropping(recipe.classes)
 
 
+class Tied(nn.Module):
+    """Two layers that are one."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(16, 16)
+        self.second = nn.Linear(16, 16)
+        self.second.weight = self.first.weight
+        self.head = nn.Linear(16, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Input of the head."""
+        inner: Tensor = self.second(torch.relu(self.first(x.flatten(1)[:, :16])))
+        return inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+def tied(recipe: Recipe) -> nn.Module:
+    """A factory for recipes."""
+    return Tied(recipe.classes)
+
+
 def broken(_recipe: Recipe) -> nn.Module:
     """A factory that fails."""
     raise RuntimeError("no such luck")
@@ -64,3 +90,4 @@ def nothing(_recipe: Recipe) -> object:
 
 
 DROPPING = f"{__name__}:dropping"
+TIED = f"{__name__}:tied"

@@ -22,8 +22,14 @@ from torch import Tensor
 from auditor.errors import ModelError, UnsafeWeightsError
 from auditor.learning.models import build
 from auditor.learning.recipe import Recipe, parse_recipe, read_recipe
-from auditor.learning.weights import convert_checkpoint, load_weights, weights_bytes
-from tests.learning.noise import DROPPING, Dropping
+from auditor.learning.weights import (
+    convert_checkpoint,
+    load_tensors,
+    load_weights,
+    save_tensors,
+    weights_bytes,
+)
+from tests.learning.noise import DROPPING, TIED, Dropping
 
 RECIPE = Recipe(input_size=16, width=4)
 GOOD = weights_bytes(build(RECIPE, 1))
@@ -163,6 +169,17 @@ def test_only_the_networks_own_names_shapes_and_types_fit(content: bytes) -> Non
     with pytest.raises(ModelError, match=r"recipe mismatch.*first to differ") as caught:
         load_weights(RECIPE, content)
     assert str(caught.value).isprintable()
+
+
+def test_what_the_network_holds_once_has_one_value() -> None:
+    """Or the file's digest on the books would be of no model that anybody audits."""
+    recipe = Recipe(architecture=TIED, input_size=16, factories=(TIED,))
+    good = weights_bytes(build(recipe, 1))
+    assert weights_bytes(load_weights(recipe, good)) == good
+    state = load_tensors(good)
+    state["first.weight"] = state["first.weight"] + 1.0
+    with pytest.raises(ModelError, match="two values of what the network ties into one"):
+        load_weights(recipe, save_tensors(state))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

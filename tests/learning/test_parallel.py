@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from auditor.domain.artefact import Digest
 from auditor.errors import ModelError
 from auditor.learning import parallel
 from auditor.learning.parallel import TrainingJob, Where, choose_where, train_many
@@ -59,6 +61,17 @@ def test_a_stack_with_a_file_missing_is_trained_again_as_a_whole_to_the_same_bit
     (tmp_path / SIX[4].file_name).unlink()
     assert trained(SIX, tmp_path, where) == before
     assert [(tmp_path / job.file_name).stat().st_mtime_ns for job in SIX[:3]] == whole
+
+
+def test_models_of_other_pictures_arent_taken_for_ones_own(tmp_path: Path) -> None:
+    """Two data sets of one shape, registered with the same weights, keep their models together."""
+    where, progress = Where(device=CPU), lambda *_: None
+    other = noise(patients=10, seed=2)
+    ours, theirs = (replace(SIX[0], data=Digest.of(name)) for name in (b"ours", b"theirs"))
+    (first,) = train_many([ours], IMAGES, folder=tmp_path, where=where, progress=progress)
+    (second,) = train_many([theirs], other, folder=tmp_path, where=where, progress=progress)
+    assert first.read_bytes() == weights_bytes(train(RECIPE, IMAGES, ours.indices, ours.seed))
+    assert second.read_bytes() == weights_bytes(train(RECIPE, other, ours.indices, ours.seed))
 
 
 def test_recipes_are_stacked_apart_and_those_that_cannot_be_each_alone(tmp_path: Path) -> None:

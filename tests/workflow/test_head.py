@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from auditor.ledger.sql import SqlEventStore
 from auditor.workflow.desk.acts import restrict
 from auditor.workflow.desk.desk import decide
 from auditor.workflow.desk.signing import Hand
-from auditor.workflow.homes.head import HEAD, kept_head
+from auditor.workflow.homes.head import HEAD, kept_head, what_is_lost, why_not_held
 from auditor.workflow.homes.home import Home, create_home, open_home
 from auditor.workflow.homes.record import load_case
 from auditor.workflow.log.book import audit_ledger
@@ -187,6 +188,29 @@ def test_a_file_that_a_power_cut_spoilt_stops_nobody(home: Home, spoilt: bytes |
     assert home.read_only == ""
     kept = kept_head(home.root)
     assert kept is None if spoilt is None else kept is not None and kept.size == home.ledger.size
+    home.close()
+
+
+def test_a_state_kept_by_an_earlier_version_counts(home: Home) -> None:
+    """It wrote the number as it is, without zeros before it."""
+    fill(home.ledger, 1)
+    size, path = home.ledger.size, home.root / HEAD
+    path.write_text(f"{size + 3}\n{'ab' * 32}\n", encoding="ascii")
+    assert f"and had {size + 3}: an older state was put back" in home.read_only
+    path.write_text(f"{size}\n{home.ledger.root().hex()}\n", encoding="ascii")
+    assert home.read_only == ""
+    home.close()
+
+
+def test_half_of_a_line_that_somebody_writes_is_read_again(home: Home) -> None:
+    fill(home.ledger, 1)
+    kept = kept_head(home.root)
+    assert kept is not None
+    torn = replace(kept, size=kept.size - 1)  # the size of one state and the root of the next
+    assert why_not_held(home.ledger, torn)
+    assert what_is_lost(home.root, home.ledger, torn) == ""
+    (home.root / HEAD).write_text(f"{torn.size}\n{torn.root.hex()}\n", encoding="ascii")
+    assert "written to" in what_is_lost(home.root, home.ledger, torn)
     home.close()
 
 

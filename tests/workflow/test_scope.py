@@ -20,8 +20,10 @@ from torch import Tensor
 from auditor.certificates.sealed_pdf import read_sealed_pdf
 from auditor.certificates.statement import ENVELOPE
 from auditor.domain import event as ev
+from auditor.domain.artefact import Digest
 from auditor.domain.bank_events import BankDesign
 from auditor.domain.case import ErasureCase
+from auditor.domain.paper_events import WithdrawalReason
 from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
@@ -31,14 +33,14 @@ from auditor.learning.recipe import Recipe
 from auditor.workflow.audit.scene import Scene, load_scene, register_trained, train_and_register
 from auditor.workflow.audit.shared_bank import train_shared_bank
 from auditor.workflow.desk.desk import decide, file_request
-from auditor.workflow.desk.letters import _ending
+from auditor.workflow.desk.letters import _ending, _why_not_rested_on
 from auditor.workflow.documents.notary import certificate_path
 from auditor.workflow.erasure.casework import Casework, RunSettings
 from auditor.workflow.erasure.running import pending_cases, run_case
 from auditor.workflow.erasure.scope import establish_scope
 from auditor.workflow.homes.config import write_config
 from auditor.workflow.homes.home import Home, open_home
-from auditor.workflow.homes.record import load_case
+from auditor.workflow.homes.record import case_stream, load_case, record
 from auditor.workflow.homes.registry import find_model, require_model
 from tests.workflow.trained import (
     MODEL,
@@ -238,10 +240,17 @@ def test_a_patient_settled_before_is_recognised_whoever_asks_along(
     assert "images trained" not in summary  # an ancestor was trained on them
     told = _ending(home, load_case(home, again))
     assert told is not None and told.earlier == (erased.case,)
+    assert _why_not_rested_on(home, load_case(home, again)) == ""
     overlap = begun(home, first, second)
     assert overlap.state.scope is not None
     assert set(overlap.state.scope.earlier) == {erased.case, again}
     assert overlap.forgotten == scene.of_subjects([second])
+    withdrawn = ev.CertificateWithdrawn(
+        case=erased.case, pdf=Digest.of(b"pdf"), reason=WithdrawalReason.ISSUED_IN_ERROR.value
+    )
+    record(home, case_stream(erased.case), withdrawn, "withdrawn")
+    refused = _why_not_rested_on(home, load_case(home, again))
+    assert f"case {erased.case}, whose document is no longer vouched for" in refused
 
 
 @pytest.mark.parametrize("spared", [0, 1])

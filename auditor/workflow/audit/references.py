@@ -137,6 +137,7 @@ def train_models(
             recipe=scene.recipe,
             indices=tuple(chosen),
             seed=derive_seed(seed, name, number),
+            data=scene.data,
         )
         for number, chosen in enumerate(indices)
     ]

@@ -61,6 +61,7 @@ class Scene:
         version: the registered version in service.
         split: as it was drawn; whoever had a request settled is in neither validation nor test.
         training: indices of the images that version was trained on (earlier erasures left out).
+        commitment: the ledger's to the data set; ``data`` is the data set's own digest.
         folder: where reference models of this scene are kept while they are needed.
         known: the version as the unlearning methods know it.
     """
@@ -73,6 +74,7 @@ class Scene:
     commitment: Digest
     folder: Path
     known: KnownModel | None = None
+    data: Digest | None = None
 
     def of_subjects(self, subjects: Sequence[str]) -> tuple[int, ...]:
         """Training images of these subjects."""
@@ -317,6 +319,7 @@ def load_scene(home: Home, model: str, *, asking: str = "") -> Scene:
         commitment=registered.commitment,
         folder=references_folder(home, version.weights),
         known=known_model(home, version, data=registered.commitment, training=training),
+        data=record.digest,
     )
 
 

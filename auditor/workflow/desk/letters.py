@@ -33,7 +33,7 @@ from auditor.workflow.desk.signing import vouched
 from auditor.workflow.homes.config import Config
 from auditor.workflow.homes.guard import require_writable
 from auditor.workflow.homes.home import Home
-from auditor.workflow.homes.record import case_stream, record_next
+from auditor.workflow.homes.record import case_stream, load_case, record_next
 
 LONGEST_ADDRESS = 600
 
@@ -72,7 +72,10 @@ def letter_facts(
     records = vouched(home, home.ledger.replay(case_stream(case)))
     state = project(item.event for item in records)
     begun, ended = _last(records, ev.ProcessingRestricted), _last(records, ev.RestrictionLifted)
-    if flaw := why_not(kind, state, lifted=ended is not None):
+    flaw = why_not(kind, state, lifted=ended is not None)
+    if kind is LetterKind.CLOSED and not flaw:
+        flaw = _why_not_rested_on(home, state)
+    if flaw:
         raise MisuseError(f"case {case}: {flaw}")
     if state.requested is None:
         raise MisuseError(f"no case {case}; see `auditor request list`")
@@ -191,6 +194,18 @@ def _why_not_closed(state: ErasureCase) -> str:
         return "it was refused; send the letter of refusal"
     if state.withdrawn is not None or state.superseded is not None:
         return "its document is no longer vouched for"
+    return ""
+
+
+def _why_not_rested_on(home: Home, state: ErasureCase) -> str:
+    """Why a letter can't point to the documents of earlier cases; "" where it may."""
+    for case in () if state.scope is None else state.scope.earlier:
+        past = load_case(home, case)
+        if past.withdrawn is not None or past.superseded is not None:
+            return (
+                f"it was settled before in case {case}, whose document is no longer vouched for; "
+                "answer by hand"
+            )
     return ""
 
 

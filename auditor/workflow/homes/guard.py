@@ -23,7 +23,7 @@ from auditor.proof.merkle import verify_consistency
 from auditor.proof.tlog_proof import carried_note
 from auditor.proof.trust import TrustFile, parse_trust
 from auditor.workflow.homes.files import write_file
-from auditor.workflow.homes.head import keep_head, kept_head, why_not_held
+from auditor.workflow.homes.head import keep_head, kept_head, what_is_lost
 
 CHECKPOINT = "checkpoint.txt"
 TRUST = "trust.json"
@@ -59,7 +59,7 @@ class GuardedLedger(Ledger):
             self._floor = 0 if newest is None else parse_checkpoint(newest).size
             self._looked_at = stamp
         if head is not None and (head.size, head.root) != (frontier.size, frontier.root()):
-            _require_none(why_not_held(self, head))
+            _require_none(what_is_lost(self._root, self, head))
         appended = super().append_all(appends)
         keep_head(self._root, self)
         return appended
@@ -163,7 +163,7 @@ def why_read_only(root: Path, ledger: Ledger) -> str:
         size = require_extends_kept(root, ledger)
     except TamperedError as error:
         return str(error)
-    return _outgrown(root, size) or why_not_held(ledger, kept_head(root))
+    return _outgrown(root, size) or what_is_lost(root, ledger, kept_head(root))
 
 
 def require_extends_kept(root: Path, ledger: Ledger) -> int:

@@ -23,7 +23,7 @@ from auditor.ledger.ledger import Ledger
 HEAD = "head.txt"
 
 _DIGITS = 16
-_LINES = re.compile(rf"([0-9]{{{_DIGITS}}})\n([0-9a-f]{{64}})\n")
+_LINES = re.compile(rf"([0-9]{{1,{_DIGITS}}})\n([0-9a-f]{{64}})\n")  # first written unpadded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +82,12 @@ def why_not_held(ledger: Ledger, head: Head | None) -> str:
             "state was put back and written to"
         )
     return ""
+
+
+def what_is_lost(root: Path, ledger: Ledger, head: Head | None) -> str:
+    """Why the ledger didn't go on from this state, nor from the one that is kept now; "" if it did.
+
+    Whoever reads while another process writes may meet the size of one state and the root of the
+    next.
+    """
+    return why_not_held(ledger, head) and why_not_held(ledger, kept_head(root))

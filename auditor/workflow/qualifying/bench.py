@@ -87,6 +87,7 @@ class Bench:
                 recipe=wanted[name].recipe,
                 indices=wanted[name].indices,
                 seed=derive_seed(self.seed, name, number),
+                data=self.scene.data,
             )
             for name in wanted
             for number in range(counts[name])
