@@ -24,7 +24,7 @@ from auditor.domain.artefact import Digest
 from auditor.domain.bank_events import BankDesign
 from auditor.domain.case import ErasureCase
 from auditor.domain.paper_events import WithdrawalReason
-from auditor.domain.request import DecisionKind, Ground, Outcome, Regime
+from auditor.domain.request import DecisionKind, Ground, LetterKind, Outcome, Regime
 from auditor.domain.route import Obstacle
 from auditor.domain.verdict import Basis, Verdict
 from auditor.errors import EvidenceError, MisuseError
@@ -33,7 +33,7 @@ from auditor.learning.recipe import Recipe
 from auditor.workflow.audit.scene import Scene, load_scene, register_trained, train_and_register
 from auditor.workflow.audit.shared_bank import train_shared_bank
 from auditor.workflow.desk.desk import decide, file_request
-from auditor.workflow.desk.letters import _ending, _why_not_rested_on
+from auditor.workflow.desk.letters import _ending, letter_facts
 from auditor.workflow.documents.notary import certificate_path
 from auditor.workflow.erasure.casework import Casework, RunSettings
 from auditor.workflow.erasure.running import pending_cases, run_case
@@ -41,7 +41,7 @@ from auditor.workflow.erasure.scope import establish_scope
 from auditor.workflow.homes.config import write_config
 from auditor.workflow.homes.home import Home, open_home
 from auditor.workflow.homes.record import case_stream, load_case, record
-from auditor.workflow.homes.registry import find_model, require_model
+from auditor.workflow.homes.registry import data_record, find_model, require_model
 from tests.workflow.trained import (
     MODEL,
     RECIPE,
@@ -144,6 +144,7 @@ def test_nobody_is_found_by_no_name(home: Home, scene: Scene) -> None:
     assert state.scope is not None and state.scope.held_out_images == 0
     assert not any("also holds" in line for line in stated(home, case)["summary"])
     assert load_scene(home, MODEL).split == scene.split
+    assert scene.data == data_record(home, scene.version.data_set)[1].digest
 
 
 def test_a_name_under_which_images_were_filed_finds_the_patient_they_are_of(
@@ -212,8 +213,6 @@ def establish_scope_of(home: Home, case: str) -> ev.ScopeEstablished:
 
 
 def manifest_in_template(scene: Scene, home: Home) -> Path:
-    from auditor.workflow.homes.registry import data_record
-
     return data_record(home, scene.version.data_set)[1].manifest
 
 
@@ -240,7 +239,6 @@ def test_a_patient_settled_before_is_recognised_whoever_asks_along(
     assert "images trained" not in summary  # an ancestor was trained on them
     told = _ending(home, load_case(home, again))
     assert told is not None and told.earlier == (erased.case,)
-    assert _why_not_rested_on(home, load_case(home, again)) == ""
     overlap = begun(home, first, second)
     assert overlap.state.scope is not None
     assert set(overlap.state.scope.earlier) == {erased.case, again}
@@ -249,8 +247,8 @@ def test_a_patient_settled_before_is_recognised_whoever_asks_along(
         case=erased.case, pdf=Digest.of(b"pdf"), reason=WithdrawalReason.ISSUED_IN_ERROR.value
     )
     record(home, case_stream(erased.case), withdrawn, "withdrawn")
-    refused = _why_not_rested_on(home, load_case(home, again))
-    assert f"case {erased.case}, whose document is no longer vouched for" in refused
+    with pytest.raises(MisuseError, match=f"case {erased.case}, whose document is no longer"):
+        letter_facts(home, again, LetterKind.CLOSED, "en")
 
 
 @pytest.mark.parametrize("spared", [0, 1])

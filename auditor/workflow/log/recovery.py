@@ -36,14 +36,7 @@ from auditor.workflow.homes.guard import (
     open_for_writing,
     why_read_only,
 )
-from auditor.workflow.homes.head import (
-    Head,
-    forget_head,
-    keep_head,
-    kept_head,
-    what_is_lost,
-    why_not_held,
-)
+from auditor.workflow.homes.head import Head, forget_head, keep_head, kept_head, why_not_held
 from auditor.workflow.homes.home import Home
 from auditor.workflow.log.checkpoints import record_checkpoint, signing_alone
 from auditor.workflow.log.comparing import read_note
@@ -150,7 +143,9 @@ def _mended(
     source = None if source is None else copy_named(source)
     states = _known_states(home, known if source is None else _shown(home, source, known))
     condition, head = _condition(home, states), kept_head(home.root)
-    lacking = bool(what_is_lost(home.root, home.ledger, head))
+    if why_not_held(home.ledger, head):
+        head = kept_head(home.root)  # the first may have been half of one and half of the next
+    lacking = bool(why_not_held(home.ledger, head))
     replayed, left_out, lost, link = 0, 0, 0, None
     if new_origin:
         link = _go_on_as_another(home, states, condition)
